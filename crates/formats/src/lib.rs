@@ -1,18 +1,41 @@
 //! # formats: weights at rest
 //!
 //! In: a path. Out: [`Tensors`], a catalogue of names, shapes, types and bytes over a memory map, and for GGUF the
-//! [metadata](gguf::Metadata) beside it.
+//! [metadata](gguf::Metadata) beside it. [`open`] tells by its contents what a path holds; [`gguf`] and
+//! [`safetensors`] are the two containers, each with a reader and a [`Writer`]. A third is a new file here and
+//! nothing elsewhere.
+//!
+//! Weights are plain floats or quantised blocks. [`DType`] names and measures them, [`blocks`] has their layouts,
+//! and [`dequantize`] turns them into `f32`, bit-equal to the reference that quantised files are made against.
+//!
+//! Files are hostile until checked. Everything that a header promises (counts, lengths, extents, offsets) is held
+//! against the file's length before it is believed and before memory is asked for, so that a header costs memory in
+//! proportion to the bytes it has on disk. After opening succeeds, no access can fail or panic: every
+//! [`Tensor`] has exactly the bytes that its shape and type need. The bytes themselves are any bytes; a block of
+//! garbage dequantises to garbage.
+//!
+//! Files are written under a temporary name and renamed when they are whole and on the disk.
+//!
+//! This room knows nothing of models: that `blk.0.attn_q.weight` is a query projection is the decoder's business.
+//! It never prints, starts no threads, and copies weights only when asked for numbers.
 
 mod bytes;
 mod dequantize;
 mod dtype;
 mod error;
+mod open;
+mod recognise;
 mod tensors;
+mod write;
 
 pub mod blocks;
+pub mod gguf;
+pub mod safetensors;
 
 pub use bytes::Bytes;
 pub use dequantize::{dequantize, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 pub use dtype::{DType, Foreign};
 pub use error::{Error, Found, KeyProblem, TensorProblem};
+pub use open::{Container, open};
 pub use tensors::{Tensor, Tensors};
+pub use write::{Spec, Writer};

@@ -1,0 +1,47 @@
+//! One door for every kind of model.
+
+use std::path::Path;
+
+use crate::gguf::{self, Gguf};
+use crate::{Error, Found, Tensors, recognise, safetensors};
+
+/// A model's files, opened.
+#[derive(Clone, Debug)]
+pub enum Container {
+    /// A GGUF file.
+    Gguf(Gguf),
+    /// A `.safetensors` file, or a Hugging Face folder.
+    Safetensors(Tensors),
+}
+
+impl Container {
+    /// The weights.
+    pub fn tensors(&self) -> &Tensors {
+        match self {
+            Container::Gguf(gguf) => &gguf.tensors,
+            Container::Safetensors(tensors) => tensors,
+        }
+    }
+}
+
+/// Opens what is at `path`, told by its contents and not its name: a GGUF file, a safetensors file, or a folder
+/// with `config.json` and safetensors weights.
+///
+/// # Errors
+/// There is nothing, or something else, in which case the error says what it seems to be; or the file is damaged.
+pub fn open(path: &Path) -> Result<Container, Error> {
+    if path.is_dir() {
+        let tensors = safetensors::open(path)?;
+        if !path.join("config.json").is_file() {
+            return Err(Error::found(path, Found::NoConfig));
+        }
+        return Ok(Container::Safetensors(tensors));
+    }
+    let bytes = recognise::map(path)?;
+    if bytes.starts_with(gguf::MAGIC) {
+        Gguf::from_bytes(bytes, path).map(Container::Gguf)
+    } else {
+        // Also refuses what is neither.
+        safetensors::from_bytes(bytes, path).map(Container::Safetensors)
+    }
+}
