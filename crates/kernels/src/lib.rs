@@ -1,1 +1,27 @@
-//! # kernels
+//! # kernels: the operations of a decoder on a device
+//!
+//! In: activations in f32, weights in whatever type their file has. Out: activations. What a LLaMA-like
+//! decoder needs of a machine is the [`Device`] trait, a dozen operations named for what they compute; a
+//! machine is an implementor. The CPU is here; a GPU is a second implementor and not a second model.
+//!
+//! A weight matrix ([`Device::Matrix`]) is a stack of tensors with the same inputs, so that query, key and
+//! value projections are one product. On the CPU it stays where the file is mapped, and is multiplied in the
+//! types that it is stored in: floats with f32 activations, quantised blocks with activations rounded to
+//! bytes, in integers (`cpu/product.rs`).
+//!
+//! Each operation is a file: first what it means, then its fast forms, then tests that hold every form to
+//! the meaning on odd shapes and each instruction set of the machine. Instruction sets are found at run time,
+//! so one binary serves every processor of its architecture. Threads are one persistent pool
+//! (`cpu/pool.rs`); nothing here starts another.
+//!
+//! This room knows no model: how many layers there are, and which tensor is a query projection, is
+//! `decoder`'s business. It reads the layouts of blocks from `formats` and nothing else of it. It never
+//! prints, reads a file, or asks the environment.
+
+mod cpu;
+mod device;
+mod error;
+
+pub use cpu::{Buffer, Cache, Cpu, Matrix};
+pub use device::{CacheShape, CacheType, Device, Heads, PAGE, RopeStyle, Span};
+pub use error::Error;

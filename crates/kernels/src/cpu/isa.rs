@@ -1,0 +1,44 @@
+//! Which instructions this processor has, asked once.
+
+/// An instruction set that kernels are written or compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// What every processor of the architecture has: SSE2 on x86-64, NEON on aarch64.
+    Baseline,
+    /// AVX2 with FMA and F16C: every x86-64 server and laptop since about 2015.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Isa {
+    /// The best that this processor has.
+    pub(crate) fn detect() -> Isa {
+        Isa::available().pop().unwrap_or(Isa::Baseline)
+    }
+
+    /// All that this processor has, plainest first.
+    pub(crate) fn available() -> Vec<Isa> {
+        #[allow(unused_mut)]
+        let mut sets = vec![Isa::Baseline];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+        {
+            sets.push(Isa::Avx2);
+        }
+        sets
+    }
+
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Baseline => "NEON",
+            #[cfg(not(target_arch = "aarch64"))]
+            Isa::Baseline => "baseline",
+        }
+    }
+}

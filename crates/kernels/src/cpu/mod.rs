@@ -1,0 +1,203 @@
+//! The CPU: SIMD chosen at run time, one persistent pool of threads.
+
+mod activations;
+mod attention;
+mod cache;
+mod disjoint;
+mod float;
+mod isa;
+mod linear;
+mod math;
+mod pool;
+mod product;
+mod quants;
+mod rms_norm;
+mod rope;
+mod swiglu;
+#[cfg(test)]
+mod testing;
+
+pub use cache::Cache;
+pub use linear::Matrix;
+
+use crate::Error;
+use crate::device::{CacheShape, Device, Heads, RopeStyle, Span};
+use activations::Activations;
+use disjoint::Disjoint;
+use isa::Isa;
+use pool::Pool;
+use sai_formats::Tensor;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Values below which an element-wise operation is not worth a parallel region.
+const SMALL: usize = 32 * 1024;
+
+/// The processor that this program runs on.
+pub struct Cpu {
+    isa: Isa,
+    pool: Pool,
+    /// Room for quantised activations, kept between products.
+    quantized: Mutex<Activations>,
+}
+
+/// Activations, row-major.
+#[derive(Clone, Debug, Default)]
+pub struct Buffer {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Buffer {
+    /// Rows in use.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Values of a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All rows, one after another.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    fn shape(&mut self, rows: usize, columns: usize) {
+        (self.rows, self.columns) = (rows, columns);
+        self.values.resize(rows * columns, 0.0);
+    }
+}
+
+impl Cpu {
+    /// The processor with `threads` threads; 0 means one per available core.
+    pub fn new(threads: usize) -> Cpu {
+        Cpu { isa: Isa::detect(), pool: Pool::new(threads), quantized: Mutex::default() }
+    }
+
+    /// Threads that compute.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    fn quantized(&self) -> MutexGuard<'_, Activations> {
+        // Scratch: whatever a panic left in it is overwritten before it is read.
+        self.quantized.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `each` with the rows of `x` and of `out`, in parallel where they are many.
+    fn rows(&self, x: &Buffer, out: &mut Buffer, each: &(dyn Fn(&[f32], &mut [f32]) + Sync)) {
+        let (rows, wide, columns) = (x.rows, x.columns, out.columns);
+        let out = Disjoint::new(&mut out.values);
+        self.pool.run_chunks(rows, SMALL.div_ceil(wide), &|rows| {
+            // SAFETY: the chunks of rows do not overlap.
+            let out = unsafe { out.part(rows.start * columns..rows.end * columns) };
+            each(&x.values[rows.start * wide..rows.end * wide], out);
+        });
+    }
+}
+
+impl Device for Cpu {
+    type Buffer = Buffer;
+    type Matrix = Matrix;
+    type Cache = Cache;
+
+    fn describe(&self) -> String {
+        let threads = self.threads();
+        format!("CPU, {threads} thread{}, {}", if threads == 1 { "" } else { "s" }, self.isa.name())
+    }
+
+    fn buffer(&self, rows: usize, columns: usize) -> Buffer {
+        Buffer { rows: 0, columns, values: Vec::with_capacity(rows * columns) }
+    }
+
+    fn upload(&self, values: &[f32]) -> Buffer {
+        Buffer { rows: 1, columns: values.len(), values: values.to_vec() }
+    }
+
+    fn download(&self, buffer: &Buffer, values: &mut Vec<f32>) {
+        values.clone_from(&buffer.values);
+    }
+
+    fn matrix(&self, parts: &[&Tensor]) -> Result<Matrix, Error> {
+        Matrix::new(parts)
+    }
+
+    fn cache(&self, shape: CacheShape) -> Result<Cache, Error> {
+        Cache::new(shape)
+    }
+
+    fn copy_page(&self, cache: &mut Cache, from: u32, to: u32) {
+        cache.copy_page(from, to);
+    }
+
+    fn embed(&self, table: &Matrix, tokens: &[u32], out: &mut Buffer) {
+        out.shape(tokens.len(), table.inputs());
+        for (&token, row) in tokens.iter().zip(out.values.chunks_exact_mut(table.inputs())) {
+            table.row(token as usize, row);
+        }
+    }
+
+    fn rms_norm(&self, x: &Buffer, gain: &Buffer, eps: f32, out: &mut Buffer) {
+        out.shape(x.rows, x.columns);
+        self.rows(x, out, &|x, out| rms_norm::rms_norm(self.isa, x, &gain.values, eps, out));
+    }
+
+    fn linear(&self, x: &Buffer, w: &Matrix, bias: Option<&Buffer>, out: &mut Buffer) {
+        linear::linear(self.isa, &self.pool, &mut self.quantized(), x, w, bias, false, out);
+    }
+
+    fn linear_add(&self, x: &Buffer, w: &Matrix, bias: Option<&Buffer>, out: &mut Buffer) {
+        linear::linear(self.isa, &self.pool, &mut self.quantized(), x, w, bias, true, out);
+    }
+
+    fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut Buffer) {
+        out.shape(positions.len(), 2 * inv_freq.len());
+        rope::rope_angles(positions, inv_freq, scale, &mut out.values);
+    }
+
+    fn rope(&self, qkv: &mut Buffer, angles: &Buffer, heads: Heads, style: RopeStyle) {
+        let columns = qkv.columns;
+        let rows = qkv.rows;
+        let values = Disjoint::new(&mut qkv.values);
+        self.pool.run_chunks(rows, SMALL.div_ceil(columns), &|rows| {
+            for row in rows {
+                // SAFETY: each row is turned once.
+                let qkv = unsafe { values.part(row * columns..(row + 1) * columns) };
+                let angles = &angles.values[row * angles.columns..(row + 1) * angles.columns];
+                rope::rope_row(qkv, angles, heads, style);
+            }
+        });
+    }
+
+    fn append(&self, cache: &mut Cache, layer: usize, qkv: &Buffer, heads: Heads, spans: &[Span<'_>]) {
+        cache.append(layer, &qkv.values, heads, spans);
+    }
+
+    fn attend(
+        &self,
+        qkv: &Buffer,
+        cache: &Cache,
+        layer: usize,
+        heads: Heads,
+        spans: &[Span<'_>],
+        out: &mut Buffer,
+    ) {
+        out.shape(qkv.rows, heads.heads * heads.head_dim);
+        attention::attend(self.isa, &self.pool, &qkv.values, cache, layer, heads, spans, &mut out.values);
+    }
+
+    fn swiglu(&self, gate_up: &Buffer, out: &mut Buffer) {
+        let columns = gate_up.columns / 2;
+        out.shape(gate_up.rows, columns);
+        self.rows(gate_up, out, &|gate_up, out| swiglu::swiglu(self.isa, gate_up, columns, out));
+    }
+
+    fn select_rows(&self, x: &Buffer, rows: &[usize], out: &mut Buffer) {
+        out.shape(rows.len(), x.columns);
+        for (&row, out) in rows.iter().zip(out.values.chunks_exact_mut(x.columns)) {
+            out.copy_from_slice(&x.values[row * x.columns..(row + 1) * x.columns]);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The operations that a LLaMA-like decoder asks of a machine.
+
+use crate::Error;
+use sai_formats::Tensor;
+
+/// How the halves of a rotated pair lie in a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopeStyle {
+    /// Component `i` turns with component `i + rope_dim / 2`, as Hugging Face checkpoints are laid out.
+    Halves,
+    /// Component `2i` turns with component `2i + 1`, as in the paper and in GGUF files of `llama`.
+    Pairs,
+}
+
+/// How keys and values are kept between tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheType {
+    /// Half precision: half the memory, and the precision that the weights mostly have.
+    #[default]
+    F16,
+    /// Single precision, for comparison with references.
+    F32,
+}
+
+impl CacheType {
+    /// Bytes of one value.
+    pub fn bytes(self) -> usize {
+        match self {
+            CacheType::F16 => 2,
+            CacheType::F32 => 4,
+        }
+    }
+}
+
+/// Positions that one page of the cache holds, for one layer.
+pub const PAGE: usize = 32;
+
+/// The size of a device's key–value storage.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheShape {
+    /// Decoder layers.
+    pub layers: usize,
+    /// Key–value heads of a layer.
+    pub kv_heads: usize,
+    /// Components of a head.
+    pub head_dim: usize,
+    /// Pages of [`PAGE`] positions in each layer.
+    pub pages: usize,
+    /// Precision of what is stored.
+    pub dtype: CacheType,
+}
+
+impl CacheShape {
+    /// Bytes of keys and values together.
+    pub fn bytes(&self) -> u64 {
+        [self.layers, self.kv_heads, self.head_dim, self.pages, PAGE, 2, self.dtype.bytes()]
+            .iter()
+            .fold(1u64, |product, &n| product.saturating_mul(n as u64))
+    }
+}
+
+/// How the heads of an attention layer lie in a row of `qkv`: first `heads` query heads, then
+/// `kv_heads` key heads, then `kv_heads` value heads, each of `head_dim` components.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// Query heads; a multiple of `kv_heads`.
+    pub heads: usize,
+    /// Key and value heads, each shared by `heads / kv_heads` query heads.
+    pub kv_heads: usize,
+    /// Components of a head.
+    pub head_dim: usize,
+}
+
+impl Heads {
+    /// Columns of `qkv`.
+    pub fn qkv_columns(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_dim
+    }
+}
+
+/// Consecutive rows of a batch that continue one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// The first row of the batch.
+    pub first_row: usize,
+    /// How many rows.
+    pub rows: usize,
+    /// Position of the first row in its sequence.
+    pub position: usize,
+    /// The sequence's pages in order, enough for `position + rows` positions.
+    pub pages: &'a [u32],
+}
+
+impl Span<'_> {
+    /// Page and offset in the page of the span's row `i`.
+    pub fn slot(&self, i: usize) -> (usize, usize) {
+        let position = self.position + i;
+        (self.pages[position / PAGE] as usize, position % PAGE)
+    }
+}
+
+/// A machine that can run a decoder.
+///
+/// Activations are row-major (rows, columns) in f32; a row is a token of the batch. Every operation
+/// takes its number of rows from its input and sets that of its output. Shapes that do not fit are a
+/// defect of the caller and panic; weights, which come from files, are checked in [`Device::matrix`].
+pub trait Device: Send + Sync {
+    /// Activations.
+    type Buffer: Send + Sync;
+    /// A weight matrix (outputs, inputs) in the layout that this device multiplies fastest.
+    type Matrix: Send + Sync;
+    /// Keys and values of all layers, in pages.
+    type Cache: Send + Sync;
+
+    /// What the device is, for people: `CPU, 2 threads, AVX2`.
+    fn describe(&self) -> String;
+
+    /// An empty buffer with room for `rows` rows of `columns`.
+    fn buffer(&self, rows: usize, columns: usize) -> Self::Buffer;
+    /// A buffer of one row with these values.
+    fn upload(&self, values: &[f32]) -> Self::Buffer;
+    /// Copies a buffer's values out, row after row.
+    fn download(&self, buffer: &Self::Buffer, values: &mut Vec<f32>);
+
+    /// One matrix whose outputs are those of the tensors `parts`, one after another. The parts are of
+    /// shape (outputs, inputs) with the same inputs, and each may have its own type.
+    ///
+    /// # Errors
+    /// A part with a shape or type that cannot be multiplied.
+    fn matrix(&self, parts: &[&Tensor]) -> Result<Self::Matrix, Error>;
+
+    /// Storage for keys and values; memory is taken as pages are first written.
+    ///
+    /// # Errors
+    /// A size that the machine cannot address or give.
+    fn cache(&self, shape: CacheShape) -> Result<Self::Cache, Error>;
+    /// Copies page `from` of every layer to page `to`.
+    fn copy_page(&self, cache: &mut Self::Cache, from: u32, to: u32);
+
+    /// Row `i` of `out` becomes row `tokens[i]` of `table`.
+    fn embed(&self, table: &Self::Matrix, tokens: &[u32], out: &mut Self::Buffer);
+    /// Root-mean-square norm of each row, times `gain`. Zhang & Sennrich 2019.
+    fn rms_norm(&self, x: &Self::Buffer, gain: &Self::Buffer, eps: f32, out: &mut Self::Buffer);
+    /// `out = x · wᵀ + bias`.
+    fn linear(&self, x: &Self::Buffer, w: &Self::Matrix, bias: Option<&Self::Buffer>, out: &mut Self::Buffer);
+    /// `out += x · wᵀ + bias`.
+    fn linear_add(
+        &self,
+        x: &Self::Buffer,
+        w: &Self::Matrix,
+        bias: Option<&Self::Buffer>,
+        out: &mut Self::Buffer,
+    );
+    /// The turn of each row's position: `rope_dim / 2` cosines, then as many sines, of
+    /// `position · inv_freq[i]`, all times `scale`. Computed once a pass and used by every layer.
+    fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut Self::Buffer);
+    /// Turns the first components of each query and key head in `qkv` by `angles`. Su et al. 2021.
+    fn rope(&self, qkv: &mut Self::Buffer, angles: &Self::Buffer, heads: Heads, style: RopeStyle);
+    /// Stores the keys and values in `qkv` at the spans' positions of `layer`.
+    fn append(
+        &self,
+        cache: &mut Self::Cache,
+        layer: usize,
+        qkv: &Self::Buffer,
+        heads: Heads,
+        spans: &[Span<'_>],
+    );
+    /// Causal attention of each row's queries over its sequence, keys and values of the batch's own
+    /// rows included: softmax(q · k / √head_dim) · v. Ainslie et al. 2023 for the grouped heads.
+    fn attend(
+        &self,
+        qkv: &Self::Buffer,
+        cache: &Self::Cache,
+        layer: usize,
+        heads: Heads,
+        spans: &[Span<'_>],
+        out: &mut Self::Buffer,
+    );
+    /// `out = silu(gate) · up`, where a row of `gate_up` is the gates and then the ups. Shazeer 2020.
+    fn swiglu(&self, gate_up: &Self::Buffer, out: &mut Self::Buffer);
+    /// The rows of `x` with these numbers, in this order.
+    fn select_rows(&self, x: &Self::Buffer, rows: &[usize], out: &mut Self::Buffer);
+}
