@@ -1,1 +1,48 @@
-//! # tokenizer
+//! # tokenizer: text to token ids and back
+//!
+//! In: a folder as Hugging Face publishes it, or the vocabulary facts of a GGUF. Out: a [`Tokenizer`] that
+//! encodes text, decodes ids at once or as they come ([`Stream`]), and names the tokens that open and end a
+//! text; and a [`ChatTemplate`] that writes a conversation the way a model was taught to read one.
+//!
+//! Byte-level BPE, which is what the models that sai builds and runs use, is our own: a text is cut at its
+//! added tokens ([`AddedToken`]), the rest is cut into words by the pre-tokeniser of GPT-2, SmolLM, LLaMA 3 or
+//! Qwen2, and each word's bytes are merged in the order in which the vocabulary learnt its pairs. Nothing here
+//! costs more than n log n, whatever the text. Every other kind of vocabulary goes through the `tokenizers`
+//! library behind the same type. Ids are those of that library, always.
+//!
+//! Three rules keep a conversation honest. [`Tokenizer::encode`] reads special tokens written in a text and is
+//! for templates; [`Tokenizer::encode_plain`] leaves them text and is for what people type. No id is ever added
+//! by either: a template opens its own text, and for plain text the caller asks [`Tokenizer::add_bos`]. And a
+//! syllable split over tokens is held back until it is whole.
+//!
+//! Files are hostile until checked: ids must run from 0 without a gap, merges must name tokens that exist, and
+//! nothing is allocated that the file's own length does not justify. A template runs on a budget of steps,
+//! depth and output. Character classes are those of Unicode 16.0.
+//!
+//! This room reads no weights, keeps no clock and prints nothing: GGUF metadata comes in as a plain struct,
+//! [`GgufVocabulary`], and the time that a template may ask for is given by the caller.
+
+mod added;
+mod alphabet;
+mod byte_level;
+mod classes;
+mod error;
+mod library;
+mod load;
+mod merge;
+mod split;
+mod stream;
+mod table;
+mod template;
+mod tokenizer;
+mod unicode_ranges;
+
+pub use added::AddedToken;
+pub use error::Error;
+pub use load::gguf::GgufVocabulary;
+pub use stream::Stream;
+pub use template::{ChatTemplate, Message, TemplateError};
+pub use tokenizer::{Facts, Kind, Tokenizer};
+
+/// The civil date and time that a template's `strftime_now` is given.
+pub use jiff::civil::DateTime;

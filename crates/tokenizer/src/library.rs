@@ -1,0 +1,110 @@
+//! Vocabularies that are not byte-level BPE, through the `tokenizers` library.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use tokenizers::Tokenizer as Inner;
+
+use crate::added::AddedToken;
+use crate::error::{Error, one_line};
+use crate::table::{TokenTable, piece_bytes, place};
+
+/// A vocabulary that the library runs.
+pub(crate) struct Library {
+    /// Reads special tokens in a text.
+    marked: Inner,
+    /// Leaves them text.
+    plain: Inner,
+}
+
+/// What loading through the library tells.
+pub(crate) struct Loaded {
+    pub(crate) library: Library,
+    pub(crate) table: TokenTable,
+    pub(crate) added: Vec<AddedToken>,
+}
+
+impl Library {
+    /// From the text of a `tokenizer.json`.
+    pub(crate) fn from_json(json: &[u8], path: &Path) -> Result<Loaded, Error> {
+        // The library trusts its files; a panic of its own on a damaged one becomes the error it should be.
+        let inner = catch_unwind(AssertUnwindSafe(|| Inner::from_bytes(json)))
+            .map_err(|_| Error::malformed(path, "the tokenizers library cannot read it"))?
+            .map_err(|e| Error::malformed(path, one_line(&e.to_string())))?;
+        let mut marked = inner;
+        marked.with_padding(None);
+        marked.with_truncation(None).map_err(|e| Error::malformed(path, one_line(&e.to_string())))?;
+        let entries: Vec<(String, u64)> =
+            marked.get_vocab(true).into_iter().map(|(token, id)| (token, u64::from(id))).collect();
+        let pieces = place(entries, path)?;
+        let mut added: Vec<AddedToken> = marked
+            .get_added_tokens_decoder()
+            .into_iter()
+            .map(|(id, t)| AddedToken {
+                id,
+                content: t.content,
+                special: t.special,
+                normalized: t.normalized,
+                lstrip: t.lstrip,
+                rstrip: t.rstrip,
+                single_word: t.single_word,
+            })
+            .collect();
+        added.sort_by_key(|t| t.id);
+        let byte_level = marked.get_decoder().is_some_and(decodes_bytes);
+        let table = TokenTable::new(pieces.iter().zip(0u32..).map(|(piece, id)| {
+            let literal = added.binary_search_by_key(&id, |t| t.id).is_ok();
+            if literal {
+                piece.as_bytes().into()
+            } else if byte_level {
+                piece_bytes(piece)
+            } else {
+                sentence_piece_bytes(piece).into()
+            }
+        }));
+        let mut plain = marked.clone();
+        plain.set_encode_special_tokens(true);
+        Ok(Loaded { library: Library { marked, plain }, table, added })
+    }
+
+    /// Ids and their byte ranges in `text`.
+    pub(crate) fn encode(
+        &self,
+        text: &str,
+        plain: bool,
+    ) -> Result<Vec<(u32, std::ops::Range<usize>)>, Error> {
+        let inner = if plain { &self.plain } else { &self.marked };
+        let encoding = catch_unwind(AssertUnwindSafe(|| inner.encode(text, false)))
+            .map_err(|_| Error::Text { fact: "the tokenizers library gave up".to_owned() })?
+            .map_err(|e| Error::Text { fact: one_line(&e.to_string()) })?;
+        let ranges = encoding.get_offsets().iter().map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
+    }
+
+    /// The id of a piece as the vocabulary spells it.
+    pub(crate) fn id_of(&self, piece: &str) -> Option<u32> {
+        self.marked.token_to_id(piece)
+    }
+
+    /// The text of ids, as the vocabulary's decoder joins them.
+    pub(crate) fn decode(&self, ids: &[u32], with_special: bool) -> String {
+        self.marked.decode(ids, !with_special).unwrap_or_default()
+    }
+}
+
+fn decodes_bytes(decoder: &tokenizers::DecoderWrapper) -> bool {
+    matches!(decoder, tokenizers::DecoderWrapper::ByteLevel(_))
+}
+
+/// What a SentencePiece stands for: `▁` is a space, `<0xEA>` a byte.
+fn sentence_piece_bytes(piece: &str) -> Vec<u8> {
+    let byte = piece
+        .strip_prefix("<0x")
+        .and_then(|p| p.strip_suffix('>'))
+        .filter(|hex| hex.len() == 2)
+        .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    match byte {
+        Some(byte) => vec![byte],
+        None => piece.replace('▁', " ").into_bytes(),
+    }
+}

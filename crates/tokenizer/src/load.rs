@@ -1,0 +1,3 @@
+//! Where vocabularies come from.
+
+pub(crate) mod gguf;

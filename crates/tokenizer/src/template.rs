@@ -1,0 +1,122 @@
+//! Chat templates: how a conversation becomes the one text that a model was taught to continue.
+
+mod fortytwo_dot;
+mod jinja;
+mod json;
+
+use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks: `system`, `user` or `assistant`.
+    pub role: String,
+    /// What they say.
+    pub content: String,
+}
+
+/// Why a conversation could not be written. One line each: the template's file, the fact, the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// The template is not Jinja that sai can read.
+    #[error("{origin}: the chat template has an error: {fact}; correct it, or give another template")]
+    Syntax {
+        /// Where the template is from.
+        origin: String,
+        /// What and where.
+        fact: String,
+    },
+    /// The template refuses this conversation with `raise_exception`.
+    #[error("{origin}: the chat template refuses this conversation: {message}")]
+    Refused {
+        /// Where the template is from.
+        origin: String,
+        /// The template's own words.
+        message: String,
+    },
+    /// The template failed on this conversation.
+    #[error("{origin}: the chat template fails on this conversation: {fact}")]
+    Failed {
+        /// Where the template is from.
+        origin: String,
+        /// What and where.
+        fact: String,
+    },
+    /// The template went on past its budget of steps, depth or output.
+    #[error("{origin}: the chat template {fact}; it loops, give another template")]
+    Endless {
+        /// Where the template is from.
+        origin: String,
+        /// Which budget ran out.
+        fact: String,
+    },
+}
+
+/// A way to write conversations.
+///
+/// What [`ChatTemplate::render`] returns is the whole text, BOS included where the model wants one: encode it
+/// with [`crate::Tokenizer::encode`] and add nothing.
+#[derive(Clone, Debug)]
+pub struct ChatTemplate {
+    form: Form,
+    now: Option<DateTime>,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Jinja(jinja::Jinja),
+    FortyTwoDot,
+}
+
+impl ChatTemplate {
+    /// A model's own Jinja template. `origin` names its file in messages.
+    ///
+    /// # Errors
+    /// [`TemplateError::Syntax`] where it is not a template.
+    pub fn jinja(source: &str, origin: &str) -> Result<ChatTemplate, TemplateError> {
+        Ok(ChatTemplate { form: Form::Jinja(jinja::Jinja::new(source, origin)?), now: None })
+    }
+
+    /// The form that 42dot's LLM-SFT was taught: see [`ChatTemplate::FORTYTWO_DOT_SYSTEM`].
+    pub fn fortytwo_dot() -> ChatTemplate {
+        ChatTemplate { form: Form::FortyTwoDot, now: None }
+    }
+
+    /// What 42dot's model reads first when a conversation brings no system message.
+    pub const FORTYTWO_DOT_SYSTEM: &str = fortytwo_dot::SYSTEM;
+
+    /// The same template with the local time that `strftime_now` tells. Without one the function is undefined,
+    /// and templates fall back to a date of their own.
+    pub fn at(mut self, now: DateTime) -> ChatTemplate {
+        self.now = Some(now);
+        self
+    }
+
+    /// The Jinja source, where it is Jinja.
+    pub fn source(&self) -> Option<&str> {
+        match &self.form {
+            Form::Jinja(jinja) => Some(jinja.source()),
+            Form::FortyTwoDot => None,
+        }
+    }
+
+    /// Writes a conversation, ended by the opening of an answer if `add_generation_prompt`. `bos` and `eos` are
+    /// the texts of the tokenizer's tokens.
+    ///
+    /// # Errors
+    /// Where the template refuses the conversation, fails on it, or runs past its budget.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        bos: &str,
+        eos: &str,
+    ) -> Result<String, TemplateError> {
+        match &self.form {
+            Form::Jinja(jinja) => jinja.render(messages, add_generation_prompt, bos, eos, self.now),
+            Form::FortyTwoDot => fortytwo_dot::render(messages, add_generation_prompt, bos, eos),
+        }
+    }
+}
