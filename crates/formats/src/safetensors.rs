@@ -24,6 +24,8 @@ pub(crate) const SINGLE: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 /// Before the header: its length.
 const PREFIX: usize = 8;
+/// The longest header that the `safetensors` crate, and so everyone, reads.
+const LONGEST_HEADER: u64 = 100_000_000;
 
 /// Maps a `.safetensors` file, or the one or many in a folder, and checks all headers.
 ///
@@ -72,10 +74,10 @@ fn is_shard(name: &str) -> bool {
         .is_some_and(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()) && n.trim_start_matches('0') != "1")
 }
 
-/// Whether a file starts as safetensors files do: a length, then JSON.
-pub(crate) fn is_safetensors(bytes: &[u8]) -> bool {
-    // The crate refuses headers of more than 100 MB; the fourth byte on of such a length is small.
-    bytes.len() > PREFIX && bytes[PREFIX] == b'{' && bytes[4..PREFIX] == [0; 4]
+/// The length of the header where a file starts as safetensors files do, with a length and then JSON.
+fn header_length(bytes: &[u8]) -> Option<u64> {
+    let length = u64::from_le_bytes(*bytes.first_chunk()?);
+    (length <= LONGEST_HEADER && bytes.get(PREFIX) == Some(&b'{')).then_some(length)
 }
 
 /// The tensors of one file, in the order of their data.
@@ -88,16 +90,15 @@ fn file(bytes: Bytes, path: &Path) -> Result<Vec<Tensor>, Error> {
         bytes,
         length,
     };
-    let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX>() else {
+    let Some(rest) = bytes.get(PREFIX..) else {
         return Err(match recognise::file(&bytes) {
             Found::Unknown(_) => past_end("the length of the header", 0, PREFIX as u64),
             found => Error::found(path, found),
         });
     };
-    if !is_safetensors(&bytes) {
+    let Some(header_length) = header_length(&bytes) else {
         return Err(Error::found(path, recognise::file(&bytes)));
-    }
-    let header_length = u64::from_le_bytes(*prefix);
+    };
     let header = usize::try_from(header_length).ok().and_then(|n| rest.get(..n));
     let Some(header) = header else {
         return Err(past_end("the header", PREFIX, header_length));

@@ -102,7 +102,7 @@ pub struct Tensors {
     path: Arc<Path>,
     tensors: Vec<Tensor>,
     /// Places in `tensors`, sorted by name.
-    by_name: Vec<u32>,
+    by_name: Vec<usize>,
 }
 
 impl Tensors {
@@ -111,10 +111,10 @@ impl Tensors {
     /// # Errors
     /// Two tensors have the same name.
     pub fn new(path: &Path, tensors: Vec<Tensor>) -> Result<Tensors, Error> {
-        let mut by_name: Vec<u32> = (0..tensors.len() as u32).collect();
-        by_name.sort_by(|a, b| tensors[*a as usize].name.cmp(&tensors[*b as usize].name));
+        let mut by_name: Vec<usize> = (0..tensors.len()).collect();
+        by_name.sort_by(|a, b| tensors[*a].name.cmp(&tensors[*b].name));
         for pair in by_name.windows(2) {
-            let (first, second) = (&tensors[pair[0] as usize], &tensors[pair[1] as usize]);
+            let (first, second) = (&tensors[pair[0]], &tensors[pair[1]]);
             if first.name == second.name {
                 if first.file == second.file {
                     return Err(Error::tensor(&second.file, &second.name, TensorProblem::Duplicate));
@@ -131,8 +131,8 @@ impl Tensors {
 
     /// The tensor of this name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        let found = self.by_name.binary_search_by(|i| self.tensors[*i as usize].name.as_str().cmp(name));
-        found.ok().map(|i| &self.tensors[self.by_name[i] as usize])
+        let found = self.by_name.binary_search_by(|i| self.tensors[*i].name.as_str().cmp(name));
+        found.ok().map(|i| &self.tensors[self.by_name[i]])
     }
 
     /// All tensors, in the order of the files.

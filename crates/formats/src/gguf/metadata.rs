@@ -16,7 +16,7 @@ pub struct Metadata {
     file: Arc<Path>,
     entries: Vec<(String, Value)>,
     /// Places in `entries`, sorted by key.
-    by_key: Vec<u32>,
+    by_key: Vec<usize>,
 }
 
 impl Metadata {
@@ -25,19 +25,19 @@ impl Metadata {
     /// # Errors
     /// A key is there twice.
     pub fn new(path: &Path, entries: Vec<(String, Value)>) -> Result<Metadata, Error> {
-        let mut by_key: Vec<u32> = (0..entries.len() as u32).collect();
-        by_key.sort_by(|a, b| entries[*a as usize].0.cmp(&entries[*b as usize].0));
-        let twice = by_key.windows(2).find(|p| entries[p[0] as usize].0 == entries[p[1] as usize].0);
+        let mut by_key: Vec<usize> = (0..entries.len()).collect();
+        by_key.sort_by(|a, b| entries[*a].0.cmp(&entries[*b].0));
+        let twice = by_key.windows(2).find(|p| entries[p[0]].0 == entries[p[1]].0);
         if let Some(pair) = twice {
-            return Err(Error::key(path, &entries[pair[0] as usize].0, KeyProblem::Duplicate));
+            return Err(Error::key(path, &entries[pair[0]].0, KeyProblem::Duplicate));
         }
         Ok(Metadata { file: path.into(), entries, by_key })
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        let found = self.by_key.binary_search_by(|i| self.entries[*i as usize].0.as_str().cmp(key));
-        found.ok().map(|i| &self.entries[self.by_key[i] as usize].1)
+        let found = self.by_key.binary_search_by(|i| self.entries[*i].0.as_str().cmp(key));
+        found.ok().map(|i| &self.entries[self.by_key[i]].1)
     }
 
     /// Keys and values, in the order of the file.
