@@ -39,7 +39,7 @@ mod unicode_ranges;
 
 pub use added::AddedToken;
 pub use error::Error;
-pub use load::gguf::GgufVocabulary;
+pub use load::{folder::FolderTemplateError, gguf::GgufVocabulary};
 pub use stream::Stream;
 pub use template::{ChatTemplate, Message, TemplateError};
 pub use tokenizer::{Facts, Kind, Tokenizer};

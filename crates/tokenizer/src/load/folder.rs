@@ -1,0 +1,139 @@
+//! A folder as Hugging Face publishes it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::config::{Config, SpecialTokensMap};
+use super::entries::{json, utf8};
+use super::{tokenizer_json, vocab_merges};
+use crate::error::Error;
+use crate::template::{ChatTemplate, TemplateError};
+use crate::tokenizer::Tokenizer;
+
+/// A vocabulary file longer than this is refused unread; the largest published ones are under 64 MB.
+const MAX_FILE: u64 = 1 << 30;
+
+/// A file that may be absent.
+struct Found {
+    path: PathBuf,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Found {
+    fn read(folder: &Path, name: &str) -> Result<Found, Error> {
+        let path = folder.join(name);
+        match std::fs::metadata(&path) {
+            Ok(facts) if facts.len() > MAX_FILE => {
+                return Err(Error::malformed(&path, format!("it is {} bytes long", facts.len())));
+            }
+            _ => {}
+        }
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Found { path, bytes: Some(bytes) }),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found { path, bytes: None }),
+            Err(source) => Err(Error::Read { path, source }),
+        }
+    }
+
+    fn get(&self) -> Option<(&[u8], &Path)> {
+        self.bytes.as_deref().map(|bytes| (bytes, self.path.as_path()))
+    }
+}
+
+fn config_of(folder: &Path) -> Result<(Config, PathBuf), Error> {
+    let file = Found::read(folder, "tokenizer_config.json")?;
+    let mut config = match file.get() {
+        Some((bytes, path)) => Config::parse(bytes, path)?,
+        None => Config::default(),
+    };
+    let map = Found::read(folder, "special_tokens_map.json")?;
+    if let Some((bytes, path)) = map.get() {
+        config.fill_from(json::<SpecialTokensMap>(bytes, path)?);
+    }
+    Ok((config, file.path))
+}
+
+impl Tokenizer {
+    /// The tokenizer of a Hugging Face folder: `tokenizer.json`, or else `vocab.json` with `merges.txt`, with
+    /// the roles of tokens from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+    ///
+    /// # Errors
+    /// Where a file is missing, cannot be read, is damaged, or contradicts itself or another.
+    pub fn from_folder(folder: &Path) -> Result<Tokenizer, Error> {
+        let (mut config, config_path) = config_of(folder)?;
+        let whole = Found::read(folder, "tokenizer.json")?;
+        if let Some((bytes, path)) = whole.get() {
+            return tokenizer_json::read(bytes, path, &config);
+        }
+        let vocab = Found::read(folder, "vocab.json")?;
+        let merges = Found::read(folder, "merges.txt")?;
+        let added = Found::read(folder, "added_tokens.json")?;
+        let (Some(vocab), Some(merges)) = (vocab.get(), merges.get()) else {
+            return Err(Error::Missing { folder: folder.to_owned() });
+        };
+        let files =
+            vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path };
+        vocab_merges::read(&files, &mut config)
+    }
+
+    /// From the bytes of a `tokenizer.json`, and of a `tokenizer_config.json` where there is one. `path` names
+    /// the file in messages.
+    ///
+    /// # Errors
+    /// Where the bytes are damaged or contradict themselves.
+    pub fn from_tokenizer_json(bytes: &[u8], config: Option<&[u8]>, path: &Path) -> Result<Tokenizer, Error> {
+        let config = config.map_or(Ok(Config::default()), |bytes| Config::parse(bytes, path))?;
+        tokenizer_json::read(bytes, path, &config)
+    }
+
+    /// From the bytes of a `vocab.json` and a `merges.txt`, and of a `tokenizer_config.json` where there is
+    /// one. `path` names their folder in messages.
+    ///
+    /// # Errors
+    /// Where the bytes are damaged or contradict themselves.
+    pub fn from_vocab_merges(
+        vocab: &[u8],
+        merges: &[u8],
+        config: Option<&[u8]>,
+        path: &Path,
+    ) -> Result<Tokenizer, Error> {
+        let names = ["vocab.json", "merges.txt", "tokenizer_config.json"].map(|name| path.join(name));
+        let mut config = config.map_or(Ok(Config::default()), |bytes| Config::parse(bytes, &names[2]))?;
+        let files = vocab_merges::Files {
+            vocab: (vocab, &names[0]),
+            merges: (merges, &names[1]),
+            added_tokens: None,
+            config_path: &names[2],
+        };
+        vocab_merges::read(&files, &mut config)
+    }
+}
+
+impl ChatTemplate {
+    /// The chat template of a Hugging Face folder: `chat_template.jinja`, or else the one in
+    /// `tokenizer_config.json`, where of several the one named `default` is taken. `None` without one.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or the template is not Jinja.
+    pub fn from_folder(folder: &Path) -> Result<Option<ChatTemplate>, FolderTemplateError> {
+        let file = Found::read(folder, "chat_template.jinja")?;
+        if let Some((bytes, path)) = file.get() {
+            let source = utf8(bytes, path)?;
+            return Ok(Some(ChatTemplate::jinja(source, &path.display().to_string())?));
+        }
+        let (config, path) = config_of(folder)?;
+        let Some(source) = config.chat_template.as_ref().and_then(|t| t.chosen()) else { return Ok(None) };
+        Ok(Some(ChatTemplate::jinja(source, &path.display().to_string())?))
+    }
+}
+
+/// Why a folder's chat template could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderTemplateError {
+    /// A file of the folder.
+    #[error(transparent)]
+    File(#[from] Error),
+    /// The template in it.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
