@@ -1,0 +1,92 @@
+//! The arguments of the command: its verbs, and the flags that the verbs share.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ui::Ui;
+
+const EXAMPLES: &str = "\
+Examples:
+  sai chat                                  talk to the small model that scripts/fetch-model brings
+  sai chat --model 42dot-sft                talk to 42dot LLM, in Korean and English
+  sai generate -m m.gguf -p \"The capital of Korea is\" -n 32
+  sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
+  sai perplexity -m m.gguf -f text.txt
+
+A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
+  smollm2-135m, 42dot-sft, 42dot-plm";
+
+/// Run compact Korean–English language models: chat, complete, inspect, measure.
+#[derive(Parser)]
+#[command(name = "sai", version, propagate_version = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+
+    /// Keep notices and progress back; answers, warnings and errors stay
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    Chat(crate::chat::Chat),
+    Generate(crate::generate::Generate),
+    Inspect(crate::inspect::Inspect),
+    Perplexity(crate::perplexity::Perplexity),
+}
+
+impl Verb {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        match self {
+            Self::Chat(verb) => verb.run(ui),
+            Self::Generate(verb) => verb.run(ui),
+            Self::Inspect(verb) => verb.run(ui),
+            Self::Perplexity(verb) => verb.run(ui),
+        }
+    }
+}
+
+/// Which model, and how to hold it. Shared by every verb that runs one.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// GGUF file, Hugging Face folder, Hub id (owner/name[@revision][:file.gguf]) or short name
+    #[arg(short, long, env = "SAI_MODEL", default_value = "smollm2-135m", hide_env_values = true)]
+    pub(crate) model: String,
+
+    /// Threads to compute with; 0 takes every core
+    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+
+    /// Tokens of context to keep; the model's own length where not given
+    #[arg(short, long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size"])]
+    pub(crate) context: Option<usize>,
+
+    /// Where to compute; auto picks the best device with room for the model
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub(crate) device: Device,
+
+    /// How keys and values are kept: f16 takes half the memory of f32
+    #[arg(long, value_enum, default_value_t = CacheKind::F16, alias = "cache_type")]
+    pub(crate) cache_type: CacheKind,
+}
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    /// The best device with room for the model
+    Auto,
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU (not in this version)
+    Cuda,
+    /// An Apple GPU (not in this version)
+    Metal,
+}
+
+/// How the cache keeps keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheKind {
+    F16,
+    F32,
+}

@@ -1,0 +1,46 @@
+//! Ctrl-C: the first stops what is being said, a second one leaves.
+//!
+//! [`Interrupt::install`] is called once, by a verb that generates. While something runs,
+//! [`Interrupt::pending`] turns true at the first Ctrl-C; the work stops at its next step, and
+//! [`Interrupt::clear`] makes ready for the next one. A second Ctrl-C before that leaves at once, with the
+//! exit code that shells give to an interrupted command.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use signal_hook::consts::SIGINT;
+
+/// What a shell reports for a command that SIGINT ended.
+pub(crate) const EXIT_INTERRUPTED: i32 = 130;
+
+/// Whether Ctrl-C was pressed.
+#[derive(Clone)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Starts to listen for Ctrl-C.
+    pub(crate) fn install() -> anyhow::Result<Self> {
+        let pressed = Arc::new(AtomicBool::new(false));
+        // In this order a press sees what the one before it left.
+        signal_hook::flag::register_conditional_shutdown(SIGINT, EXIT_INTERRUPTED, pressed.clone())
+            .and_then(|_| signal_hook::flag::register(SIGINT, pressed.clone()))
+            .context("Ctrl-C cannot be listened for")?;
+        Ok(Self(pressed))
+    }
+
+    /// Whether Ctrl-C was pressed since the last [`clear`](Self::clear).
+    pub(crate) fn pending(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Lets the next Ctrl-C leave at once: nothing is being said that it could stop.
+    pub(crate) fn arm(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Forgets the Ctrl-C that was dealt with.
+    pub(crate) fn clear(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
