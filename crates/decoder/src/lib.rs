@@ -1,1 +1,36 @@
-//! # decoder
+//! # decoder: the model
+//!
+//! In: a model's files, opened by `formats`. Out: logits for any rows of any sequences.
+//!
+//! A [`Config`] describes a relative of LLaMA by facts: widths, heads, norms, how positions turn. It is read
+//! from `config.json` or from GGUF metadata and checked as a whole, so that what follows can rely on it.
+//! [`Decoder::load`] binds it to its tensors, under either naming, and refuses any that is missing or of another
+//! shape. [`Decoder::forward`] is the paper's equations over a [`sai_kernels::Device`], once: prefill, decoding,
+//! scoring and many users at once are the same call with other rows.
+//!
+//! A [`KvCache`] keeps what attention needs of earlier tokens, in pages that sequences can share:
+//! [`fork`](KvCache::fork) costs nothing until one side writes, [`truncate`](KvCache::truncate) takes back,
+//! [`free`](KvCache::free) gives up.
+//!
+//! This room has no SIMD and no threads (`kernels` does), knows no text (`tokenizer` does), and chooses no token
+//! (`generation` does). It never prints.
+
+mod batch;
+mod config;
+mod error;
+mod forward;
+mod kv_cache;
+mod memory;
+mod model;
+mod rope;
+mod weights;
+
+pub use batch::{Batch, Wanted};
+pub use config::Config;
+pub use error::Error;
+pub use forward::Run;
+pub use kv_cache::{KvCache, Sequence};
+pub use memory::Memory;
+pub use model::{Decoder, Layer, Linear};
+pub use rope::{Rope, RopeScaling};
+pub use sai_kernels::{CacheType, Cpu, Device, RopeStyle};

@@ -111,6 +111,9 @@ pub(crate) fn linear(
     } else {
         out.shape(x.rows, w.outputs);
     }
+    if x.rows == 0 {
+        return;
+    }
     if w.parts.iter().any(|part| !part.dtype.is_float()) {
         quantized.quantize(isa, pool, &x.values, x.columns);
     }

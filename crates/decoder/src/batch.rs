@@ -1,0 +1,64 @@
+//! The rows of one pass.
+
+use crate::kv_cache::Sequence;
+use std::ops::Range;
+
+/// Which of some rows' logits are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// None: the rows only fill the cache.
+    None,
+    /// Those of the last row: what comes next.
+    Last,
+    /// All: what each token makes of the next, for scoring.
+    All,
+}
+
+/// Tokens of any number of sequences, to be computed together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(crate) tokens: Vec<u32>,
+    /// For each push: the sequence's place in the cache, and its rows.
+    pub(crate) spans: Vec<(usize, Range<usize>)>,
+    /// Rows whose logits are wanted, rising.
+    pub(crate) wanted: Vec<usize>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Adds rows that continue `sequence`.
+    pub fn push(&mut self, sequence: &Sequence, tokens: &[u32], wanted: Wanted) {
+        let rows = self.tokens.len()..self.tokens.len() + tokens.len();
+        if rows.is_empty() {
+            return;
+        }
+        self.tokens.extend_from_slice(tokens);
+        match wanted {
+            Wanted::None => {}
+            Wanted::Last => self.wanted.push(rows.end - 1),
+            Wanted::All => self.wanted.extend(rows.clone()),
+        }
+        self.spans.push((sequence.index(), rows));
+    }
+
+    /// Takes all rows out, so that the batch can be filled again.
+    pub fn clear(&mut self) {
+        self.tokens.clear();
+        self.spans.clear();
+        self.wanted.clear();
+    }
+
+    /// Rows of the pass.
+    pub fn rows(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Rows of logits that the pass returns.
+    pub fn wanted_rows(&self) -> usize {
+        self.wanted.len()
+    }
+}

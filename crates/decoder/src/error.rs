@@ -1,0 +1,66 @@
+//! Why a model cannot be loaded, or a pass not be made.
+
+use std::path::PathBuf;
+
+/// What is wrong with a model's description, its tensors, or a pass that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The container is damaged or holds something else.
+    #[error(transparent)]
+    Formats(#[from] sai_formats::Error),
+    /// A tensor or a size that the device cannot take.
+    #[error(transparent)]
+    Kernels(#[from] sai_kernels::Error),
+    /// `config.json` is missing or unreadable.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why it could not be read.
+        source: std::io::Error,
+    },
+    /// `config.json` is not what it should be.
+    #[error("{}: {fact}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the way out where there is one.
+        fact: String,
+    },
+    /// A tensor that the configuration asks for is not there.
+    #[error("{}: tensor `{tensor}` is missing; the file is incomplete or of another architecture", path.display())]
+    MissingTensor {
+        /// The file or folder.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor of another shape than the configuration says.
+    #[error("{}: tensor `{tensor}` has shape {found:?} where the configuration needs {expected:?}", file.display())]
+    Shape {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// No free page is left for the tokens of a batch.
+    #[error("the cache has room for {capacity} tokens, and {needed} more do not fit; use a longer context")]
+    CacheFull {
+        /// Tokens of all sequences that the cache can hold.
+        capacity: usize,
+        /// Tokens that were to be added.
+        needed: usize,
+    },
+    /// A token id that the model has no embedding for.
+    #[error("token {token} is not one of the model's {vocab_size}")]
+    TokenOutOfRange {
+        /// The id.
+        token: u32,
+        /// Rows of the embedding.
+        vocab_size: usize,
+    },
+}

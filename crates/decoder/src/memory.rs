@@ -1,0 +1,43 @@
+//! What a model takes of memory, known before it is loaded.
+
+use crate::{Config, Run};
+use sai_formats::Container;
+use sai_kernels::{CacheShape, CacheType, PAGE};
+
+/// Bytes that a model needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The file's tensors; mapped, but all of them are read for every token.
+    pub weights: u64,
+    /// Keys and values of a full context.
+    pub kv_cache: u64,
+    /// Activations of the largest pass.
+    pub activations: u64,
+}
+
+impl Memory {
+    /// For a cache of `positions` tokens.
+    pub(crate) fn of(config: &Config, container: &Container, positions: usize, dtype: CacheType) -> Memory {
+        Memory {
+            weights: container.tensors().total_bytes(),
+            kv_cache: cache_shape(config, positions, dtype).bytes(),
+            activations: Run::<sai_kernels::Cpu>::bytes(config),
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.kv_cache).saturating_add(self.activations)
+    }
+}
+
+/// Storage for `positions` tokens, in whole pages.
+pub(crate) fn cache_shape(config: &Config, positions: usize, dtype: CacheType) -> CacheShape {
+    CacheShape {
+        layers: config.num_layers,
+        kv_heads: config.num_kv_heads,
+        head_dim: config.head_dim,
+        pages: positions.div_ceil(PAGE),
+        dtype,
+    }
+}

@@ -1,0 +1,168 @@
+//! How positions turn: the frequencies of rotary embedding and the ways to stretch them.
+//!
+//! The definitions are those of `transformers`' `modeling_rope_utils`, which the checkpoints were trained with.
+
+use sai_kernels::RopeStyle;
+use std::f64::consts::PI;
+
+/// Rotary position embedding of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rope {
+    /// Base of the frequencies, `rope_theta`.
+    pub theta: f64,
+    /// Leading components of a head that turn; even, at most `head_dim`.
+    pub dim: usize,
+    /// Which components turn together.
+    pub style: RopeStyle,
+    /// How a context longer than the trained one is reached.
+    pub scaling: RopeScaling,
+}
+
+/// Ways to stretch rotary embedding over a longer context.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RopeScaling {
+    /// As trained.
+    None,
+    /// All positions divided by a factor. Chen et al. 2023.
+    Linear {
+        /// By how much.
+        factor: f64,
+    },
+    /// LLaMA 3.1: low frequencies divided by the factor, high ones kept, a ramp between.
+    Llama3 {
+        /// By how much low frequencies slow down.
+        factor: f64,
+        /// Wavelengths over `original_context / low_freq_factor` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths under `original_context / high_freq_factor` are kept.
+        high_freq_factor: f64,
+        /// The context of training.
+        original_context: f64,
+    },
+    /// YaRN: a ramp over dimensions and a temperature on attention. Peng et al. 2023.
+    Yarn {
+        /// By how much the context grows.
+        factor: f64,
+        /// The context of training.
+        original_context: f64,
+        /// Turns over the original context above which a dimension is kept.
+        beta_fast: f64,
+        /// Turns below which a dimension is divided by the factor.
+        beta_slow: f64,
+        /// Whether the ramp starts and ends at whole dimensions.
+        truncate: bool,
+        /// What sines and cosines are multiplied by.
+        attention_factor: f64,
+    },
+    /// A divisor for each frequency, as GGUF files carry LLaMA 3's scaling.
+    Divisors(Vec<f32>),
+}
+
+impl RopeScaling {
+    /// A word for people: `llama3 × 8`.
+    pub fn describe(&self) -> String {
+        match self {
+            RopeScaling::None => "none".to_owned(),
+            RopeScaling::Linear { factor } => format!("linear × {factor}"),
+            RopeScaling::Llama3 { factor, .. } => format!("llama3 × {factor}"),
+            RopeScaling::Yarn { factor, .. } => format!("yarn × {factor}"),
+            RopeScaling::Divisors(divisors) => {
+                let most = divisors.iter().copied().fold(1.0, f32::max);
+                format!("a divisor a frequency, up to {most}")
+            }
+        }
+    }
+}
+
+/// YaRN's attention factor where the model does not give its own.
+pub(crate) fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all_dim: Option<f64>) -> f64 {
+    let grow = |mscale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 };
+    match (mscale, mscale_all_dim) {
+        (Some(mscale), Some(all)) if mscale != 0.0 && all != 0.0 => grow(mscale) / grow(all),
+        _ => grow(1.0),
+    }
+}
+
+impl Rope {
+    /// Radians a position for each of the `dim / 2` turning pairs.
+    pub fn inv_freq(&self) -> Vec<f32> {
+        let half = self.dim / 2;
+        let plain = (0..half).map(|i| self.theta.powf(-2.0 * i as f64 / self.dim as f64));
+        match &self.scaling {
+            RopeScaling::None => plain.map(|f| f as f32).collect(),
+            RopeScaling::Linear { factor } => plain.map(|f| (f / factor) as f32).collect(),
+            &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => plain
+                .map(|f| {
+                    let turns = original_context * f / (2.0 * PI);
+                    let kept = (turns - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                    let kept = kept.clamp(0.0, 1.0);
+                    (kept * f + (1.0 - kept) * f / factor) as f32
+                })
+                .collect(),
+            &RopeScaling::Yarn { factor, original_context, beta_fast, beta_slow, truncate, .. } => {
+                // The dimension that turns `turns` times over the original context.
+                let dimension = |turns: f64| {
+                    self.dim as f64 * (original_context / (turns * 2.0 * PI)).ln() / (2.0 * self.theta.ln())
+                };
+                let (mut low, mut high) = (dimension(beta_fast), dimension(beta_slow));
+                if truncate {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                let (low, mut high) = (low.max(0.0), high.min(self.dim as f64 - 1.0));
+                if low == high {
+                    high += 0.001;
+                }
+                plain
+                    .enumerate()
+                    .map(|(i, f)| {
+                        let divided = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                        (divided * f / factor + (1.0 - divided) * f) as f32
+                    })
+                    .collect()
+            }
+            RopeScaling::Divisors(divisors) => {
+                plain.zip(divisors).map(|(f, &divisor)| f as f32 / divisor).collect()
+            }
+        }
+    }
+
+    /// What sines and cosines are multiplied by.
+    pub fn attention_factor(&self) -> f32 {
+        match self.scaling {
+            RopeScaling::Yarn { attention_factor, .. } => attention_factor as f32,
+            _ => 1.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rope(scaling: RopeScaling) -> Rope {
+        Rope { theta: 10_000.0, dim: 8, style: RopeStyle::Halves, scaling }
+    }
+
+    #[test]
+    fn frequencies_fall_geometrically() {
+        let plain = rope(RopeScaling::None).inv_freq();
+        assert_eq!(plain, [1.0, 0.1, 0.01, 0.001]);
+        let half = rope(RopeScaling::Linear { factor: 2.0 }).inv_freq();
+        assert_eq!(half, [0.5, 0.05, 0.005, 0.0005]);
+        let divided = rope(RopeScaling::Divisors(vec![1.0, 2.0, 4.0, 8.0])).inv_freq();
+        assert_eq!(divided, [1.0, 0.05, 0.0025, 0.000125]);
+    }
+
+    #[test]
+    fn llama3_keeps_the_fast_and_divides_the_slow() {
+        let scaled = rope(RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context: 64.0,
+        })
+        .inv_freq();
+        assert_eq!(scaled[0], 1.0);
+        assert_eq!(scaled[3], 0.001 / 8.0);
+    }
+}
