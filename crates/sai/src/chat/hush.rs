@@ -1,0 +1,30 @@
+//! A terminal that does not show what is typed while an answer is drawn. What was typed is not lost: the
+//! next prompt reads it.
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// While it lives, keys are not echoed; Ctrl-C still interrupts.
+pub(crate) struct Hush {
+    before: Option<Termios>,
+}
+
+impl Hush {
+    /// Does nothing where standard input is no terminal.
+    pub(crate) fn new() -> Self {
+        let before = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut modes) = before.clone() {
+            modes.local_modes.remove(LocalModes::ECHO);
+            // A terminal that refuses only echoes.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &modes);
+        }
+        Self { before }
+    }
+}
+
+impl Drop for Hush {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
+        }
+    }
+}

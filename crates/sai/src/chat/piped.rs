@@ -1,0 +1,92 @@
+//! Questions from a pipe or a file: each line is a turn of one conversation.
+
+use std::io::{self, BufRead, Read};
+
+use anyhow::{Context, bail};
+
+use super::Talk;
+use super::conversation::Exchange;
+use super::turn::{self, Voice};
+
+/// A line longer than this is not a question.
+const LONGEST: u64 = 16 << 20;
+
+/// What a shell reports for a command that SIGINT ended.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Answers each line until there is none, or a signal ends the chat.
+pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<()> {
+    let mut input = io::stdin().lock();
+    for number in 1_u64.. {
+        let Some(line) = next_line(&mut input, number)? else { break };
+        if talk.signals.ended() || talk.signals.take_interrupt() {
+            break;
+        }
+        let question = line.trim();
+        if question.is_empty() {
+            continue;
+        }
+        // On a terminal an answer without its question is hard to follow.
+        if talk.screen.out_terminal && talk.screen.err_terminal {
+            talk.note(format_args!("› {question}"));
+        }
+        talk.conversation.exchanges.push(Exchange { question: question.to_owned(), answer: None });
+        talk.keep();
+        let turn = turn::answer(talk, voice).with_context(|| format!("standard input, line {number}"))?;
+        let turn_stopped = turn.answer.interrupted();
+        if let Some(exchange) = talk.conversation.exchanges.last_mut() {
+            exchange.answer = Some(turn.answer);
+        }
+        talk.keep();
+        if !talk.json {
+            talk.note(turn.figures.line());
+        }
+        talk.last = Some(turn.figures);
+        if turn_stopped && !talk.signals.ended() {
+            std::process::exit(EXIT_INTERRUPTED);
+        }
+        if talk.signals.ended() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The next line without its end, `None` where there is none.
+fn next_line(input: &mut impl BufRead, number: u64) -> anyhow::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    let read = input.take(LONGEST + 1).read_until(b'\n', &mut bytes).context("standard input")?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if read as u64 > LONGEST {
+        bail!(
+            "standard input, line {number}: longer than {LONGEST} bytes; put each question on a line of its own"
+        );
+    }
+    match String::from_utf8(bytes) {
+        Ok(line) => Ok(Some(line)),
+        Err(error) => bail!(
+            "standard input, line {number}: byte {} is not UTF-8; convert it first, for example with iconv -f cp949 -t utf-8",
+            error.utf8_error().valid_up_to() + 1
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_anywhere_and_are_checked() {
+        let mut input: &[u8] = "하나\r\n\n둘".as_bytes();
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut input, 1).expect("is UTF-8") {
+            lines.push(line.trim().to_owned());
+        }
+        assert_eq!(lines, ["하나", "", "둘"]);
+        let mut cp949: &[u8] = b"ok \xbe\xc8\xb3\xe7\n";
+        let error = next_line(&mut cp949, 7).expect_err("is not UTF-8").to_string();
+        assert!(error.contains("line 7: byte 4 is not UTF-8"), "{error}");
+    }
+}

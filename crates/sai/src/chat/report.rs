@@ -1,0 +1,227 @@
+//! What is said about an answer: its line, its table, its JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::terminal::clean::quoted;
+use crate::terminal::style::{Span, fit, width};
+use crate::terminal::wrap::wrap;
+use crate::ui::Thousands;
+
+/// The figures of one answer.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) finish_reason: String,
+    pub(crate) seed: u64,
+    pub(crate) usage: Usage,
+    pub(crate) timings: Timings,
+    pub(crate) context: Context,
+}
+
+/// Tokens.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Usage {
+    pub(crate) prompt_tokens: usize,
+    /// Of the prompt's tokens, those computed in an earlier turn.
+    pub(crate) cached_tokens: usize,
+    pub(crate) completion_tokens: usize,
+}
+
+/// Seconds, and tokens per second.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Timings {
+    pub(crate) load_seconds: f64,
+    pub(crate) prefill_seconds: f64,
+    pub(crate) first_token_seconds: f64,
+    pub(crate) decode_seconds: f64,
+    pub(crate) tokens_per_second: f64,
+}
+
+/// How full the context is.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Context {
+    pub(crate) used: usize,
+    pub(crate) length: usize,
+    /// Of the conversation's oldest exchanges, those that no longer fit.
+    pub(crate) dropped_exchanges: usize,
+}
+
+impl Timings {
+    /// The first token comes from the prompt; decoding gives the others.
+    pub(crate) fn new(
+        load: Duration,
+        prefill: Duration,
+        first: Duration,
+        decode: Duration,
+        tokens: usize,
+    ) -> Self {
+        let decode_seconds = decode.as_secs_f64();
+        let steps = tokens.saturating_sub(1) as f64;
+        Self {
+            load_seconds: rounded(load.as_secs_f64()),
+            prefill_seconds: rounded(prefill.as_secs_f64()),
+            first_token_seconds: rounded(first.as_secs_f64()),
+            decode_seconds: rounded(decode_seconds),
+            tokens_per_second: if decode_seconds > 0.0 { rounded(steps / decode_seconds) } else { 0.0 },
+        }
+    }
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e4).round() / 1e4
+}
+
+impl Figures {
+    /// The line under an answer.
+    pub(crate) fn line(&self) -> String {
+        let (usage, timings) = (&self.usage, &self.timings);
+        let mut parts = vec![format!("{} tokens", Thousands(usage.completion_tokens as u64))];
+        if usage.completion_tokens > 1 {
+            parts.push(format!("{:.1} tok/s", timings.tokens_per_second));
+        }
+        parts.push(format!("first after {:.2} s", timings.first_token_seconds));
+        parts.push(format!(
+            "context {} of {}",
+            Thousands(self.context.used as u64),
+            Thousands(self.context.length as u64)
+        ));
+        match self.finish_reason.as_str() {
+            "interrupted" => parts.insert(0, "stopped".to_owned()),
+            "length" => parts.push("cut short by max-new-tokens".to_owned()),
+            "context_full" | "contextfull" => parts.push("cut short: the context is full".to_owned()),
+            _ => {}
+        }
+        parts.join(" · ")
+    }
+
+    /// The lines of `/stats`.
+    pub(crate) fn table(&self) -> Vec<(&'static str, String)> {
+        let (usage, timings) = (&self.usage, &self.timings);
+        let prefilled = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
+        let rate =
+            if timings.prefill_seconds > 0.0 { prefilled as f64 / timings.prefill_seconds } else { 0.0 };
+        vec![
+            ("load", format!("{:.2} s", timings.load_seconds)),
+            (
+                "prompt",
+                format!(
+                    "{} tokens, {} of them kept from before; {:.2} s, {rate:.1} tok/s",
+                    usage.prompt_tokens, usage.cached_tokens, timings.prefill_seconds
+                ),
+            ),
+            ("first token", format!("after {:.2} s", timings.first_token_seconds)),
+            (
+                "answer",
+                format!(
+                    "{} tokens in {:.2} s, {:.1} tok/s; ended by {}",
+                    usage.completion_tokens,
+                    timings.decode_seconds,
+                    timings.tokens_per_second,
+                    self.finish_reason
+                ),
+            ),
+            ("seed", self.seed.to_string()),
+            ("context", format!("{} of {} tokens", self.context.used, self.context.length)),
+        ]
+    }
+}
+
+/// Lines of names and values, the values below each other and wrapped to `columns`.
+pub(crate) fn aligned<'a>(rows: impl IntoIterator<Item = (&'a str, String)>, columns: usize) -> String {
+    let rows: Vec<(&str, String)> = rows.into_iter().collect();
+    let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let room = columns.saturating_sub(widest + 4).max(20);
+    let mut out = String::new();
+    for (name, value) in rows {
+        for (i, row) in wrap(&[Span::plain(&value)], room).iter().enumerate() {
+            let value: String = row.iter().map(Span::text).collect();
+            out += format!("  {}  {value}", fit(if i == 0 { name } else { "" }, widest)).trim_end();
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// A token as the debug table shows it.
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    pub(crate) probability: f32,
+    pub(crate) picked: bool,
+}
+
+const PIECE: usize = 20;
+
+/// One step of an answer: the likeliest tokens as the model gave them, and beside them after the samplers.
+pub(crate) fn step_table(
+    number: usize,
+    token: u32,
+    text: &str,
+    raw: &[Shown],
+    processed: &[Shown],
+) -> String {
+    let mut out = format!("step {number}: {} ({token})\n", quoted(text));
+    for row in 0..raw.len().max(processed.len()) {
+        let side = |side: &[Shown]| match side.get(row) {
+            Some(shown) => format!(
+                "{} {} {:>7.3} %",
+                if shown.picked { "▸" } else { " " },
+                fit(&quoted(&shown.text), PIECE),
+                shown.probability * 100.0
+            ),
+            None => " ".repeat(PIECE + 12),
+        };
+        out += format!("  {}   │ {}", side(raw), side(processed)).trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures() -> Figures {
+        Figures {
+            finish_reason: "stop".to_owned(),
+            seed: 7,
+            usage: Usage { prompt_tokens: 30, cached_tokens: 10, completion_tokens: 21 },
+            timings: Timings::new(
+                Duration::from_millis(500),
+                Duration::from_millis(250),
+                Duration::from_millis(300),
+                Duration::from_secs(2),
+                21,
+            ),
+            context: Context { used: 1051, length: 2048, dropped_exchanges: 0 },
+        }
+    }
+
+    #[test]
+    fn the_line_says_what_happened() {
+        let mut figures = figures();
+        assert_eq!(figures.line(), "21 tokens · 10.0 tok/s · first after 0.30 s · context 1,051 of 2,048");
+        figures.finish_reason = "interrupted".to_owned();
+        assert!(figures.line().starts_with("stopped · 21 tokens"));
+        figures.finish_reason = "length".to_owned();
+        assert!(figures.line().ends_with("cut short by max-new-tokens"));
+        let table = aligned(figures.table(), 80);
+        assert!(
+            table.contains("  prompt       30 tokens, 10 of them kept from before; 0.25 s, 80.0 tok/s\n"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn candidates_align_whatever_they_hold() {
+        let shown = |text: &str, probability, picked| Shown { text: text.to_owned(), probability, picked };
+        let raw = [shown(" 안녕하세요", 0.5, true), shown("\n\x1b[2J", 0.25, false)];
+        let table = step_table(3, 9, " 안녕하세요", &raw, &[shown(" 안녕하세요", 1.0, true)]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines[0], "step 3: \" 안녕하세요\" (9)");
+        assert_eq!(lines[1], "  ▸ \" 안녕하세요\"         50.000 %   │ ▸ \" 안녕하세요\"        100.000 %");
+        assert_eq!(lines[2], "    \"\\n\\u{1b}[2J\"         25.000 %   │");
+        let bar = |line: &str| width(line.split('│').next().unwrap_or(""));
+        assert_eq!(bar(lines[1]), bar(lines[2]));
+    }
+}

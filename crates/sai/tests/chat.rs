@@ -1,0 +1,70 @@
+//! `sai chat` as a person and as a pipe meet it: the real command with the real small model.
+
+#![allow(clippy::print_stderr, missing_docs)]
+
+#[path = "chat/piped.rs"]
+mod piped;
+#[path = "chat/pty.rs"]
+mod pty;
+#[path = "chat/typed.rs"]
+mod typed;
+
+use std::path::{Path, PathBuf};
+
+const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// The folder of the small model; `None`, loudly, where it is missing and not required.
+fn models() -> Option<PathBuf> {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let folder = std::env::var_os("SAI_MODELS").map_or(checkout, PathBuf::from);
+    if folder.join(MODEL).exists() {
+        return folder.canonicalize().ok();
+    }
+    let message = format!("MISSING MODEL: {} is not in {}; run scripts/fetch-model", MODEL, folder.display());
+    assert!(std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"), "{message}");
+    eprintln!("{message}");
+    None
+}
+
+/// A home folder of its own, so that no test sees a person's conversations or another test's.
+struct Home {
+    folder: tempfile::TempDir,
+    models: PathBuf,
+}
+
+impl Home {
+    fn new() -> Option<Self> {
+        let models = models()?;
+        Some(Self { folder: tempfile::tempdir().expect("a temporary folder"), models })
+    }
+
+    fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join(inside)
+    }
+
+    /// What the command sees of the world, and nothing else of the machine's.
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("HOME", self.folder.path().display().to_string()),
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("SAI_MODELS", self.models.display().to_string()),
+            ("TERM", "xterm-256color".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+        ]
+    }
+
+    /// The saved conversations, each a list of JSON lines, the oldest first.
+    fn conversations(&self) -> Vec<Vec<serde_json::Value>> {
+        let folder = self.path(".local/share/sai/conversations");
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+            .iter()
+            .map(|path| {
+                let text = std::fs::read_to_string(path).expect("a conversation is text");
+                text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+            })
+            .collect()
+    }
+}
