@@ -1,0 +1,35 @@
+//! Any bytes as `vocab.json` + `merges.txt` + `tokenizer_config.json`, and as the facts of a GGUF.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sai_tokenizer::{GgufVocabulary, Tokenizer};
+
+type Gguf = (Vec<String>, Vec<i32>, Vec<String>, Option<u32>, u8);
+
+fuzz_target!(|input: (&[u8], &[u8], &[u8], Gguf, &str)| {
+    let (vocab, merges, config, (tokens, token_types, pairs, eos, pre), text) = input;
+    let pre = ["default", "smollm", "llama-bpe", "qwen2"][usize::from(pre % 4)];
+    let from_gguf = GgufVocabulary {
+        path: "fuzzed.gguf".into(),
+        model: "gpt2".into(),
+        pre: Some(pre.into()),
+        tokens,
+        token_types,
+        merges: pairs,
+        eos,
+        ..GgufVocabulary::default()
+    };
+    for result in [
+        Tokenizer::from_vocab_merges(vocab, merges, Some(config), "folder".as_ref()),
+        Tokenizer::from_vocab_merges(vocab, merges, None, "folder".as_ref()),
+        Tokenizer::from_gguf(from_gguf),
+    ] {
+        match result {
+            Ok(tokenizer) => {
+                tokenizer.decode(&tokenizer.encode(text));
+                tokenizer.encode_with_offsets(text).expect("byte-level BPE refuses no text");
+            }
+            Err(error) => assert!(!error.to_string().contains('\n')),
+        }
+    }
+});
