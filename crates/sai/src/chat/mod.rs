@@ -8,7 +8,7 @@
 
 mod commands;
 mod conversation;
-mod device;
+pub(crate) mod device;
 mod export;
 mod hush;
 mod line;

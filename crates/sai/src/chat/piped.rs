@@ -7,12 +7,10 @@ use anyhow::{Context, bail};
 use super::Talk;
 use super::conversation::Exchange;
 use super::turn::{self, Voice};
+use crate::interrupt::EXIT_INTERRUPTED;
 
 /// A line longer than this is not a question.
 const LONGEST: u64 = 16 << 20;
-
-/// What a shell reports for a command that SIGINT ended.
-const EXIT_INTERRUPTED: i32 = 130;
 
 /// Answers each line until there is none, or a signal ends the chat.
 pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<()> {
@@ -30,6 +28,7 @@ pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<()> 
         if talk.screen.out_terminal && talk.screen.err_terminal {
             talk.note(format_args!("› {question}"));
         }
+        talk.conversation.model.clone_from(&talk.model_args.model);
         talk.conversation.exchanges.push(Exchange { question: question.to_owned(), answer: None });
         talk.keep();
         let turn = turn::answer(talk, voice).with_context(|| format!("standard input, line {number}"))?;

@@ -124,6 +124,7 @@ fn converse(talk: &mut Talk, voice: &mut Voice<'_>, line: &mut LineEditor, ui: &
 /// Asks and waits for the answer. Says whether Ctrl-C stopped it. A question that could not be asked is
 /// taken back.
 fn ask(talk: &mut Talk, voice: &mut Voice<'_>, question: String) -> anyhow::Result<bool> {
+    talk.conversation.model.clone_from(&talk.model_args.model);
     talk.conversation.exchanges.push(Exchange { question, answer: None });
     talk.keep();
     let stopped = listen(talk, voice)?;
@@ -375,6 +376,12 @@ fn show_where_we_are(talk: &Talk) -> anyhow::Result<()> {
     let count = conversation.exchanges.len();
     let name = conversation.name.as_ref().unwrap_or(&conversation.id);
     talk.note(format_args!("going on with {name}, {count} {}", if count == 1 { "turn" } else { "turns" }));
+    if conversation.model != talk.model_args.model {
+        talk.note(format_args!(
+            "so far it was with {}, from here on with {}",
+            conversation.model, talk.model_args.model
+        ));
+    }
     if let Some(exchange) = conversation.exchanges.last() {
         talk.note(format_args!("› {}", exchange.question.replace('\n', "\n· ")));
         match &exchange.answer {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::clean::Cleaner;
-use super::markdown::{Renderer, segments};
+use super::markdown::{Renderer, append, segments};
 use super::style::{Row, paint, row_width, width};
 
 /// Draws an answer on a terminal.
@@ -58,7 +58,7 @@ impl<W: Write> Live<W> {
     /// More of the answer.
     pub(crate) fn push(&mut self, piece: &str) -> io::Result<()> {
         let piece = self.cleaner.push(piece);
-        self.tail.push_str(&piece);
+        append(&mut self.tail, &piece);
         if !piece.is_empty() && self.drawn.is_none_or(|last| last.elapsed() >= self.pause) {
             self.draw(false)?;
             self.drawn = Some(Instant::now());
@@ -85,19 +85,18 @@ impl<W: Write> Live<W> {
         let blocks = segments(&self.tail[..complete]);
         let settled = if last { blocks.len() } else { blocks.len().saturating_sub(1) };
         for segment in &blocks[..settled] {
-            let rows = self.renderer.rows(segment, &self.tail, room);
+            let rows = self.renderer.rows(&self.tail[segment.clone()], room);
             let painted = self.painted(rows);
             self.finished.extend(painted);
         }
-        let rest =
-            blocks.get(settled).map_or(if settled > 0 { complete } else { 0 }, |block| block.range.start);
+        let rest = blocks.get(settled).map_or(if settled > 0 { complete } else { 0 }, |block| block.start);
         self.tail.drain(..rest);
 
         let mut wanted = self.finished.clone();
         let begun = self.begun;
         let growing = drawable(&self.tail).to_owned();
-        for segment in &segments(&growing) {
-            let rows = self.renderer.rows(segment, &growing, room);
+        for segment in segments(&growing) {
+            let rows = self.renderer.rows(&growing[segment], room);
             wanted.extend(self.painted(rows));
         }
         self.begun = begun;

@@ -3,7 +3,7 @@ use std::num::NonZero;
 use super::*;
 
 fn at_40() -> (usize, usize) {
-    (40, 300)
+    (40, 100)
 }
 
 fn small() -> (usize, usize) {
@@ -92,6 +92,59 @@ fn any_pieces_end_with_the_same_screen() {
         assert_eq!(parser.screen().contents(), whole.screen().contents(), "{pieces:?}");
         assert_eq!(parser.screen().contents_formatted(), whole.screen().contents_formatted());
         assert_eq!(parser.screen().cursor_position(), whole.screen().cursor_position());
+    }
+}
+
+#[test]
+fn random_markdown_in_pieces_ends_with_the_same_screen() {
+    const PARTS: [&str; 36] = [
+        "\n",
+        "\n",
+        "\n",
+        "\n\n",
+        "  ",
+        "    ",
+        "- ",
+        "* ",
+        "1. ",
+        "2) ",
+        "> ",
+        "# ",
+        "```",
+        "```rust\n",
+        "~~~\n",
+        "|",
+        "|-|\n",
+        "---\n",
+        "===\n",
+        "가나다",
+        "라",
+        "a b",
+        "**",
+        "*",
+        "_",
+        "`",
+        "[x]: y",
+        "[x]",
+        "<div>",
+        "<!--",
+        "-->",
+        "\t",
+        "\\",
+        "&amp;",
+        "![",
+        "](u)",
+    ];
+    let mut state = 7_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..600 {
+        let text: String = (0..2 + next(18)).map(|_| PARTS[next(PARTS.len())]).collect();
+        let whole = screen(&drawn([text.as_str()], at_40), at_40);
+        let pieces = screen(&drawn(text.split_inclusive(|_: char| true), at_40), at_40);
+        assert_eq!(pieces.screen().contents(), whole.screen().contents(), "{text:?}");
     }
 }
 

@@ -12,8 +12,7 @@ mod table;
 use std::ops::Range;
 
 use self::highlight::Highlighter;
-use super::style::{Row, Span, Style};
-use super::wrap::wrap;
+use super::style::Row;
 
 /// Lays out Markdown. It remembers the code that it has coloured, so that drawing a growing block again
 /// colours only its last line.
@@ -33,43 +32,34 @@ impl Renderer {
     }
 
     /// The rows of one segment of a text, as [`segments`] found it.
-    pub(crate) fn rows(&mut self, segment: &Segment, source: &str, columns: usize) -> Vec<Row> {
-        let text = &source[segment.range.clone()];
-        if segment.block {
-            let blocks = parse::blocks(text, self.color);
-            layout::Layout { highlighter: &mut self.highlighter, color: self.color }
-                .blocks(&blocks, columns, true)
-        } else {
-            wrap(&[Span::new(text.trim(), Style::DIM)], columns)
-        }
+    pub(crate) fn rows(&mut self, segment: &str, columns: usize) -> Vec<Row> {
+        let blocks = parse::blocks(segment, self.color);
+        layout::Layout { highlighter: &mut self.highlighter, color: self.color }
+            .blocks(&blocks, columns, true)
     }
 }
 
-/// A part of a text that can be laid out without the rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) range: Range<usize>,
-    /// A Markdown block; otherwise text that Markdown would swallow, such as a link's definition.
-    block: bool,
+/// Appends text to a source. Definitions of links (`[name]: address`) would vanish from it and change blocks
+/// far above; a zero-width space, which no drawing shows, makes them plain text.
+pub(crate) fn append(source: &mut String, text: &str) {
+    for c in text.chars() {
+        if c == ':' && source.ends_with(']') {
+            source.push(parse::ZERO_WIDTH_SPACE);
+        }
+        source.push(c);
+    }
 }
 
 /// The top-level blocks of a text, in order. All but the last are finished: no further line can change them.
-pub(crate) fn segments(source: &str) -> Vec<Segment> {
-    let mut found: Vec<Segment> = Vec::new();
+pub(crate) fn segments(source: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
     let mut end = 0;
-    let gap = |from: usize, to: usize, found: &mut Vec<Segment>| {
-        if !source[from..to].trim().is_empty() {
-            found.push(Segment { range: from..to, block: false });
-        }
-    };
     for range in parse::top_level(source) {
         // A block begins with its line: the indentation is part of what it is.
         let start = source[..range.start].rfind('\n').map_or(0, |i| i + 1).max(end);
-        gap(end, start, &mut found);
         end = range.end.max(start);
-        found.push(Segment { range: start..end, block: true });
+        found.push(start..end);
     }
-    gap(end, source.len(), &mut found);
     found
 }
 

@@ -98,7 +98,7 @@ fn mend_emphasis(source: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-const ZERO_WIDTH_SPACE: char = '\u{200b}';
+pub(super) const ZERO_WIDTH_SPACE: char = '\u{200b}';
 
 fn cjk(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3040}'..='\u{318f}' | '\u{3400}'..='\u{9fff}'

@@ -1,9 +1,9 @@
 use super::*;
-use crate::terminal::style::{Color, row_width};
+use crate::terminal::style::{Color, Span, Style, row_width};
 
 fn rendered(source: &str, columns: usize, color: bool) -> Vec<Row> {
     let mut renderer = Renderer::new(color);
-    segments(source).iter().flat_map(|segment| renderer.rows(segment, source, columns)).collect()
+    segments(source).into_iter().flat_map(|segment| renderer.rows(&source[segment], columns)).collect()
 }
 
 fn lines(source: &str, columns: usize) -> Vec<String> {
@@ -95,10 +95,17 @@ fn long_code_lines_go_on() {
 
 #[test]
 fn finished_blocks_are_found() {
-    let ranges: Vec<&str> = segments("a\nb\n\n- c\n  d\n\n[x]: y\n\n    code\n")
-        .iter()
-        .map(|s| &"a\nb\n\n- c\n  d\n\n[x]: y\n\n    code\n"[s.range.clone()])
-        .collect();
-    assert_eq!(ranges.iter().map(|r| r.trim()).collect::<Vec<_>>(), ["a\nb", "- c\n  d", "[x]: y", "code"]);
-    assert!(ranges[3].starts_with("    code"));
+    let source = "a\nb\n\n- c\n  d\n\n---\n\n    code\n";
+    let found: Vec<&str> = segments(source).into_iter().map(|segment| &source[segment]).collect();
+    assert_eq!(found.iter().map(|text| text.trim()).collect::<Vec<_>>(), ["a\nb", "- c\n  d", "---", "code"]);
+    assert!(found[3].starts_with("    code"));
+}
+
+#[test]
+fn definitions_of_links_stay_to_be_seen() {
+    let mut source = String::new();
+    for piece in ["[a]", ": http://x.kr\n\n", "[a] `[b]:`"] {
+        append(&mut source, piece);
+    }
+    assert_eq!(lines(&source, 60), ["[a]: http://x.kr", "[a] [b]:"]);
 }
