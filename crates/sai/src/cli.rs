@@ -17,13 +17,13 @@ A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short 
 
 /// Run compact Korean–English language models: chat, complete, inspect, measure.
 #[derive(Parser)]
-#[command(name = "sai", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "sai", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
 
     /// Keep notices and progress back; answers, warnings and errors stay
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 900)]
     pub(crate) quiet: bool,
 }
 

@@ -5,11 +5,13 @@
 //! [`Interrupt::clear`] makes ready for the next one. A second Ctrl-C before that leaves at once, with the
 //! exit code that shells give to an interrupted command.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 
 /// What a shell reports for a command that SIGINT ended.
 pub(crate) const EXIT_INTERRUPTED: i32 = 130;
@@ -19,13 +21,24 @@ pub(crate) const EXIT_INTERRUPTED: i32 = 130;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Starts to listen for Ctrl-C.
-    pub(crate) fn install() -> anyhow::Result<Self> {
+    /// Starts to listen for Ctrl-C. `last_words` are written to standard output when it makes the command
+    /// leave, to give the terminal back as it was.
+    pub(crate) fn install(last_words: &'static str) -> anyhow::Result<Self> {
         let pressed = Arc::new(AtomicBool::new(false));
-        // In this order a press sees what the one before it left.
-        signal_hook::flag::register_conditional_shutdown(SIGINT, EXIT_INTERRUPTED, pressed.clone())
-            .and_then(|_| signal_hook::flag::register(SIGINT, pressed.clone()))
-            .context("Ctrl-C cannot be listened for")?;
+        let mut signals = Signals::new([SIGINT]).context("Ctrl-C cannot be listened for")?;
+        let seen = Arc::clone(&pressed);
+        std::thread::Builder::new()
+            .name("ctrl-c".to_owned())
+            .spawn(move || {
+                for _ in signals.forever() {
+                    if seen.swap(true, Ordering::SeqCst) {
+                        let _ = std::io::stdout().write_all(last_words.as_bytes());
+                        let _ = std::io::stdout().flush();
+                        std::process::exit(EXIT_INTERRUPTED);
+                    }
+                }
+            })
+            .context("no thread can be started")?;
         Ok(Self(pressed))
     }
 

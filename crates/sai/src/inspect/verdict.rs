@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use sai_decoder::{CacheType, Config, Cpu, Decoder};
 use sai_formats::Container;
-use sai_generation::{LoadOptions, Model};
+use sai_generation::{Config, LoadOptions, Model};
 
 use crate::models::memory;
 use crate::ui::{Size, Thousands};
@@ -17,25 +16,25 @@ pub(super) enum Verdict {
 
 /// Finds out the sure way: by opening the model as `sai chat` would, the cheap questions first.
 pub(super) fn judge(path: &Path, container: &Container) -> Verdict {
-    let config = match Config::of(container, path) {
-        Ok(config) => config,
-        Err(error) => return Verdict::Cannot(without_path(&error.into(), path)),
-    };
+    if let Err(error) = Config::of(container, path) {
+        return Verdict::Cannot(without_path(&error.into(), path));
+    }
     if let Some(tensor) = container.tensors().iter().find(|t| !t.dtype.is_known()) {
         return Verdict::Cannot(format!("tensor {} is of type {}", tensor.name, tensor.dtype.name()));
     }
-    let options =
-        LoadOptions { threads: 0, context: None, cache_type: CacheType::F16, memory_limit: memory::available() };
-    if let Err(error) = Model::open(path, &options) {
-        return Verdict::Cannot(without_path(&error.into(), path));
+    let options = LoadOptions { memory_limit: memory::available(), ..LoadOptions::default() };
+    match Model::open(path, &options) {
+        Err(error) => Verdict::Cannot(without_path(&error.into(), path)),
+        Ok(model) => {
+            let free = memory::available().map(|free| format!("; {} are free here", Size(free)));
+            Verdict::Runs(format!(
+                "with {} tokens of context it takes {} of memory{}",
+                Thousands(model.context as u64),
+                Size(model.memory.total()),
+                free.unwrap_or_default()
+            ))
+        }
     }
-    let needs = Decoder::<Cpu>::memory(&config, container, config.context_length, CacheType::F16);
-    let free = memory::available().map(|free| format!("; {} are free here", Size(free))).unwrap_or_default();
-    Verdict::Runs(format!(
-        "with all {} tokens of context it takes {} of memory{free}",
-        Thousands(config.context_length as u64),
-        Size(needs.total())
-    ))
 }
 
 /// The reason alone: the path stands above already.

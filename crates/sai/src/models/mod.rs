@@ -96,7 +96,7 @@ fn folders() -> Vec<PathBuf> {
         return vec![folder];
     }
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    [Some(PathBuf::from("models")), cache.map(|cache| cache.join("sai").join("models"))]
+    [Some(PathBuf::from("./models")), cache.map(|cache| cache.join("sai").join("models"))]
         .into_iter()
         .flatten()
         .collect()

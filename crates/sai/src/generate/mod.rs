@@ -1,0 +1,308 @@
+//! `sai generate`: a text, continued.
+//!
+//! Flags have llama.cpp's names and meanings, so that a command written for its `main` runs with
+//! `sai generate` in place of `./main`.
+
+mod escape;
+mod interactive;
+mod report;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use sai_generation::{Completion, Event, FinishReason, Model, Request, Sampling, Session};
+
+use crate::cli::ModelArgs;
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::ui::{Thousands, Ui};
+use escape::unescape;
+
+const EXAMPLES: &str = "\
+Examples:
+  sai generate -p \"The capital of Korea is\" -n 16 --temp 0
+  sai generate -m 42dot-sft --prompt \"...\\n\" --in-prefix \"<human>: \" --in-suffix \"<bot>:\" --interactive-first
+  sai generate -f story.txt -n 200 --logprobs 5 --json";
+
+/// Continue a text, with llama.cpp's names for the flags.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Generate {
+    /// Text to continue; \n, \t and other escapes are read
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+
+    /// Take the text to continue from a file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "prompt")]
+    file: Option<PathBuf>,
+
+    /// Most tokens to add; -1 goes on until the end of the text or of the context
+    #[arg(short, long, default_value_t = 512, value_name = "N", alias = "n_predict", alias = "predict",
+        allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
+    n_predict: i64,
+
+    /// End before this text (in interactive mode: let the person speak); may be given several times
+    #[arg(short, long, value_name = "TEXT", alias = "stop", alias = "reverse_prompt")]
+    reverse_prompt: Vec<String>,
+
+    /// Leave escapes in --prompt, --in-prefix, --in-suffix and --reverse-prompt as they are written
+    #[arg(long, alias = "no_escape")]
+    no_escape: bool,
+
+    /// Read escapes, which is what happens anyway
+    #[arg(short, long, hide = true, conflicts_with = "no_escape")]
+    escape: bool,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
+    talk: interactive::TalkArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// Taken so that commands for llama.cpp run; this version computes on the processor
+    #[arg(
+        long,
+        hide = true,
+        value_name = "N",
+        alias = "n_gpu_layers",
+        alias = "gpu-layers",
+        allow_negative_numbers = true
+    )]
+    n_gpu_layers: Option<i64>,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Sampling")]
+struct SamplingArgs {
+    /// How freely to choose; 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.5, value_name = "X", alias = "temperature", value_parser = at_least_zero)]
+    temp: f32,
+
+    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing
+    #[arg(long, default_value_t = 0.95, value_name = "P", alias = "top_p", value_parser = probability)]
+    top_p: f32,
+
+    /// Choose among this many of the likeliest tokens; 0 does nothing
+    #[arg(long, default_value_t = 20, value_name = "N", alias = "top_k")]
+    top_k: usize,
+
+    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing
+    #[arg(long, default_value_t = 0.0, value_name = "P", alias = "min_p", value_parser = probability)]
+    min_p: f32,
+
+    /// Divide the chance of tokens that were already there; 1 does nothing
+    #[arg(long, default_value_t = 1.2, value_name = "X", alias = "repeat_penalty",
+        alias = "repetition-penalty", alias = "repetition_penalty", value_parser = positive)]
+    repeat_penalty: f32,
+
+    /// Choose the same way each time; -1 takes a new seed
+    #[arg(short, long, default_value_t = -1, value_name = "N", allow_negative_numbers = true)]
+    seed: i64,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArgs {
+    /// Colour the prompt and what the person types
+    #[arg(long)]
+    color: bool,
+
+    /// Leave the prompt out; print what is added alone
+    #[arg(long, alias = "no_display_prompt")]
+    no_display_prompt: bool,
+
+    /// One line a token: its log-probability and the N likeliest tokens there
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+    logprobs: Option<u64>,
+
+    /// One JSON object for each answer (and with --logprobs one for each token)
+    #[arg(long)]
+    json: bool,
+}
+
+impl Generate {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        let prompt = self.prompt_text()?;
+        let talks = self.talk.is_on();
+        if prompt.is_empty() && !talks {
+            bail!(
+                "there is nothing to continue; give --prompt TEXT or --file FILE, or talk with --interactive"
+            );
+        }
+        let model = crate::models::open(&self.model, ui)?;
+        if self.n_gpu_layers.is_some_and(|layers| layers > 0) {
+            ui.note("--n-gpu-layers is not needed: this version of sai computes on the processor");
+        }
+        let view = report::View::new(&self.output, ui);
+        let interrupt = Interrupt::install(view.last_words())?;
+        let mut session = Session::new(&model)?;
+        let mut writer = Writer {
+            model: &model,
+            session: &mut session,
+            request: self.request(),
+            n_predict: usize::try_from(self.n_predict).ok(),
+            tokens: Vec::new(),
+            interrupt,
+            view,
+            ui,
+        };
+        writer.tokens = model.encode_text(&prompt);
+        writer.view.prompt(&prompt)?;
+        if talks {
+            let keep = writer.tokens.len();
+            return interactive::talk(&mut writer, &self.talk, keep, |text| self.read_escapes(text));
+        }
+        let completion = writer.answer()?;
+        match completion.finish_reason {
+            FinishReason::Interrupted => {
+                drop(writer);
+                // What was said stays said; a script should see that it is not all.
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+            FinishReason::ContextFull => {
+                let length = Thousands(session.context_length() as u64);
+                ui.note(format_args!("the context of {length} tokens is full; --context sets its length"));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn prompt_text(&self) -> anyhow::Result<String> {
+        match (&self.prompt, &self.file) {
+            (Some(prompt), _) => Ok(self.read_escapes(prompt)),
+            (None, Some(file)) => {
+                let text =
+                    std::fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+                let mut text = String::from_utf8(text).map_err(|e| {
+                    anyhow::anyhow!(
+                        "{}: byte {} is not UTF-8; convert the file",
+                        file.display(),
+                        e.utf8_error().valid_up_to()
+                    )
+                })?;
+                // An editor's last newline is no part of the text.
+                if text.ends_with('\n') {
+                    text.pop();
+                }
+                Ok(text)
+            }
+            (None, None) => Ok(String::new()),
+        }
+    }
+
+    fn read_escapes(&self, text: &str) -> String {
+        if self.no_escape { text.to_owned() } else { unescape(text) }
+    }
+
+    fn request(&self) -> Request {
+        let s = &self.sampling;
+        Request {
+            sampling: Sampling {
+                temperature: s.temp,
+                repetition_penalty: s.repeat_penalty,
+                top_p: s.top_p,
+                top_k: s.top_k,
+                min_p: s.min_p,
+                logit_bias: Vec::new(),
+                seed: u64::try_from(s.seed).unwrap_or_else(|_| new_seed()),
+            },
+            max_new_tokens: 0,
+            stop: self
+                .reverse_prompt
+                .iter()
+                .map(|text| self.read_escapes(text))
+                .filter(|t| !t.is_empty())
+                .collect(),
+            candidates: self.output.logprobs.map_or(0, |n| n as usize),
+        }
+    }
+}
+
+/// A text that grows: the tokens so far, and what continues them.
+struct Writer<'a, 'm> {
+    model: &'m Model,
+    session: &'a mut Session<'m>,
+    request: Request,
+    /// Most tokens of an answer; none where only the context ends it.
+    n_predict: Option<usize>,
+    tokens: Vec<u32>,
+    interrupt: Interrupt,
+    view: report::View,
+    ui: &'a Ui,
+}
+
+impl Writer<'_, '_> {
+    /// Continues the tokens, showing each as it comes, until the text ends or Ctrl-C.
+    fn answer(&mut self) -> anyhow::Result<Completion> {
+        let room = self.session.context_length().saturating_sub(self.tokens.len());
+        self.request.max_new_tokens = self.n_predict.unwrap_or(room).min(room.max(1));
+        let bar = self.ui.bar(0, "reading the prompt");
+        let (interrupt, view, tokenizer) = (&self.interrupt, &mut self.view, &self.model.tokenizer);
+        let mut broken: Option<std::io::Error> = None;
+        let completion = self.session.generate(&self.tokens, &self.request, &mut |event| {
+            match event {
+                Event::Prefill { done, total } => {
+                    bar.set_length(total as u64);
+                    bar.set_position(done as u64);
+                }
+                Event::Step(step) => {
+                    bar.finish_and_clear();
+                    if let Err(error) = view.step(step, tokenizer) {
+                        broken = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+            }
+            if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        bar.finish_and_clear();
+        let completion = completion?;
+        if let Some(error) = broken {
+            return Err(error.into());
+        }
+        self.view.end(&completion, &self.request)?;
+        self.tokens.extend_from_slice(&completion.tokens);
+        Ok(completion)
+    }
+
+    /// After an answer that ended by itself: the reverse prompt that ended it, if one did. Else the token with
+    /// which the model ends its answers stays in the text, as it stood in the texts that the model learnt from.
+    fn close_turn(&mut self, answer: &Completion) -> Option<String> {
+        let tokenizer = &self.model.tokenizer;
+        let said = tokenizer.decode(&answer.tokens);
+        let stop = self.request.stop.iter().find(|stop| said.contains(stop.as_str())).cloned();
+        if stop.is_none() {
+            self.tokens.extend(tokenizer.eos().first());
+        }
+        stop
+    }
+}
+
+fn new_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // Keys of the standard hasher are the system's randomness. Short seeds are easier to say again.
+    std::hash::RandomState::new().build_hasher().finish() >> 32
+}
+
+fn number(text: &str, good: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|x: &f32| x.is_finite() && good(*x)).ok_or_else(|| format!("give {wanted}"))
+}
+
+fn at_least_zero(text: &str) -> Result<f32, String> {
+    number(text, |x| x >= 0.0, "a number from 0 on")
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    number(text, |x| x > 0.0, "a number above 0")
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    number(text, |x| (0.0..=1.0).contains(&x), "a number from 0 to 1")
+}
