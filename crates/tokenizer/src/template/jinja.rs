@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, context};
 
 use super::json::to_json;
 use super::{Message, TemplateError};
@@ -45,7 +45,7 @@ impl Jinja {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_recursion_limit(DEPTH);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(method);
         environment.add_function("raise_exception", raise_exception);
         environment.add_filter("tojson", to_json);
         environment
@@ -111,6 +111,27 @@ impl Jinja {
             cause = at.source();
         }
         TemplateError::Failed { origin, fact: describe(error) }
+    }
+}
+
+/// Python's methods of strings, lists and maps. `title` is our own: Python capitalises after whatever is not a
+/// letter, the compatibility library after white space.
+fn method(state: &mut State<'_, '_>, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
+    match (name, value.as_str(), arguments) {
+        ("title", Some(text), []) => {
+            let mut inside = false;
+            let mut out = String::with_capacity(text.len());
+            for c in text.chars() {
+                if inside {
+                    out.extend(c.to_lowercase())
+                } else {
+                    out.extend(c.to_uppercase())
+                }
+                inside = c.is_alphabetic();
+            }
+            Ok(Value::from(out))
+        }
+        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments),
     }
 }
 

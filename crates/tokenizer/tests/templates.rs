@@ -1,0 +1,93 @@
+//! Chat templates as `transformers` renders them, and templates that mean harm.
+
+use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError};
+use serde_json::Value;
+
+fn message(role: &str, content: &str) -> Message {
+    Message { role: role.into(), content: content.into() }
+}
+
+#[test]
+fn templates_as_transformers_renders_them() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/templates.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).expect("a fixture")).expect("JSON");
+    let now = DateTime::constant(2026, 3, 9, 14, 5, 7, 0);
+    for case in file["cases"].as_array().expect("cases") {
+        let name = case["name"].as_str().expect("a name");
+        let source = file["templates"][name].as_str().expect("a template");
+        let template = ChatTemplate::jinja(source, name).unwrap_or_else(|e| panic!("{e}")).at(now);
+        let messages: Vec<Message> = serde_json::from_value(case["messages"].clone()).expect("messages");
+        let prompt = case["prompt"].as_bool().expect("a flag");
+        let rendered = template.render(&messages, prompt, "<s>", "</s>");
+        match case.get("text") {
+            Some(text) => assert_eq!(
+                rendered.unwrap_or_else(|e| panic!("{e}")),
+                text.as_str().expect("a text"),
+                "{name}"
+            ),
+            None => match rendered {
+                Err(TemplateError::Refused { message, .. }) => assert_eq!(message, case["refused"]),
+                other => panic!("{name}: {other:?}, refused by transformers: {}", case["refused"]),
+            },
+        }
+    }
+}
+
+#[test]
+fn fortytwo_dot_s_form() {
+    let template = ChatTemplate::fortytwo_dot();
+    let eos = "<|endoftext|>";
+    let system = "호기심 많은 인간 (human)과 인공지능 봇 (AI bot)의 대화입니다. \n봇의 이름은 42dot LLM이고 포티투닷 (42dot)에서 개발했습니다. \n봇은 인간의 질문에 대해 친절하게 유용하고 상세한 답변을 제공합니다. \n";
+    let turns = [message("user", "안녕?"), message("assistant", "네!"), message("user", "또?")];
+    assert_eq!(
+        template.render(&turns, true, eos, eos).expect("a text"),
+        format!("{eos}{system}<human>: 안녕? <bot>: 네!{eos}<human>: 또? <bot>:")
+    );
+    let own = [message("system", "짧게. "), message("user", "왜?")];
+    assert_eq!(
+        template.render(&own, true, eos, eos).expect("a text"),
+        format!("{eos}짧게. <human>: 왜? <bot>:")
+    );
+    assert!(matches!(template.render(&turns[1..], true, eos, eos), Err(TemplateError::Refused { .. })));
+}
+
+#[test]
+fn without_a_time_a_template_falls_back_to_its_own() {
+    let source = "{% if strftime_now is defined %}{{ strftime_now('%Y') }}{% else %}1999{% endif %}";
+    let template = ChatTemplate::jinja(source, "t").expect("a template");
+    assert_eq!(template.render(&[], false, "", "").expect("a text"), "1999");
+    let now = DateTime::constant(2026, 3, 9, 14, 5, 7, 0);
+    assert_eq!(template.at(now).render(&[], false, "", "").expect("a text"), "2026");
+}
+
+#[test]
+fn a_template_that_does_not_end_is_one_clear_line() {
+    for source in [
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% for c in range(100000) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% for m in range(100000) %}{{ 'x' * 100000 }}{% endfor %}",
+        "{{ 'x' * 100000000000 }}",
+        "{% set ns = namespace(s='xxxxxxxxxxxxxxxx') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{{ '%999999999999d' % 1 }}",
+        "{{ range(99999) | list | tojson(indent=99999) * 1000 }}",
+        "{{ ('x' * 1000000).replace('', 'y' * 1000000) }}",
+    ] {
+        let start = std::time::Instant::now();
+        let error = ChatTemplate::jinja(source, "m.gguf")
+            .and_then(|t| t.render(&[message("user", "안녕")], true, "<s>", "</s>"))
+            .expect_err(source);
+        let line = error.to_string();
+        assert!(line.starts_with("m.gguf: the chat template ") && !line.contains('\n'), "{line}");
+        assert!(start.elapsed().as_secs() < 20, "{source} took {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn errors_name_the_place() {
+    let error = ChatTemplate::jinja("a\n{% if %}", "chat_template.jinja").expect_err("no template");
+    assert!(error.to_string().contains("line 2"), "{error}");
+    let template = ChatTemplate::jinja("{{ messages[7].content }}", "t").expect("a template");
+    assert!(matches!(template.render(&[], false, "", ""), Err(TemplateError::Failed { .. })));
+    let deep = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert!(ChatTemplate::jinja(&format!("{{{{ {deep} }}}}"), "t").is_err());
+}
