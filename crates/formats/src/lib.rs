@@ -25,6 +25,7 @@ mod dtype;
 mod error;
 mod open;
 mod recognise;
+mod shown;
 mod tensors;
 mod write;
 
