@@ -49,6 +49,11 @@ impl<D: Device> Run<D> {
         }
     }
 
+    /// The logits of the last pass, (wanted rows, vocab_size).
+    pub fn logits(&self) -> &D::Buffer {
+        &self.logits
+    }
+
     /// Bytes of activations in a pass of [`Run::ROWS`] rows that wants one row of logits.
     pub fn bytes(config: &Config) -> u64 {
         let c = config;

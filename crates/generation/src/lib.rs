@@ -1,1 +1,32 @@
-//! # generation
+//! # generation: from a model's files to text
+//!
+//! In: a path to a model, and what a person wrote. Out: an answer as it comes, or the likelihood of a given text.
+//!
+//! [`Model::open`] brings together what the rooms below know apart: weights from `decoder`, a vocabulary and a
+//! chat template from `tokenizer`, read from a GGUF file or a Hugging Face folder, held against each other and
+//! against the memory that there is. A [`Session`] is one running text over a model: it keeps what it has computed,
+//! so that a prompt that begins as the last one ended costs only what is new. [`Sampling`] says how the next token
+//! is chosen, with the definitions of `transformers` in the order of 42dot's example. [`score`] and [`perplexity`]
+//! judge a text instead of making one.
+//!
+//! Whoever calls hears of every step through a closure and can stop at any; the text that reaches them is whole
+//! syllables, with stop strings already taken out, wherever the borders of tokens lie.
+//!
+//! This room never prints, and reads no clock but to time its own work. Random choices come from a seed.
+
+mod error;
+mod model;
+mod prompt;
+mod sampling;
+mod scoring;
+mod session;
+mod stop;
+
+pub use error::Error;
+pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
+pub use prompt::ChatPrompt;
+pub use sai_decoder::{CacheType, Config, Device, Memory};
+pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenizer};
+pub use sampling::{Candidate, Pick, Sampler, Sampling, processors};
+pub use scoring::{Perplexity, perplexity, score};
+pub use session::{Completion, Event, FinishReason, Request, Session, Step, Timings, Usage};

@@ -1,0 +1,154 @@
+//! A model that can be talked to: weights, vocabulary and template, held against each other.
+
+mod gguf;
+
+use crate::Error;
+use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
+use sai_formats::Container;
+use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
+use std::path::{Path, PathBuf};
+
+/// Positions of a context where none is asked for; less where the model was trained for less.
+pub const DEFAULT_CONTEXT: usize = 8192;
+
+/// How to open a model.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Threads that compute; 0 means one per core.
+    pub threads: usize,
+    /// Positions of the context; `None` means those of the model, at most [`DEFAULT_CONTEXT`].
+    pub context: Option<usize>,
+    /// Precision of keys and values.
+    pub cache_type: CacheType,
+    /// Bytes that the model may take; a larger one is refused before it is loaded.
+    pub memory_limit: Option<u64>,
+    /// A template to use instead of the model's own.
+    pub template: Option<ChatTemplate>,
+    /// The local time, for templates that tell it.
+    pub now: Option<DateTime>,
+}
+
+/// An opened model.
+pub struct Model {
+    /// The file or folder it came from.
+    pub path: PathBuf,
+    /// What its file calls it, or else its file's name.
+    pub name: String,
+    /// The weights.
+    pub decoder: Decoder<Cpu>,
+    /// The vocabulary.
+    pub tokenizer: Tokenizer,
+    /// How a conversation is written; `None` for a model that was not taught to chat.
+    pub template: Option<ChatTemplate>,
+    /// Positions of a session's context.
+    pub context: usize,
+    /// Precision of keys and values.
+    pub cache_type: CacheType,
+    /// What it takes of memory.
+    pub memory: Memory,
+}
+
+impl Model {
+    /// Opens a GGUF file, a Hugging Face folder, or a safetensors file that lies in one.
+    ///
+    /// # Errors
+    /// The files are damaged, contradict each other, or describe what sai does not run; or the model takes more
+    /// memory than it may.
+    pub fn open(path: &Path, options: &LoadOptions) -> Result<Model, Error> {
+        let (container, config) = Config::open(path)?;
+        let trained = config.context_length;
+        let context = options.context.unwrap_or(trained.min(DEFAULT_CONTEXT));
+        if context > trained {
+            return Err(Error::ContextTooLong { path: path.to_path_buf(), asked: context, trained });
+        }
+        let memory = Decoder::<Cpu>::memory(&config, &container, context, options.cache_type);
+        if let Some(available) = options.memory_limit.filter(|&limit| memory.total() > limit) {
+            return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
+        }
+
+        let Parts { tokenizer, template, name } = Parts::of(&container, path)?;
+        if tokenizer.vocab_size() > config.vocab_size {
+            return Err(Error::Vocabulary {
+                path: path.to_path_buf(),
+                tokens: tokenizer.vocab_size(),
+                rows: config.vocab_size,
+            });
+        }
+        let name = name.unwrap_or_else(|| file_name(path));
+        let template = match (&options.template, template) {
+            (Some(chosen), _) => Some(chosen.clone()),
+            (None, Some(own)) => Some(own),
+            // 42dot publishes its form in an example and not with the model.
+            (None, None) => is_fortytwo_dot(path, &name).then(ChatTemplate::fortytwo_dot),
+        };
+        let template = match (template, options.now) {
+            (Some(template), Some(now)) => Some(template.at(now)),
+            (template, _) => template,
+        };
+        let decoder = Decoder::load(Cpu::new(options.threads), config, &container)?;
+        Ok(Model {
+            path: path.to_path_buf(),
+            name,
+            decoder,
+            tokenizer,
+            template,
+            context,
+            cache_type: options.cache_type,
+            memory,
+        })
+    }
+
+    /// Whether these tokens end an answer.
+    pub fn is_end(&self, token: u32) -> bool {
+        self.tokenizer.eos().contains(&token)
+    }
+
+    /// The ids of a plain text, opened by the BOS token where the model wants one. Special tokens written in
+    /// the text are read as such.
+    pub fn encode_text(&self, text: &str) -> Vec<u32> {
+        let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos());
+        let ids = self.tokenizer.encode(text);
+        match bos.filter(|&bos| ids.first() != Some(&bos)) {
+            Some(bos) => std::iter::once(bos).chain(ids).collect(),
+            None => ids,
+        }
+    }
+}
+
+/// What a model's files hold beside its weights.
+pub(crate) struct Parts {
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    name: Option<String>,
+}
+
+impl Parts {
+    fn of(container: &Container, path: &Path) -> Result<Parts, Error> {
+        match container {
+            Container::Gguf(gguf) => gguf::parts(gguf),
+            Container::Safetensors(_) => {
+                let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+                Ok(Parts {
+                    tokenizer: Tokenizer::from_folder(folder)?,
+                    template: ChatTemplate::from_folder(folder)?,
+                    name: None,
+                })
+            }
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    // A path such as `.` has a name only once it is resolved.
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    resolved
+        .file_stem()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Whether a model is one of 42dot's chat models, by the names it is published under.
+fn is_fortytwo_dot(path: &Path, name: &str) -> bool {
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let named = |text: &str| text.to_ascii_lowercase().contains("42dot_llm-sft");
+    named(name) || resolved.iter().any(|part| named(&part.to_string_lossy()))
+}

@@ -1,0 +1,154 @@
+//! The likelihood of a given text.
+
+use crate::sampling::log_sum_exp;
+use crate::{Error, Model};
+use sai_decoder::{Batch, KvCache, Run, Wanted};
+use std::ops::ControlFlow;
+
+/// Rows whose logits are held at a time: at 50,000 tokens of vocabulary, some 13 MB.
+const ROWS: usize = 64;
+
+/// Natural log of the probability of each token after the first, given those before it.
+///
+/// # Errors
+/// The text is longer than the context, or holds a token that the model does not have.
+pub fn score(model: &Model, tokens: &[u32]) -> Result<Vec<f32>, Error> {
+    if tokens.len() > model.context {
+        return Err(Error::PromptTooLong { tokens: tokens.len(), context: model.context });
+    }
+    let mut scorer = Scorer::new(model, tokens.len())?;
+    scorer.score(tokens, 1)
+}
+
+/// How well a model foresees a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Perplexity {
+    /// `exp` of the mean negative log-probability of the scored tokens.
+    pub perplexity: f64,
+    /// Its standard error.
+    pub uncertainty: f64,
+    /// Tokens that were scored.
+    pub scored_tokens: usize,
+    /// Windows that they lie in.
+    pub windows: usize,
+}
+
+/// Perplexity over windows as `llama-perplexity` computes it: windows of `window` tokens one after another, an
+/// incomplete last one left out; the first token of each replaced by BOS where the model wants one; and the
+/// tokens after the middle scored, so that each has at least half a window before it.
+///
+/// `on` hears the figure so far after each window, and how many there are, and may break off.
+///
+/// # Errors
+/// The text has no whole window, or the window is not one that the context holds.
+pub fn perplexity(
+    model: &Model,
+    tokens: &[u32],
+    window: usize,
+    on: &mut dyn FnMut(&Perplexity, usize) -> ControlFlow<()>,
+) -> Result<Perplexity, Error> {
+    if window < 4 || window > model.context {
+        return Err(Error::Window { window, context: model.context });
+    }
+    let windows = tokens.len() / window;
+    if windows == 0 {
+        return Err(Error::TextTooShort { tokens: tokens.len(), window });
+    }
+    let bos = model.tokenizer.bos().filter(|_| model.tokenizer.add_bos());
+    let mut scorer = Scorer::new(model, window)?;
+    let mut sums = Sums::default();
+    for (i, text) in tokens.chunks_exact(window).enumerate() {
+        let mut text = text.to_vec();
+        if let Some(bos) = bos {
+            text[0] = bos;
+        }
+        sums.add(&scorer.score(&text, window / 2 + 1)?);
+        let so_far = sums.perplexity(i + 1);
+        if on(&so_far, windows).is_break() {
+            return Ok(so_far);
+        }
+    }
+    Ok(sums.perplexity(windows))
+}
+
+/// Sums of the negative log-probabilities and their squares.
+#[derive(Default)]
+struct Sums {
+    count: usize,
+    sum: f64,
+    squares: f64,
+}
+
+impl Sums {
+    fn add(&mut self, logprobs: &[f32]) {
+        for &logprob in logprobs {
+            let nll = -f64::from(logprob);
+            self.count += 1;
+            self.sum += nll;
+            self.squares += nll * nll;
+        }
+    }
+
+    fn perplexity(&self, windows: usize) -> Perplexity {
+        let n = self.count as f64;
+        let mean = self.sum / n;
+        let variance = (self.squares / n - mean * mean).max(0.0);
+        let perplexity = mean.exp();
+        let uncertainty = if self.count > 1 { perplexity * (variance / (n - 1.0)).sqrt() } else { 0.0 };
+        Perplexity { perplexity, uncertainty, scored_tokens: self.count, windows }
+    }
+}
+
+/// A cache and a pass for texts of a certain length, one after another.
+struct Scorer<'m> {
+    model: &'m Model,
+    cache: KvCache<sai_decoder::Cpu>,
+    run: Run<sai_decoder::Cpu>,
+}
+
+impl<'m> Scorer<'m> {
+    fn new(model: &'m Model, length: usize) -> Result<Scorer<'m>, Error> {
+        let decoder = &model.decoder;
+        let cache = KvCache::new(&decoder.device, &decoder.config, length, model.cache_type)?;
+        Ok(Scorer { model, cache, run: Run::new(decoder) })
+    }
+
+    /// Log-probabilities of the tokens from `first` on, which is at least 1.
+    fn score(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, Error> {
+        let vocab_size = self.model.decoder.config.vocab_size;
+        let mut logprobs = Vec::with_capacity(tokens.len().saturating_sub(first));
+        let sequence = self.cache.start();
+        let mut batch = Batch::new();
+        // The token before the first scored one is the first whose logits are wanted.
+        let quiet = first.saturating_sub(1).min(tokens.len());
+        let last = tokens.len().saturating_sub(1).max(quiet);
+        let pieces = tokens[..quiet]
+            .chunks(Run::<sai_decoder::Cpu>::ROWS)
+            .map(|piece| (piece, Wanted::None))
+            .chain(tokens[quiet..last].chunks(ROWS).map(|piece| (piece, Wanted::All)));
+        let mut next = quiet + 1;
+        let mut result = Ok(());
+        for (piece, wanted) in pieces {
+            batch.clear();
+            batch.push(&sequence, piece, wanted);
+            match self.model.decoder.forward(&mut self.cache, &batch, &mut self.run) {
+                Ok(logits) => {
+                    for logits in logits.values().chunks_exact(vocab_size) {
+                        // A token that the model does not have would have failed as a row; as a target alone,
+                        // it is impossible.
+                        let logit = logits.get(tokens[next] as usize).copied().unwrap_or(f32::NEG_INFINITY);
+                        logprobs.push(logit - log_sum_exp(logits));
+                        next += 1;
+                    }
+                }
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        self.cache.free(sequence);
+        result?;
+        Ok(logprobs)
+    }
+}
