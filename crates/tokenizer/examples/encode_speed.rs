@@ -1,6 +1,6 @@
 //! What encoding costs: megabytes a second on texts that people write and on texts made to be slow.
 //!
-//! `cargo run --release -p sai-tokenizer --example encode_speed -- FOLDER [FILE]`
+//! `cargo run -p sai-tokenizer --example encode_speed -- FOLDER [FILE]`
 
 #![allow(clippy::print_stdout)]
 

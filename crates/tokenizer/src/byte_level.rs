@@ -50,7 +50,8 @@ pub(crate) struct ByteLevel {
 }
 
 impl ByteLevel {
-    /// `tokens` are the pieces by id, in the byte alphabet; `is_text` tells those that merges may make.
+    /// `tokens` are the pieces by id, in the byte alphabet; `is_text` tells those that words
+    /// are made of; the others are only found whole, as added tokens.
     pub(crate) fn new<'m>(
         tokens: &[String],
         is_text: impl Fn(u32) -> bool,
@@ -78,7 +79,7 @@ impl ByteLevel {
         for (byte, id) in (0..=255u8).zip(&mut bytes) {
             let mut buffer = [0; 4];
             let piece = alphabet::char_of(byte).encode_utf8(&mut buffer);
-            *id = by_piece.get(&*piece).copied().unwrap_or(NONE);
+            *id = by_piece.get(&*piece).copied().filter(|&id| is_text(id)).unwrap_or(NONE);
         }
         let ids = tokens
             .iter()

@@ -15,6 +15,16 @@ pub(crate) struct Library {
     marked: Inner,
     /// Leaves them text.
     plain: Inner,
+    joining: Joining,
+}
+
+/// How tokens join to text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Joining {
+    /// The bytes of one after the other, less a space before the first if `strip`.
+    Bytes { strip: bool },
+    /// As the library's decoder likes.
+    Decoder,
 }
 
 /// What loading through the library tells.
@@ -51,7 +61,9 @@ impl Library {
             })
             .collect();
         added.sort_by_key(|t| t.id);
-        let byte_level = marked.get_decoder().is_some_and(decodes_bytes);
+        let decoder = marked.get_decoder().and_then(|d| serde_json::to_value(d).ok()).unwrap_or_default();
+        let byte_level = decoder["type"] == "ByteLevel";
+        let joining = joining(&decoder);
         let table = TokenTable::new(pieces.iter().zip(0u32..).map(|(piece, id)| {
             let literal = added.binary_search_by_key(&id, |t| t.id).is_ok();
             if literal {
@@ -64,7 +76,7 @@ impl Library {
         }));
         let mut plain = marked.clone();
         plain.set_encode_special_tokens(true);
-        Ok(Loaded { library: Library { marked, plain }, table, added })
+        Ok(Loaded { library: Library { marked, plain, joining }, table, added })
     }
 
     /// Ids and their byte ranges in `text`.
@@ -81,6 +93,10 @@ impl Library {
         Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
 
+    pub(crate) fn joining(&self) -> Joining {
+        self.joining
+    }
+
     /// The id of a piece as the vocabulary spells it.
     pub(crate) fn id_of(&self, piece: &str) -> Option<u32> {
         self.marked.token_to_id(piece)
@@ -92,8 +108,18 @@ impl Library {
     }
 }
 
-fn decodes_bytes(decoder: &tokenizers::DecoderWrapper) -> bool {
-    matches!(decoder, tokenizers::DecoderWrapper::ByteLevel(_))
+/// Reads off a decoder whether it only joins bytes.
+fn joining(decoder: &serde_json::Value) -> Joining {
+    if decoder["type"] == "ByteLevel" {
+        return Joining::Bytes { strip: false };
+    }
+    let steps = decoder["decoders"].as_array().map_or(&[][..], Vec::as_slice);
+    let kinds: Vec<&str> = steps.iter().filter_map(|step| step["type"].as_str()).collect();
+    match kinds.as_slice() {
+        ["Replace", "ByteFallback", "Fuse"] => Joining::Bytes { strip: false },
+        ["Replace", "ByteFallback", "Fuse", "Strip"] => Joining::Bytes { strip: steps[3]["start"] == 1 },
+        _ => Joining::Decoder,
+    }
 }
 
 /// What a SentencePiece stands for: `▁` is a space, `<0xEA>` a byte.

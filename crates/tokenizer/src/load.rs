@@ -20,8 +20,9 @@ use config::Config;
 /// A vocabulary with its added tokens, each id checked to be given once and none left out.
 struct Vocabulary {
     tokens: Vec<String>,
-    /// By id.
     added: Vec<AddedToken>,
+    /// Ids, in order, of added tokens that are not entries of the vocabulary itself: no word is made of them.
+    apart: Vec<u32>,
 }
 
 impl Vocabulary {
@@ -39,6 +40,7 @@ impl Vocabulary {
             }
         }
         let mut new: Vec<(String, u64)> = Vec::new();
+        let mut apart = Vec::new();
         added.retain(|token| !token.content.is_empty());
         added.sort_by_key(|t| t.id);
         added.dedup();
@@ -51,11 +53,14 @@ impl Vocabulary {
                     return Err(Error::vocabulary(path, fact));
                 }
                 Some(_) => {}
-                None => new.push((token.content.clone(), id)),
+                None => {
+                    new.push((token.content.clone(), id));
+                    apart.push(token.id);
+                }
             }
         }
         entries.extend(new);
-        Ok(Vocabulary { tokens: place(entries, path)?, added })
+        Ok(Vocabulary { tokens: place(entries, path)?, added, apart })
     }
 
     /// The id of a token as the file spells it. Few are asked for.

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::added::{AddedToken, AddedTokens};
 use crate::byte_level::{ByteLevel, composition_map, spell};
 use crate::error::Error;
-use crate::library::{Library, Loaded};
+use crate::library::{Joining, Library, Loaded};
 use crate::stream::Stream;
 use crate::table::{TokenTable, piece_bytes, printable};
 
@@ -361,8 +361,11 @@ impl Tokenizer {
         Stream::new(self)
     }
 
-    pub(crate) fn is_byte_level(&self) -> bool {
-        matches!(self.engine, Engine::ByteLevel(_))
+    pub(crate) fn joining(&self) -> Joining {
+        match &self.engine {
+            Engine::ByteLevel(_) => Joining::Bytes { strip: false },
+            Engine::Library { library, .. } => library.joining(),
+        }
     }
 
     /// How this vocabulary encodes.

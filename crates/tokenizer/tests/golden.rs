@@ -26,9 +26,10 @@ fn hold(tokenizer: &Tokenizer, cases: &Value) {
         let text = case["text"].as_str().expect("a text");
         let expected = ids(&case["ids"]);
         assert_eq!(tokenizer.encode(text), expected, "{text:?}");
-        let plain = case.get("plain").map_or(expected.clone(), ids);
-        if case.get("plain").is_some() || tokenizer.kind() == Kind::ByteLevelBpe {
-            assert_eq!(tokenizer.encode_plain(text), plain, "plain {text:?}");
+        if let Some(plain) = case.get("plain") {
+            assert_eq!(tokenizer.encode_plain(text), ids(plain), "plain {text:?}");
+        } else if !text.contains('<') && !text.contains('[') {
+            assert_eq!(tokenizer.encode_plain(text), expected, "plain {text:?}");
         }
         let offsets = tokenizer.encode_with_offsets(text).expect("offsets");
         assert_eq!(offsets.iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "offsets {text:?}");
@@ -116,7 +117,8 @@ fn a_folder_as_42dot_publishes_it() {
     assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.add_bos()), (Some(0), &[0][..], true));
     assert_eq!((tokenizer.pad(), tokenizer.unk()), (Some(1), Some(2)));
     assert_eq!(tokenizer.bos_text(), "<|endoftext|>");
-    assert_eq!(tokenizer.encode_plain("<|endoftext|>").len(), "<|endoftext|>".len());
+    let typed = tokenizer.encode_plain("<|endoftext|>");
+    assert!(!typed.contains(&0) && tokenizer.decode(&typed) == "<|endoftext|>");
 }
 
 #[test]

@@ -98,8 +98,8 @@ fn byte_level(
     };
     let rules = Rules { unknown, fuse_unknown: file.model.fuse_unk, ..rules };
     let roles = roles(config, opening, |text| vocabulary.id_of(text), path)?;
-    let Vocabulary { tokens, added } = vocabulary;
-    let is_text = |id: u32| added.binary_search_by_key(&id, |t| t.id).is_err();
+    let Vocabulary { tokens, added, apart } = vocabulary;
+    let is_text = |id: u32| apart.binary_search(&id).is_err();
     let bpe = ByteLevel::new(&tokens, is_text, merges.into_iter(), rules, path, path)?;
     Tokenizer::byte_level(&tokens, added, roles, bpe, path)
 }

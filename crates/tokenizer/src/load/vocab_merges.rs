@@ -96,8 +96,8 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
     let roles = roles(config, None, |text| vocabulary.id_of(text), files.config_path)?;
     let prefix_space = config.add_prefix_space.unwrap_or(false) && split == Split::Gpt2;
     let rules = Rules { prefix_space, nfc, ..Rules::new(split) };
-    let Vocabulary { tokens, added } = vocabulary;
-    let is_text = |id: u32| added.binary_search_by_key(&id, |t| t.id).is_err();
+    let Vocabulary { tokens, added, apart } = vocabulary;
+    let is_text = |id: u32| apart.binary_search(&id).is_err();
     let bpe = ByteLevel::new(&tokens, is_text, merges.into_iter(), rules, vocab_path, merges_path)?;
     Tokenizer::byte_level(&tokens, added, roles, bpe, vocab_path)
 }

@@ -123,9 +123,9 @@ fn method(state: &mut State<'_, '_>, value: &Value, name: &str, arguments: &[Val
             let mut out = String::with_capacity(text.len());
             for c in text.chars() {
                 if inside {
-                    out.extend(c.to_lowercase())
+                    out.extend(c.to_lowercase());
                 } else {
-                    out.extend(c.to_uppercase())
+                    out.extend(c.to_uppercase());
                 }
                 inside = c.is_alphabetic();
             }
