@@ -17,7 +17,7 @@ A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short 
 
 /// Run compact Korean–English language models: chat, complete, inspect, measure.
 #[derive(Parser)]
-#[command(name = "sai", version, after_help = EXAMPLES)]
+#[command(name = "sai", version, after_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -58,7 +58,7 @@ pub(crate) struct ModelArgs {
     #[arg(short, long, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,
 
-    /// Tokens of context to keep; the model's own length where not given
+    /// Tokens of context; the model's own length, but at most 8192, where not given
     #[arg(short, long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size"])]
     pub(crate) context: Option<usize>,
 

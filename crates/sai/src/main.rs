@@ -1,1 +1,38 @@
-fn main() {}
+//! # sai: the command
+//!
+//! The one room that prints, parses arguments, reads the environment and exits. In: what a person asks for.
+//! Out: answers on standard output, everything else on standard error, and an exit code: 0 done, 1 failed
+//! (one line says why), 2 asked wrongly, 130 interrupted.
+//!
+//! A verb is thin: it turns arguments into a library's call and the result into words. What it must never do
+//! is know how a model works.
+
+// This room is the one that speaks and leaves.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+
+mod chat;
+mod cli;
+mod generate;
+mod inspect;
+mod interrupt;
+mod models;
+mod perplexity;
+mod terminal;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let ui = ui::Ui::new(cli.quiet);
+    match cli.verb.run(&ui) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if ui::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

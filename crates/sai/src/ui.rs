@@ -8,6 +8,8 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::terminal::clean::visible;
+
 /// How to speak to the person: which streams are terminals, whether colours are welcome, how much to say.
 #[derive(Clone, Debug)]
 pub(crate) struct Ui {
@@ -78,18 +80,9 @@ impl Ui {
         };
     }
 
-    /// Something the person should not miss, though the work goes on; said even when quiet.
-    pub(crate) fn warn(&self, text: impl Display) {
-        let _ = if self.err_color {
-            writeln!(io::stderr(), "\x1b[33msai: {text}\x1b[0m")
-        } else {
-            writeln!(io::stderr(), "sai: {text}")
-        };
-    }
-
     /// The one line that a failed command leaves.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        let text = one_line(error);
+        let text = visible(&one_line(error)).into_owned();
         let _ = if self.err_color {
             writeln!(io::stderr(), "\x1b[1;31msai:\x1b[0m {text}")
         } else {

@@ -58,10 +58,10 @@ pub(super) fn talk(
         listens = true;
         make_room(writer, keep);
         let answer = writer.answer()?;
-        if answer.finish_reason == FinishReason::Stop {
-            if let Some(stop) = writer.close_turn(&answer) {
-                writer.view.reverse_prompt(&stop)?;
-            }
+        if answer.finish_reason == FinishReason::Stop
+            && let Some(stop) = writer.close_turn(&answer)
+        {
+            writer.view.reverse_prompt(&stop)?;
         }
         writer.view.turn_ends()?;
     }

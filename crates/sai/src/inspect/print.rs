@@ -53,7 +53,7 @@ pub(super) fn text(
 
     writeln!(out, "\n{}", heading("Model"))?;
     let mut rows: Vec<(String, String)> =
-        report.model.iter().map(|(name, value)| ((*name).to_owned(), words(name, value))).collect();
+        report.model.iter().map(|(name, value)| ((*name).to_owned(), words(value))).collect();
     rows.push(("parameters".to_owned(), Thousands(report.parameters).to_string()));
     if let Some(bits) = report.bits() {
         rows.push(("weights".to_owned(), format!("{} bytes, {bits:.2} bits each", Thousands(report.bytes))));
@@ -74,7 +74,7 @@ pub(super) fn text(
     if !report.tokenizer.is_empty() {
         writeln!(out, "\n{}", heading("Tokenizer"))?;
         let rows: Vec<(String, String)> =
-            report.tokenizer.iter().map(|(name, value)| ((*name).to_owned(), words(name, value))).collect();
+            report.tokenizer.iter().map(|(name, value)| ((*name).to_owned(), words(value))).collect();
         columns(&rows, out)?;
     }
     if let Some(template) = &report.template {
@@ -197,7 +197,7 @@ fn columns(rows: &[(String, String)], out: &mut dyn Write) -> std::io::Result<()
 }
 
 /// A fact's value for people. An id is no quantity and keeps its digits together.
-fn words(name: &str, value: &Value) -> String {
+fn words(value: &Value) -> String {
     match value {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
@@ -217,7 +217,7 @@ fn words(name: &str, value: &Value) -> String {
                 None => id.to_string(),
             }
         }
-        Value::Array(items) => items.iter().map(|item| words(name, item)).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
         Value::Null => "none".to_owned(),
     }
 }

@@ -1,0 +1,143 @@
+//! The command as a person meets it: what goes wrong is one line that says what to do.
+
+mod common;
+
+use std::fs;
+
+use common::{config, fails, gguf, run, sai, smollm2, succeeds, weights};
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let home = home();
+    let help = succeeds(sai(home.path()).arg("--help"));
+    for word in ["chat", "generate", "inspect", "perplexity", "Examples", "smollm2-135m"] {
+        assert!(help.out.contains(word), "{word} is missing in {}", help.out);
+    }
+    assert!(succeeds(sai(home.path()).arg("--version")).out.starts_with("sai "));
+    for verb in ["chat", "generate", "inspect", "perplexity"] {
+        succeeds(sai(home.path()).args([verb, "--help"]));
+    }
+}
+
+#[test]
+fn a_wrong_question_is_code_two() {
+    let home = home();
+    for wrong in [&["--no-such-flag"][..], &["generate", "--temp", "warm"], &["inspect"], &["cook"], &[]] {
+        let ran = run(sai(home.path()).args(wrong));
+        assert_eq!(ran.code, Some(2), "{wrong:?} {ran:?}");
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_with_a_way_out() {
+    let home = home();
+    let says = |model: &str, words: &[&str]| {
+        let error = fails(sai(home.path()).args(["inspect", model]));
+        for word in words {
+            assert!(error.contains(word), "{model}: {word} is missing in {error}");
+        }
+    };
+    says("no/such/file.gguf", &["no/such/file.gguf: no such file"]);
+    says("./nothing", &["no such file or folder"]);
+    says("smollm2", &["did you mean `smollm2-135m`?", "42dot-sft"]);
+    says("smollm2-135m", &["SmolLM2-135M-Instruct.Q4_1.gguf", "run scripts/fetch-model"]);
+    says("", &["--model is empty"]);
+}
+
+#[test]
+fn broken_files_are_one_line() {
+    let home = home();
+    let says = |name: &str, bytes: &[u8], words: &str| {
+        fs::write(home.path().join(name), bytes).expect("a file");
+        for verb in [&["inspect"][..], &["generate", "-p", "x", "-m"], &["perplexity", "-f", "text", "-m"]] {
+            let error = fails(sai(home.path()).args(verb).arg(name));
+            assert!(error.contains(name) && error.contains(words), "{verb:?} {words}: {error}");
+        }
+    };
+    fs::write(home.path().join("text"), "some text").expect("a file");
+    let whole = gguf("llama");
+    says("empty.gguf", b"", "");
+    says("text.gguf", b"hello, this is no model at all", "");
+    says("cut.gguf", &whole[..whole.len() - 16], "token_embd.weight");
+    says("header.gguf", &whole[..60], "");
+    let weights = weights();
+    says("cut.safetensors", &weights[..weights.len() - 4], "");
+
+    let folder = home.path().join("folder");
+    fs::create_dir(&folder).expect("a folder");
+    fails(sai(home.path()).args(["inspect", "folder"]));
+    fs::write(folder.join("model.safetensors"), &weights).expect("a file");
+    let error = fails(sai(home.path()).args(["inspect", "folder"]));
+    assert!(error.contains("config.json"), "{error}");
+    fs::write(folder.join("config.json"), "{ \"architectures\": [").expect("a file");
+    let error = fails(sai(home.path()).args(["inspect", "folder"]));
+    assert!(error.contains("config.json"), "{error}");
+}
+
+#[test]
+fn a_model_that_sai_cannot_run_is_shown_all_the_same() {
+    let home = home();
+    fs::write(home.path().join("m.gguf"), gguf("mamba")).expect("a file");
+    let ran = succeeds(sai(home.path()).args(["inspect", "m.gguf", "--tensors", "--metadata"]));
+    assert!(ran.out.contains("sai cannot run it") && ran.out.contains("mamba"), "{}", ran.out);
+    assert!(ran.out.contains("token_embd.weight") && ran.out.contains("4 × 8"), "{}", ran.out);
+    // What a file says cannot steer the terminal.
+    assert!(ran.out.contains("tiny ␛[31mred") && !ran.out.contains('\x1b'), "{}", ran.out);
+    let ran = succeeds(sai(home.path()).args(["inspect", "m.gguf", "--json", "--tensors"]));
+    let json: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(json["runs"], false);
+    assert_eq!(json["tensors"][0]["shape"], serde_json::json!([4, 8]));
+    assert_eq!(json["model"]["layers"], 1);
+}
+
+#[test]
+fn a_folder_is_shown_with_its_facts() {
+    let home = home();
+    let folder = home.path().join("model");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("config.json"), config("LlamaForCausalLM")).expect("a file");
+    fs::write(folder.join("model.safetensors"), weights()).expect("a file");
+    fs::write(folder.join("chat_template.jinja"), "{{ messages }}").expect("a file");
+    let ran = succeeds(sai(home.path()).args(["inspect", "model", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(json["parameters"], 856);
+    assert_eq!(json["bits_per_weight"], 32.0);
+    assert_eq!(json["model"]["key_value_heads"], 1);
+    assert_eq!(json["chat_template"], "{{ messages }}");
+    assert_eq!(succeeds(sai(home.path()).args(["inspect", "model", "--template"])).out, "{{ messages }}\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    use std::io::Read;
+    use std::process::Stdio;
+    let home = home();
+    fs::write(home.path().join("m.gguf"), gguf("llama")).expect("a file");
+    let mut child = sai(home.path())
+        .args(["inspect", "m.gguf"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().expect("standard error").read_to_string(&mut said).expect("text");
+    assert_eq!((child.wait().expect("it ends").code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_real_model_is_shown_as_it_is() {
+    let Some(model) = smollm2() else { return };
+    let home = home();
+    let ran = succeeds(sai(home.path()).arg("inspect").arg(&model));
+    // The first line is where the model is, the last how much memory this machine has.
+    let (shown, verdict) = ran.out.trim_end().rsplit_once("\n\n").expect("a verdict");
+    let shown = shown.split_once('\n').expect("more than a path").1;
+    assert_eq!(shown, include_str!("snapshots/smollm2.txt").trim_end(), "{}", ran.out);
+    assert!(verdict.starts_with("sai can run it: with 8,192 tokens of context"), "{verdict}");
+}

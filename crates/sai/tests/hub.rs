@@ -1,0 +1,346 @@
+//! Models of the Hub, from a server on this machine that speaks its protocol.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use common::{config, fails, run, sai, succeeds, weights};
+use sha2::{Digest, Sha256};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// What the server holds and how it behaves.
+struct Behaviour {
+    repo: &'static str,
+    commit: &'static str,
+    files: BTreeMap<String, Vec<u8>>,
+    /// The licence must be accepted: files need this token.
+    token: Option<&'static str>,
+    /// How many downloads of weights are cut after half of what they asked for.
+    cuts: usize,
+    /// Weights arrive with another byte.
+    corrupt: bool,
+    log: Vec<String>,
+}
+
+/// A Hub of one repository. Weights come from a second address, as the real Hub's do.
+#[derive(Clone)]
+struct Hub {
+    address: String,
+    state: Arc<Mutex<Behaviour>>,
+}
+
+impl Hub {
+    fn new(files: &[(&str, Vec<u8>)]) -> Self {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
+        let state = Behaviour {
+            repo: "owner/name",
+            commit: COMMIT,
+            files,
+            token: None,
+            cuts: 0,
+            corrupt: false,
+            log: vec![],
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let hub = Self { address, state: Arc::new(Mutex::new(state)) };
+        let serving = hub.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let hub = serving.clone();
+                std::thread::spawn(move || hub.answer(&stream));
+            }
+        });
+        hub
+    }
+
+    fn with(self, change: impl FnOnce(&mut Behaviour)) -> Self {
+        change(&mut self.state.lock().expect("the state"));
+        self
+    }
+
+    /// The requests so far, and forgets them.
+    fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("the state").log)
+    }
+
+    fn command(&self, home: &Path, model: &str) -> Command {
+        let mut command = sai(home);
+        command.env("HF_ENDPOINT", &self.address).args(["inspect", model]);
+        command
+    }
+
+    fn answer(&self, stream: &TcpStream) -> Option<()> {
+        let mut lines = BufReader::new(stream).lines();
+        let request = lines.next()?.ok()?;
+        let path = request.split(' ').nth(1)?.to_owned();
+        let (mut range, mut token) = (None, None);
+        for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(':')?;
+            match name.to_ascii_lowercase().as_str() {
+                "range" => range = value.trim().strip_prefix("bytes=").map(str::to_owned),
+                "authorization" => token = value.trim().strip_prefix("Bearer ").map(str::to_owned),
+                _ => {}
+            }
+        }
+        let mut state = self.state.lock().expect("the state");
+        let shown = range.as_ref().map(|r| format!(" {r}")).unwrap_or_default();
+        state.log.push(format!("{}{shown}", path.split('?').next()?));
+        let reply = state.reply(&path, range.as_deref(), token.as_deref(), &self.address);
+        drop(state);
+        let mut stream = stream;
+        stream.write_all(&reply).ok()
+    }
+}
+
+impl Behaviour {
+    fn reply(&mut self, path: &str, range: Option<&str>, token: Option<&str>, address: &str) -> Vec<u8> {
+        let path = path.split('?').next().unwrap_or_default();
+        let repo = self.repo;
+        if path == format!("/api/models/{repo}/revision/main")
+            || path == format!("/api/models/{repo}/revision/v1")
+        {
+            let siblings: Vec<_> = self
+                .files
+                .iter()
+                .map(|(name, bytes)| serde_json::json!({ "rfilename": name, "size": bytes.len() }))
+                .collect();
+            let body =
+                serde_json::json!({ "sha": self.commit, "siblings": siblings, "gated": false }).to_string();
+            return http("200 OK", &[], body.as_bytes());
+        }
+        if path.starts_with("/api/models/") {
+            // As the Hub says to a stranger, who shall not learn whether a private model is there.
+            return http("401 Unauthorized", &[("X-Error-Code", "RepoNotFound")], b"{}");
+        }
+        if let Some(name) = path.strip_prefix(&format!("/{repo}/resolve/{}/", self.commit)) {
+            if self.token.is_some_and(|wanted| token != Some(wanted)) {
+                return http("401 Unauthorized", &[("X-Error-Code", "GatedRepo")], b"{}");
+            }
+            let Some(bytes) = self.files.get(name) else { return http("404 Not Found", &[], b"") };
+            let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            if name.ends_with(".safetensors") || name.ends_with(".gguf") {
+                let (location, etag) = (format!("{address}/store/{name}"), format!("\"{hash}\""));
+                let headers = [
+                    ("Location", location.as_str()),
+                    ("X-Linked-Etag", &etag),
+                    ("X-Repo-Commit", self.commit),
+                ];
+                return http("302 Found", &headers, b"");
+            }
+            let etag = format!("\"{}\"", &hash[..40]);
+            return part(bytes, range, &[("ETag", &etag), ("X-Repo-Commit", self.commit)], false);
+        }
+        if let Some(bytes) = path.strip_prefix("/store/").and_then(|name| self.files.get(name)) {
+            let mut bytes = bytes.clone();
+            if self.corrupt {
+                *bytes.last_mut().expect("weights") ^= 1;
+            }
+            let cut = self.cuts > 0 && range != Some("0-0");
+            self.cuts -= usize::from(cut);
+            return part(&bytes, range, &[("ETag", "\"of the store\"")], cut);
+        }
+        http("404 Not Found", &[], b"")
+    }
+}
+
+fn http(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut reply = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    headers.iter().for_each(|(name, value)| reply += &format!("{name}: {value}\r\n"));
+    [reply.as_bytes(), b"\r\n", body].concat()
+}
+
+/// The range `start-` or `start-end` of `bytes`; a cut one promises all and sends half.
+fn part(bytes: &[u8], range: Option<&str>, headers: &[(&str, &str)], cut: bool) -> Vec<u8> {
+    let (start, end) = range.and_then(|range| range.split_once('-')).unwrap_or(("0", ""));
+    let start: usize = start.parse().expect("a start");
+    let end = end.parse::<usize>().map_or(bytes.len(), |end| end + 1);
+    if start >= bytes.len() {
+        return http("416 Range Not Satisfiable", &[], b"");
+    }
+    let body = &bytes[start..end];
+    let extent = format!("bytes {start}-{}/{}", end - 1, bytes.len());
+    let mut reply =
+        http("206 Partial Content", &[headers, &[("Content-Range", extent.as_str())]].concat(), body);
+    if cut {
+        reply.truncate(reply.len() - body.len() / 2);
+    }
+    reply
+}
+
+fn folder() -> Hub {
+    Hub::new(&[
+        ("README.md", b"a model".to_vec()),
+        ("config.json", config("LlamaForCausalLM").into_bytes()),
+        ("generation_config.json", b"{}".to_vec()),
+        ("model.safetensors", weights()),
+        ("pytorch_model.bin", b"not wanted".to_vec()),
+    ])
+}
+
+fn snapshot(home: &Path, commit: &str) -> PathBuf {
+    home.join("hf/hub/models--owner--name/snapshots").join(commit)
+}
+
+#[test]
+fn a_model_is_fetched_once() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    let ran = succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert!(ran.out.contains("LlamaForCausalLM"), "{ran:?}");
+    assert!(ran.err.contains("fetching 3 files") && !ran.err.contains('\r'), "{ran:?}");
+    let log = hub.log();
+    assert!(log.iter().any(|r| r == "/store/model.safetensors 0-"), "{log:?}");
+    assert!(!log.iter().any(|r| r.contains("pytorch_model") || r.contains("README")), "{log:?}");
+    let found = std::fs::read(snapshot(home.path(), COMMIT).join("model.safetensors")).expect("the weights");
+    assert_eq!(found, weights());
+
+    // The second time only the repository's state is asked for.
+    let again = succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert_eq!((again.out, again.err.as_str()), (ran.out, ""));
+    assert_eq!(hub.log(), ["/api/models/owner/name/revision/main"]);
+}
+
+#[test]
+fn a_cut_download_goes_on_where_it_stopped() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder().with(|state| state.cuts = 1));
+    let ran = succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert!(ran.err.contains("going on"), "{ran:?}");
+    let half = weights().len() - weights().len() / 2;
+    assert!(hub.log().contains(&format!("/store/model.safetensors {half}-")));
+    assert_eq!(
+        std::fs::read(snapshot(home.path(), COMMIT).join("model.safetensors")).expect("weights"),
+        weights()
+    );
+}
+
+#[test]
+fn the_next_run_goes_on_where_the_last_one_gave_up() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    // What a run that was ended leaves: a part beside the place of the whole.
+    let blobs = home.path().join("hf/hub/models--owner--name/blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder");
+    let hash: String = Sha256::digest(weights()).iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(blobs.join(format!("{hash}.part")), &weights()[..100]).expect("a part");
+    succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert!(hub.log().contains(&"/store/model.safetensors 100-".to_owned()));
+    assert_eq!(
+        std::fs::read(snapshot(home.path(), COMMIT).join("model.safetensors")).expect("weights"),
+        weights()
+    );
+}
+
+#[test]
+fn damaged_weights_are_not_kept() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder().with(|state| state.corrupt = true));
+    let error = fails(hub.command(home.path(), "owner/name").arg("--quiet"));
+    assert!(error.contains("owner/name: model.safetensors: what arrived has sha256"), "{error}");
+    assert!(!snapshot(home.path(), COMMIT).join("model.safetensors").exists());
+    let hub = hub.with(|state| state.corrupt = false);
+    succeeds(&mut hub.command(home.path(), "owner/name"));
+}
+
+#[test]
+fn without_a_network_the_cache_answers() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    succeeds(&mut hub.command(home.path(), "owner/name"));
+    hub.log();
+    let offline = succeeds(hub.command(home.path(), "owner/name").env("HF_HUB_OFFLINE", "1"));
+    assert_eq!((offline.err.as_str(), hub.log().len()), ("", 0));
+    // A port at which nobody listens.
+    let dead = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let unreachable = succeeds(
+        sai(home.path()).env("HF_ENDPOINT", format!("http://{dead}")).args(["inspect", "owner/name"]),
+    );
+    assert!(
+        unreachable.err.contains("cannot be reached") && unreachable.err.contains("cache"),
+        "{unreachable:?}"
+    );
+    assert_eq!(unreachable.out, offline.out);
+
+    let empty = tempfile::tempdir().expect("a folder");
+    let error = fails(hub.command(empty.path(), "owner/name").env("HF_HUB_OFFLINE", "1"));
+    assert!(error.contains("HF_HUB_OFFLINE is set"), "{error}");
+    let error =
+        fails(sai(empty.path()).env("HF_ENDPOINT", format!("http://{dead}")).args(["inspect", "owner/name"]));
+    assert!(error.contains("cannot be reached"), "{error}");
+}
+
+#[test]
+fn a_licence_must_be_accepted() {
+    let (home, hub) =
+        (tempfile::tempdir().expect("a folder"), folder().with(|state| state.token = Some("hf_good")));
+    let error = fails(hub.command(home.path(), "owner/name").arg("--quiet"));
+    assert!(error.contains("accept it at") && error.contains("/owner/name and set HF_TOKEN"), "{error}");
+    let error = fails(hub.command(home.path(), "owner/name").arg("--quiet").env("HF_TOKEN", "hf_other"));
+    assert!(error.contains("HF_TOKEN may not read"), "{error}");
+    succeeds(hub.command(home.path(), "owner/name").env("HF_TOKEN", "hf_good"));
+}
+
+#[test]
+fn a_wrong_id_is_one_line() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    let error = fails(&mut hub.command(home.path(), "owner/nothing"));
+    assert!(error.contains("owner/nothing: the Hub has no such public model"), "{error}");
+}
+
+#[test]
+fn shards_are_those_that_the_index_names() {
+    let index =
+        r#"{"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"#;
+    let files = [
+        ("config.json", config("LlamaForCausalLM").into_bytes()),
+        ("model.safetensors.index.json", index.as_bytes().to_vec()),
+        ("model-00001-of-00002.safetensors", common::safetensors(&[("a", &[2, 2])])),
+        ("model-00002-of-00002.safetensors", common::safetensors(&[("b", &[2])])),
+        ("consolidated.safetensors", weights()),
+    ];
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), Hub::new(&files));
+    let ran = succeeds(hub.command(home.path(), "owner/name@v1").arg("--tensors"));
+    assert!(ran.out.contains("2 tensors"), "{ran:?}");
+    assert!(!hub.log().iter().any(|r| r.contains("consolidated")));
+    // A snapshot that lacks a shard is not whole.
+    std::fs::remove_file(snapshot(home.path(), COMMIT).join("model-00002-of-00002.safetensors"))
+        .expect("removed");
+    fails(hub.command(home.path(), "owner/name@v1").env("HF_HUB_OFFLINE", "1"));
+}
+
+#[test]
+fn one_gguf_of_many() {
+    let files = [("m-Q8_0.gguf", common::gguf("llama")), ("m-Q4_K_M.gguf", common::gguf("other"))];
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), Hub::new(&files));
+    assert!(succeeds(&mut hub.command(home.path(), "owner/name")).out.contains("other"));
+    assert!(!hub.log().iter().any(|r| r.contains("Q8_0")));
+    assert!(succeeds(&mut hub.command(home.path(), "owner/name:q8_0")).out.contains("llama"));
+    let error = fails(&mut hub.command(home.path(), "owner/name:q2_k"));
+    assert!(error.contains("it holds m-Q4_K_M.gguf, m-Q8_0.gguf"), "{error}");
+}
+
+#[test]
+fn the_same_weights_under_a_new_commit_are_not_fetched_again() {
+    const NEXT: &str = "89abcdef0123456789abcdef0123456789abcdef";
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    succeeds(&mut hub.command(home.path(), "owner/name"));
+    hub.log();
+    let hub = hub.with(|state| state.commit = NEXT);
+    let ran = run(&mut hub.command(home.path(), "owner/name"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!hub.log().contains(&"/store/model.safetensors 0-".to_owned()));
+    assert_eq!(
+        std::fs::read(snapshot(home.path(), NEXT).join("model.safetensors")).expect("weights"),
+        weights()
+    );
+}
+
+#[test]
+fn a_server_that_is_no_hub_is_said() {
+    let (home, hub) =
+        (tempfile::tempdir().expect("a folder"), folder().with(|state| state.commit = "../../evil"));
+    let error = fails(&mut hub.command(home.path(), "owner/name"));
+    assert!(error.contains("is HF_ENDPOINT right?"), "{error}");
+}
