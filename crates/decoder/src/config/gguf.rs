@@ -19,7 +19,8 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
         metadata.str("general.architecture")?.ok_or_else(|| metadata.missing("general.architecture"))?;
     let Some(&(_, style)) = ARCHITECTURES.iter().find(|(name, _)| *name == architecture) else {
         return Err(wrong(format!(
-            "architecture `{architecture}` is not one that sai runs ({})",
+            "architecture `{}` is not one that sai runs ({})",
+            architecture.escape_debug(),
             ARCHITECTURES.map(|(name, _)| name).join(", ")
         )));
     };
@@ -119,7 +120,10 @@ fn scaling(gguf: &Gguf, facts: &Facts<'_>) -> Result<RopeScaling, Error> {
         }),
         Some(other) => Err(Error::Config {
             path: PathBuf::from(facts.metadata.path()),
-            fact: format!("rotary scaling `{other}` is not one that sai knows (none, linear, yarn)"),
+            fact: format!(
+                "rotary scaling `{}` is not one that sai knows (none, linear, yarn)",
+                other.escape_debug()
+            ),
         }),
     }
 }

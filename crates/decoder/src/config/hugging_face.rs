@@ -62,7 +62,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
             return Ok(());
         }
         let types = MODEL_TYPES.join(", ");
-        Err(wrong(format!("model type `{model_type}` is not one that sai runs ({types})")))
+        Err(wrong(format!("model type `{}` is not one that sai runs ({types})", model_type.escape_debug())))
     };
     // The type first: a model of another family lacks other fields too, and that is not its fault.
     #[derive(Deserialize)]
@@ -74,7 +74,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
     let file: File = serde_json::from_str(text).map_err(damaged)?;
 
     if let Some(act) = file.hidden_act.as_deref().filter(|act| !matches!(*act, "silu" | "swish")) {
-        return Err(wrong(format!("activation `{act}` is not one that sai runs (silu)")));
+        return Err(wrong(format!("activation `{}` is not one that sai runs (silu)", act.escape_debug())));
     }
     let context_length = file.max_position_embeddings.unwrap_or(2048);
     // Qwen2 names a window and a switch that is off by default; Mistral's has no switch.
@@ -155,7 +155,8 @@ fn rope_scaling(
             })
         }
         other => Err(wrong(format!(
-            "rotary scaling `{other}` is not one that sai knows (default, linear, llama3, yarn)"
+            "rotary scaling `{}` is not one that sai knows (default, linear, llama3, yarn)",
+            other.escape_debug()
         ))),
     }
 }
