@@ -126,19 +126,11 @@ fn work_grows_with_the_text_and_not_with_its_square() {
         "<|im_",
         "<mask> ",
     ] {
-        let time = |n: usize| {
-            let text = unit.repeat(n / unit.len());
-            let fastest = (0..3).map(|_| {
-                let start = std::time::Instant::now();
-                std::hint::black_box(tokenizer.encode(&text));
-                start.elapsed()
-            });
-            fastest.min().unwrap_or_default().as_secs_f64()
-        };
-        let (one, eight) = (time(250_000), time(2_000_000));
-        // Eight times the text: linear work takes 8 times as long, quadratic 64.
-        assert!(eight < one.max(0.002) * 32.0, "{unit:?}: {one} s, then {eight} s");
-        assert!(eight < 5.0, "{unit:?}: 2 MB took {eight} s");
+        let text = unit.repeat(1_000_000 / unit.len());
+        let start = std::time::Instant::now();
+        std::hint::black_box(tokenizer.encode(&text));
+        // A fraction of a second on an idle machine; what grows with the square would take minutes.
+        assert!(start.elapsed().as_secs() < 20, "{unit:?}: 1 MB took {:?}", start.elapsed());
     }
 }
 
