@@ -96,6 +96,22 @@ fn a_model_that_sai_cannot_run_is_shown_all_the_same() {
 }
 
 #[test]
+fn a_model_that_does_not_fit_is_refused_with_the_figures() {
+    let home = home();
+    let folder = home.path().join("model");
+    fs::create_dir(&folder).expect("a folder");
+    // 2^32 positions, whose keys and values take 16 bytes in each of 64 layers.
+    let config = config("LlamaForCausalLM").replace(":64,", ":4294967296,");
+    let config = config.replace("\"num_hidden_layers\":1,", "\"num_hidden_layers\":64,");
+    fs::write(folder.join("config.json"), config).expect("a file");
+    fs::write(folder.join("model.safetensors"), weights()).expect("a file");
+    let error = fails(sai(home.path()).args(["generate", "-p", "x", "-c", "4294967296", "-m", "model"]));
+    for fact in ["model: needs 409", "GiB of memory", "are available", "--context", "smaller quantisation"] {
+        assert!(error.contains(fact), "{fact} is missing in {error}");
+    }
+}
+
+#[test]
 fn a_folder_is_shown_with_its_facts() {
     let home = home();
     let folder = home.path().join("model");

@@ -50,6 +50,7 @@ pub(super) fn talk(
     if writer.ui.in_is_terminal() {
         writer.ui.note("Ctrl-C stops an answer; Ctrl-C again or Ctrl-D leaves");
     }
+    writer.view.show_prompt()?;
     let mut listens = args.interactive_first || writer.tokens.is_empty();
     loop {
         if listens && !hear(writer, &prefix, &suffix)? {

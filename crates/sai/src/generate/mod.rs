@@ -139,7 +139,7 @@ impl Generate {
         if self.n_gpu_layers.is_some_and(|layers| layers > 0) {
             ui.note("--n-gpu-layers is not needed: this version of sai computes on the processor");
         }
-        let view = report::View::new(&self.output, ui);
+        let view = report::View::new(&self.output, ui, prompt.clone());
         let interrupt = Interrupt::install(view.last_words())?;
         let mut session = Session::new(&model)?;
         let mut writer = Writer {
@@ -153,7 +153,6 @@ impl Generate {
             ui,
         };
         writer.tokens = model.encode_text(&prompt);
-        writer.view.prompt(&prompt)?;
         if talks {
             let keep = writer.tokens.len();
             return interactive::talk(&mut writer, &self.talk, keep, |text| self.read_escapes(text));
@@ -243,17 +242,20 @@ impl Writer<'_, '_> {
     fn answer(&mut self) -> anyhow::Result<Completion> {
         let room = self.session.context_length().saturating_sub(self.tokens.len());
         self.request.max_new_tokens = self.n_predict.unwrap_or(room).min(room.max(1));
-        let bar = self.ui.bar(0, "reading the prompt");
+        let bar = match self.view.at_line_start() {
+            true => self.ui.bar(0, "reading the prompt"),
+            false => indicatif::ProgressBar::hidden(),
+        };
         let (interrupt, view, tokenizer) = (&self.interrupt, &mut self.view, &self.model.tokenizer);
         let mut broken: Option<std::io::Error> = None;
         let completion = self.session.generate(&self.tokens, &self.request, &mut |event| {
             match event {
-                Event::Prefill { done, total } => {
+                Event::Prefill { done, total } if done < total => {
                     bar.set_length(total as u64);
                     bar.set_position(done as u64);
                 }
+                Event::Prefill { .. } => bar.finish_and_clear(),
                 Event::Step(step) => {
-                    bar.finish_and_clear();
                     if let Err(error) = view.step(step, tokenizer) {
                         broken = Some(error);
                         return ControlFlow::Break(());

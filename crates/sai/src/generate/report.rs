@@ -18,11 +18,12 @@ const PLAIN: &str = "\x1b[0m";
 pub(super) struct View {
     json: bool,
     logprobs: bool,
-    show_prompt: bool,
     color: bool,
     /// Standard output is a terminal, which text must not steer.
     terminal: bool,
     prompt: String,
+    /// The prompt is on the screen, or shall not be.
+    prompt_shown: bool,
     /// The last character that was written was a newline.
     at_line_start: bool,
     /// Bytes of the answer that are written.
@@ -31,14 +32,14 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(args: &OutputArgs, ui: &Ui) -> Self {
+    pub(super) fn new(args: &OutputArgs, ui: &Ui, prompt: String) -> Self {
         Self {
             json: args.json,
             logprobs: args.logprobs.is_some(),
-            show_prompt: !args.no_display_prompt,
             color: args.color && ui.out_color(),
             terminal: ui.out_is_terminal(),
-            prompt: String::new(),
+            prompt_shown: args.no_display_prompt || args.json || args.logprobs.is_some(),
+            prompt,
             at_line_start: true,
             shown: 0,
             ui: ui.clone(),
@@ -75,18 +76,25 @@ impl View {
         if self.color { io::stdout().lock().write_all(code.as_bytes()) } else { Ok(()) }
     }
 
-    pub(super) fn prompt(&mut self, prompt: &str) -> io::Result<()> {
-        prompt.clone_into(&mut self.prompt);
-        if !self.is_text() || !self.show_prompt {
+    /// Whether what is written next begins a line.
+    pub(super) fn at_line_start(&self) -> bool {
+        self.at_line_start
+    }
+
+    /// Shows the prompt, once. It waits for this until the text goes on, so that progress has its own line.
+    pub(super) fn show_prompt(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.prompt_shown, true) {
             return Ok(());
         }
+        let prompt = std::mem::take(&mut self.prompt);
         self.paint(PROMPT)?;
-        self.write(prompt)?;
+        self.write(&prompt)?;
         self.paint(PLAIN)
     }
 
     pub(super) fn step(&mut self, step: &Step, tokenizer: &Tokenizer) -> io::Result<()> {
         if self.is_text() {
+            self.show_prompt()?;
             self.shown += step.text.len();
             return self.write(&step.text);
         }
@@ -137,6 +145,7 @@ impl View {
             return out.flush();
         }
         if self.is_text() {
+            self.show_prompt()?;
             // What was held back because it might have become a stop text or a character.
             let shown = std::mem::take(&mut self.shown);
             self.write(completion.text.get(shown..).unwrap_or_default())?;
