@@ -74,13 +74,12 @@ pub(crate) struct ModelArgs {
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Device {
-    /// The best device with room for the model
     Auto,
-    /// The processor
     Cpu,
-    /// An NVIDIA GPU (not in this version)
+    // Not in this version; asking for one says what to do.
+    #[value(hide = true)]
     Cuda,
-    /// An Apple GPU (not in this version)
+    #[value(hide = true)]
     Metal,
 }
 

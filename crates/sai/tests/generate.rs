@@ -107,6 +107,28 @@ fn a_text_to_stop_at_is_not_passed() {
     );
 }
 
+#[test]
+#[cfg(unix)]
+fn an_interrupted_text_keeps_what_was_said() {
+    use std::io::Read;
+    let (home, Some(model)) = (home(), smollm2()) else { return };
+    let args = ["-p", "1, 2, 3,", "-n", "200", "--temp", "0", "--repeat-penalty", "1", "--no-display-prompt"];
+    let mut child =
+        generate(home.path(), &model, &args).stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut out = child.stdout.take().expect("standard output");
+    let mut first = [0];
+    out.read_exact(&mut first).expect("a first character");
+    let pressed =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    assert!(pressed.success());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest}");
+    // The first character was a space; how many numbers follow depends on who was faster.
+    assert!(rest.is_empty() || rest.starts_with('4'), "{rest}");
+    assert!(!rest.contains("60"), "{rest}");
+}
+
 /// The guide's command with `sai generate` for `./main`, another model and a short answer.
 #[test]
 fn the_command_of_42dots_guide_runs() {
