@@ -59,7 +59,7 @@ pub(crate) struct ModelArgs {
     pub(crate) threads: usize,
 
     /// Tokens of context; the model's own length, but at most 8192, where not given
-    #[arg(short, long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size"])]
+    #[arg(short, long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size", "ctx"])]
     pub(crate) context: Option<usize>,
 
     /// Where to compute; auto picks the best device with room for the model
