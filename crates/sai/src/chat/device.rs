@@ -1,25 +1,9 @@
 //! Where the model runs, and why there.
 
-use anyhow::bail;
 use sai_generation::Model;
 
 use crate::cli::{Device, ModelArgs};
 use crate::ui::Size;
-
-/// Refuses a device that this build has not.
-pub(crate) fn check(device: Device) -> anyhow::Result<()> {
-    match device {
-        Device::Auto | Device::Cpu => Ok(()),
-        other => bail!(
-            "--device {}: this version of sai computes on the CPU only; leave --device out, or give --device cpu",
-            name(other)
-        ),
-    }
-}
-
-fn name(device: Device) -> String {
-    clap::ValueEnum::to_possible_value(&device).map_or_else(String::new, |value| value.get_name().to_owned())
-}
 
 /// One line: the device, what it can do, and whether there is room.
 pub(crate) fn line(args: &ModelArgs, model: &Model) -> String {

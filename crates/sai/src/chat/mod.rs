@@ -8,7 +8,7 @@
 
 mod commands;
 mod conversation;
-pub(crate) mod device;
+mod device;
 mod export;
 mod hush;
 mod line;
@@ -119,7 +119,6 @@ impl Chat {
     /// # Errors
     /// What keeps a chat from beginning, or a pipe from being answered, in one line.
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
-        device::check(self.model.device)?;
         let smart = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let screen = Screen {
             out_terminal: io::stdout().is_terminal(),

@@ -30,19 +30,23 @@ pub(super) struct Voice<'m> {
 }
 
 impl<'m> Voice<'m> {
+    /// # Errors
+    /// The model was not taught to chat, or there is no memory for its context.
     pub(super) fn new(model: &'m Model) -> anyhow::Result<Self> {
+        // What cannot chat says so now, not when the first question is typed.
+        model.chat_prompt(&[message("user", "")], usize::MAX)?;
         Ok(Self { model, session: Session::new(model)? })
     }
 }
 
 /// Tokens that fit into the model's context.
 pub(super) fn context_length(model: &Model) -> usize {
-    model.context_length()
+    model.context
 }
 
 /// Bytes of the model's weights.
 pub(super) fn model_bytes(model: &Model) -> u64 {
-    model.bytes()
+    model.memory.weights
 }
 
 /// What a turn gave.
@@ -57,7 +61,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
     let length = voice.session.context_length();
     // An answer needs room too, but not more than half of everything.
     let room = talk.settings.max_new_tokens.min(length / 2);
-    let prompt = voice.model.chat_prompt(&messages(talk), length - room)?;
+    let prompt = voice.session.chat_prompt(&messages(talk), length - room)?;
     if prompt.dropped_exchanges > talk.dropped {
         let gone = prompt.dropped_exchanges;
         let said =
@@ -92,6 +96,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
     let mut progress = Progress::new(talk.screen);
     let mut broken = Ok(());
     let mut steps = 0;
+    let mut written = 0;
     let completion = voice.session.generate(&prompt.tokens, &request, &mut |event| {
         match event {
             Event::Prefill { done, total } => progress.show(done, total),
@@ -102,6 +107,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
                     tell_step(talk, voice.model, steps, step);
                 }
                 broken = paper.write(&step.text);
+                written += step.text.len();
             }
         }
         if broken.is_err() || talk.signals.stop() {
@@ -111,7 +117,11 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
         }
     });
     progress.clear();
-    let closed = broken.and_then(|()| paper.close(completion.as_ref().ok().map(|c| c.text.as_str())));
+    let whole = completion.as_ref().map_or("", |completion| completion.text.as_str());
+    let closed = broken
+        // What was held back, for it might have begun a stop text, is said at the end.
+        .and_then(|()| paper.write(whole.get(written..).unwrap_or("")))
+        .and_then(|()| paper.close(whole));
     let completion = completion?;
     let figures = figures(talk, &completion, seed, &voice.session, prompt.dropped_exchanges);
     let answer = Answer { text: completion.text.clone(), finish_reason: figures.finish_reason.clone(), seed };
@@ -125,9 +135,12 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
     Ok(Turn { answer, figures })
 }
 
+fn message(role: &str, content: &str) -> Message {
+    Message { role: role.to_owned(), content: content.to_owned() }
+}
+
 /// The conversation as the model's template takes it. Questions that never got an answer are left out.
 fn messages(talk: &Talk) -> Vec<Message> {
-    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
     let mut messages = Vec::new();
     if let Some(system) = &talk.conversation.system {
         messages.push(message("system", system));
@@ -227,7 +240,7 @@ impl Paper {
     }
 
     /// Ends the answer's last line. `whole` is the answer, for what was not written piece by piece.
-    fn close(self, whole: Option<&str>) -> io::Result<()> {
+    fn close(self, whole: &str) -> io::Result<()> {
         match self {
             Self::Drawn(live) => live.finish().map(|_| ()),
             Self::Plain { begun, line_open, .. } => {
@@ -239,8 +252,8 @@ impl Paper {
             }
             Self::Later(screen) => {
                 let mut paper = Self::on(screen);
-                paper.write(whole.unwrap_or(""))?;
-                paper.close(None)
+                paper.write(whole)?;
+                paper.close("")
             }
             Self::None => Ok(()),
         }
@@ -251,7 +264,7 @@ impl Paper {
 pub(super) fn show_text(talk: &Talk, text: &str) -> io::Result<()> {
     let mut paper = Paper::on(talk.screen);
     paper.write(text)?;
-    paper.close(None)
+    paper.close("")
 }
 
 /// How far a long prompt is read, on a line of its own that goes away again.
@@ -290,7 +303,7 @@ impl Progress {
 
 /// A token as a person can read it; half a character as its bytes.
 pub(super) fn piece(model: &Model, token: u32) -> String {
-    match model.tokenizer().token_bytes(token) {
+    match model.tokenizer.token_bytes(token) {
         Some(bytes) => match std::str::from_utf8(&bytes) {
             Ok(text) => text.to_owned(),
             Err(_) => bytes.iter().map(|byte| format!("<{byte:02X}>")).collect(),
@@ -364,7 +377,7 @@ fn write_json(talk: &Talk, answer: &Answer, figures: &Figures) -> anyhow::Result
 /// Token ids and pieces in columns as wide as the window.
 pub(super) fn token_grid(model: &Model, text: &str, columns: usize) -> String {
     let cells: Vec<String> = model
-        .tokenizer()
+        .tokenizer
         .encode_plain(text)
         .into_iter()
         .map(|id| format!("{id:>6} {}", quoted(&piece(model, id))))

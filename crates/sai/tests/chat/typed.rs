@@ -4,7 +4,8 @@ use super::Home;
 use super::pty::Terminal;
 
 /// Greedy and short, so that every run says the same and soon.
-const SHORT: &[&str] = &["--temperature", "0", "--max-new-tokens", "12", "--threads", "2"];
+const SHORT: &[&str] =
+    &["--temperature", "0", "--repetition-penalty", "1", "--max-new-tokens", "12", "--threads", "2"];
 
 const BACKSPACE: &str = "\x7f";
 const CTRL_C: &str = "\x03";
