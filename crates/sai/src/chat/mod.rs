@@ -56,27 +56,27 @@ pub(crate) struct Chat {
     settings: Settings,
 
     /// What the model is told before the conversation; its template's own text where not given
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, help_heading = "Conversation", value_name = "TEXT")]
     system: Option<String>,
 
     /// Show the likeliest candidates of each step, and a summary in JSON
-    #[arg(long)]
+    #[arg(long, help_heading = "Conversation")]
     debug: bool,
 
     /// Write each answer as one JSON object on one line
-    #[arg(long)]
+    #[arg(long, help_heading = "Conversation")]
     json: bool,
 
     /// Go on with a saved conversation: its name, its id, or the last one
-    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "last")]
+    #[arg(long, help_heading = "Conversation", value_name = "ID", num_args = 0..=1, default_missing_value = "last")]
     resume: Option<String>,
 
     /// Keep nothing of this conversation
-    #[arg(long)]
+    #[arg(long, help_heading = "Conversation")]
     no_save: bool,
 
     /// No colours, as with NO_COLOR
-    #[arg(long)]
+    #[arg(long, help_heading = "Conversation")]
     no_color: bool,
 }
 

@@ -306,11 +306,10 @@ fn save(talk: &mut Talk, argument: &str) -> anyhow::Result<()> {
         .as_ref()
         .context("this conversation is not kept (--no-save, or there is no home folder)")?;
     if argument.is_empty() {
+        let id = &talk.conversation.id;
         match &talk.conversation.name {
-            Some(name) => {
-                talk.tell(format_args!("saved as {} ({name}); /save NAME renames it", talk.conversation.id))
-            }
-            None => talk.tell(format_args!("saved as {}; /save NAME gives it a name", talk.conversation.id)),
+            Some(name) => talk.tell(format_args!("saved as {id} ({name}); /save NAME renames it")),
+            None => talk.tell(format_args!("saved as {id}; /save NAME gives it a name")),
         }
         return Ok(());
     }
