@@ -160,12 +160,13 @@ impl Chat {
             dropped: 0,
             again: 0,
         };
-        if ui.in_is_terminal() && screen.err_terminal && smart {
+        // The line editor asks the terminal where its cursor is, and does so on standard output.
+        if ui.in_is_terminal() && screen.out_terminal && screen.err_terminal && smart {
             let history = data.map(|folder| folder.join("history.txt"));
             talk::run(&mut talk, model, history, ui)
         } else {
             let mut voice = Voice::new(&model)?;
-            piped::run(&mut talk, &mut voice)
+            piped::run(&mut talk, &mut voice, ui.in_is_terminal())
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Questions from a pipe or a file: each line is a turn of one conversation.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -12,27 +14,32 @@ use crate::interrupt::EXIT_INTERRUPTED;
 /// A line longer than this is not a question.
 const LONGEST: u64 = 16 << 20;
 
-/// Answers each line until there is none, or a signal ends the chat.
-pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<()> {
-    let mut input = io::stdin().lock();
+/// How often a wait for a line looks for signals.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Answers each line until there is none, or a signal ends the chat. A person who types the lines, because
+/// standard output goes elsewhere, gets a `prompt`.
+pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>, prompt: bool) -> anyhow::Result<()> {
+    let lines = read_aside();
     for number in 1_u64.. {
-        let Some(line) = next_line(&mut input, number)? else { break };
-        if talk.signals.ended() || talk.signals.take_interrupt() {
-            break;
+        if prompt {
+            // Nobody is there to see it if it cannot be written.
+            let _ = io::stderr().write_all("› ".as_bytes());
         }
+        let Some(line) = wait(talk, &lines)? else { break };
         let question = line.trim();
         if question.is_empty() {
             continue;
         }
         // On a terminal an answer without its question is hard to follow.
-        if talk.screen.out_terminal && talk.screen.err_terminal {
+        if !prompt && talk.screen.out_terminal && talk.screen.err_terminal {
             talk.note(format_args!("› {question}"));
         }
         talk.conversation.model.clone_from(&talk.model_args.model);
         talk.conversation.exchanges.push(Exchange { question: question.to_owned(), answer: None });
         talk.keep();
         let turn = turn::answer(talk, voice).with_context(|| format!("standard input, line {number}"))?;
-        let turn_stopped = turn.answer.interrupted();
+        let stopped = turn.answer.interrupted();
         if let Some(exchange) = talk.conversation.exchanges.last_mut() {
             exchange.answer = Some(turn.answer);
         }
@@ -41,7 +48,7 @@ pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<()> 
             talk.note(turn.figures.line());
         }
         talk.last = Some(turn.figures);
-        if turn_stopped && !talk.signals.ended() {
+        if stopped && !talk.signals.ended() {
             std::process::exit(EXIT_INTERRUPTED);
         }
         if talk.signals.ended() {
@@ -49,6 +56,39 @@ pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<()> 
         }
     }
     Ok(())
+}
+
+type Lines = Receiver<anyhow::Result<Option<String>>>;
+
+/// Reads lines in a thread of its own, for a read cannot be waited for together with a signal. It reads no
+/// further than what is asked for.
+fn read_aside() -> Lines {
+    let (lines, next) = sync_channel(0);
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        for number in 1.. {
+            let line = next_line(&mut input, number);
+            let last = !matches!(line, Ok(Some(_)));
+            if lines.send(line).is_err() || last {
+                break;
+            }
+        }
+    });
+    next
+}
+
+fn wait(talk: &Talk, lines: &Lines) -> anyhow::Result<Option<String>> {
+    loop {
+        match lines.recv_timeout(GLANCE) {
+            Ok(line) => return line,
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) if talk.signals.ended() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) if talk.signals.take_interrupt() => {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
 }
 
 /// The next line without its end, `None` where there is none.

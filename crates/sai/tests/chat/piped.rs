@@ -157,3 +157,20 @@ fn a_full_context_drops_the_oldest_and_says_so() {
     assert_eq!(err.matches("tok/s").count(), 5, "{err}");
     assert_eq!(home.conversations()[0].len(), 11, "what left the context is still saved");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_wait_for_the_next_line() {
+    let Some(home) = Home::new() else { return };
+    for (signal, code) in [("TERM", Some(0)), ("INT", Some(130))] {
+        let mut child = command(&home, SHORT).spawn().expect("sai starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(b"Hello\n").expect("is read");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("an answer");
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        assert_eq!(child.wait().expect("sai ends").code(), code, "{signal}");
+        drop(input);
+    }
+}
