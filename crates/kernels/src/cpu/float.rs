@@ -39,6 +39,22 @@ pub(crate) unsafe fn product(
     }
 }
 
+/// Eight halves at a time; `bytes` and `out` are as long as each other.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn widen_f16(bytes: &[u8], out: &mut [f32]) {
+    use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
+    let (eights, rest) = out.as_chunks_mut::<8>();
+    let (halves, rest_halves) = bytes.as_chunks::<16>();
+    for (out, halves) in eights.iter_mut().zip(halves) {
+        // SAFETY: sixteen bytes in, eight floats out.
+        unsafe {
+            _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(halves.as_ptr().cast())));
+        };
+    }
+    widen(DType::F16, rest_halves, rest);
+}
+
 /// Writes the values of little-endian weights of a float type; `out` is as long as they are many.
 #[inline(always)]
 fn widen(dtype: DType, bytes: &[u8], out: &mut [f32]) {
@@ -89,6 +105,12 @@ unsafe fn dots<const FMA: bool>(
             // Single precision is used where it lies, if it lies as floats must.
             let weights = match bytemuck::try_cast_slice::<u8, f32>(weights) {
                 Ok(floats) if dtype == DType::F32 && cfg!(target_endian = "little") => floats,
+                #[cfg(target_arch = "x86_64")]
+                _ if FMA && dtype == DType::F16 => {
+                    // SAFETY: `FMA` is set only by the caller that is compiled for these sets.
+                    unsafe { widen_f16(weights, wide) };
+                    &*wide
+                }
                 _ => {
                     widen(dtype, weights, wide);
                     &*wide

@@ -5,6 +5,7 @@ use super::disjoint::Disjoint;
 use super::isa::Isa;
 use super::pool::Pool;
 use super::product::{self, PANEL, Sink};
+use super::quants::Quants;
 use super::{Buffer, float};
 use crate::Error;
 use sai_formats::blocks::{
@@ -133,36 +134,16 @@ pub(crate) fn linear(
                 DType::F32 | DType::F16 | DType::BF16 => {
                     float::product(isa, part.dtype, bytes, &x.values, x.columns, outputs.start, &sink);
                 }
-                DType::Q8_0 => {
-                    product::product(isa, blocks::<BlockQ8_0>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q4_0 => {
-                    product::product(isa, blocks::<BlockQ4_0>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q4_1 => {
-                    product::product(isa, blocks::<BlockQ4_1>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q5_0 => {
-                    product::product(isa, blocks::<BlockQ5_0>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q5_1 => {
-                    product::product(isa, blocks::<BlockQ5_1>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q2_K => {
-                    product::product(isa, blocks::<BlockQ2K>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q3_K => {
-                    product::product(isa, blocks::<BlockQ3K>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q4_K => {
-                    product::product(isa, blocks::<BlockQ4K>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q5_K => {
-                    product::product(isa, blocks::<BlockQ5K>(bytes), quantized, outputs.start, &sink)
-                }
-                DType::Q6_K => {
-                    product::product(isa, blocks::<BlockQ6K>(bytes), quantized, outputs.start, &sink)
-                }
+                DType::Q8_0 => blocks::<BlockQ8_0>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q4_0 => blocks::<BlockQ4_0>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q4_1 => blocks::<BlockQ4_1>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q5_0 => blocks::<BlockQ5_0>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q5_1 => blocks::<BlockQ5_1>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q2_K => blocks::<BlockQ2K>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q3_K => blocks::<BlockQ3K>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q4_K => blocks::<BlockQ4K>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q5_K => blocks::<BlockQ5K>(isa, bytes, quantized, outputs.start, &sink),
+                DType::Q6_K => blocks::<BlockQ6K>(isa, bytes, quantized, outputs.start, &sink),
                 DType::Other(_) => unreachable!("refused in Matrix::new"),
             }
         }
@@ -170,8 +151,12 @@ pub(crate) fn linear(
 }
 
 /// File bytes as blocks, which have an alignment of one.
-fn blocks<B: bytemuck::Pod>(bytes: &[u8]) -> &[B] {
-    bytemuck::cast_slice(bytes)
+///
+/// # Safety
+/// As [`product::product`].
+unsafe fn blocks<B: Quants>(isa: Isa, bytes: &[u8], x: &Activations, first: usize, sink: &Sink<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { product::product::<B>(isa, bytemuck::cast_slice(bytes), x, first, sink) };
 }
 
 /// Cuts a matrix into tasks of a part and some of its outputs: enough of them that the threads end

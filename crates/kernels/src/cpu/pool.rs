@@ -163,9 +163,9 @@ fn work(shared: &Shared) {
             }
             rounds += 1;
             if rounds < SPIN_ROUNDS {
-                std::hint::spin_loop()
+                std::hint::spin_loop();
             } else {
-                thread::park()
+                thread::park();
             }
             gate = shared.gate.load(Ordering::Relaxed);
         }

@@ -141,8 +141,8 @@ mod avx2 {
     #[target_feature(enable = "avx2,fma,f16c")]
     fn dot<B: Quants>(weights: &[B], x: Row<'_>) -> f32 {
         let ones = _mm256_set1_epi16(1);
-        // Two chains hide the latency of the fused multiply-add.
-        let mut sums = [_mm256_setzero_ps(); 2];
+        // Two chains, taken in turn, hide the latency of the fused multiply-add.
+        let (mut sum, mut other) = (_mm256_setzero_ps(), _mm256_setzero_ps());
         let mut mins = 0.0f32;
         let x_groups = x.quants.as_chunks::<GROUP>().0;
         let x_sums = x.sums.as_chunks::<2>().0;
@@ -174,8 +174,7 @@ mod avx2 {
                         _mm_set1_ps(scales.scale[2 * i] * x_scales[i]),
                     )
                 };
-                let chain = (from + i) % 2;
-                sums[chain] = _mm256_fmadd_ps(integers, scale, sums[chain]);
+                (sum, other) = (other, _mm256_fmadd_ps(integers, scale, sum));
                 if B::HALVES == 2 {
                     mins += scales.min[2 * i] * x_sums[i][0] + scales.min[2 * i + 1] * x_sums[i][1];
                 } else if !B::SIGNED {
@@ -183,11 +182,11 @@ mod avx2 {
                 }
             }
         }
-        sum(_mm256_add_ps(sums[0], sums[1])) - mins
+        total(_mm256_add_ps(sum, other)) - mins
     }
 
     #[target_feature(enable = "avx2")]
-    fn sum(x: __m256) -> f32 {
+    fn total(x: __m256) -> f32 {
         let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
         let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
         _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
@@ -276,24 +275,28 @@ mod avx2 {
     ) {
         let ones = _mm256_set1_epi16(1);
         let rows: [Row<'_>; R] = std::array::from_fn(|r| x.row(row + r));
+        assert!(rows.iter().all(|row| row.scales.len() == panel.len()), "activations of another width");
         let mut sums = [_mm256_setzero_ps(); R];
         for (group, tile) in panel.iter().enumerate() {
-            let x_quants: [&[[i8; STEP]]; R] =
-                std::array::from_fn(|r| rows[r].quants[group * GROUP..][..GROUP].as_chunks::<STEP>().0);
             for half in 0..B::HALVES {
                 let steps = STEPS / B::HALVES;
-                let integers = integers::<B, R>(&tile.quants, &x_quants, half * steps, steps, ones);
-                // SAFETY: both are eight floats.
-                let (scale, min) = unsafe {
-                    (_mm256_loadu_ps(tile.scale[half].as_ptr()), _mm256_loadu_ps(tile.min[half].as_ptr()))
-                };
-                for r in 0..R {
-                    let scale = _mm256_mul_ps(scale, _mm256_set1_ps(rows[r].scales[group]));
-                    sums[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), scale, sums[r]);
-                    if !B::SIGNED {
-                        let x_sums = &rows[r].sums[2 * group..][..2];
-                        let x_sum = if B::HALVES == 1 { x_sums[0] + x_sums[1] } else { x_sums[half] };
-                        sums[r] = _mm256_fnmadd_ps(min, _mm256_set1_ps(x_sum), sums[r]);
+                // SAFETY: a row has a scale, two sums and 32 bytes for each tile, by the assertion above; and
+                // the tile's arrays are eight floats each.
+                unsafe {
+                    let x = rows.map(|row| row.quants.as_ptr().add(group * GROUP));
+                    let integers = integers::<B, R>(&tile.quants, x, half * steps, steps, ones);
+                    let scale = _mm256_loadu_ps(tile.scale[half].as_ptr());
+                    let min = _mm256_loadu_ps(tile.min[half].as_ptr());
+                    for r in 0..R {
+                        let x_scale = _mm256_set1_ps(*rows[r].scales.as_ptr().add(group));
+                        let integers = _mm256_cvtepi32_ps(integers[r]);
+                        sums[r] = _mm256_fmadd_ps(integers, _mm256_mul_ps(scale, x_scale), sums[r]);
+                        if !B::SIGNED {
+                            let x_sums = rows[r].sums.as_ptr().add(2 * group);
+                            let x_sum =
+                                if B::HALVES == 1 { *x_sums + *x_sums.add(1) } else { *x_sums.add(half) };
+                            sums[r] = _mm256_fnmadd_ps(min, _mm256_set1_ps(x_sum), sums[r]);
+                        }
                     }
                 }
             }
@@ -312,11 +315,14 @@ mod avx2 {
     ///
     /// Sixteen bits hold the sums of as many steps as the type's largest integer allows; a step adds
     /// two products of at most `LARGEST · 127` to a lane.
+    ///
+    /// # Safety
+    /// Each of `x` points to 32 bytes; and AVX2, FMA and F16C.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    fn integers<B: Quants, const R: usize>(
+    unsafe fn integers<B: Quants, const R: usize>(
         quants: &[[u8; PANEL * STEP]; STEPS],
-        x: &[&[[i8; STEP]]; R],
+        x: [*const i8; R],
         from: usize,
         steps: usize,
         ones: __m256i,
@@ -340,7 +346,9 @@ mod avx2 {
                 // SAFETY: 32 bytes.
                 let q = unsafe { _mm256_loadu_si256(quants[step].as_ptr().cast()) };
                 for r in 0..R {
-                    let x = _mm256_set1_epi32(i32::from_le_bytes(x[r][step].map(|b| b as u8)));
+                    // SAFETY: step `step` is bytes 4 · step to 4 · step + 3 of 32.
+                    let x =
+                        _mm256_set1_epi32(unsafe { x[r].add(step * STEP).cast::<i32>().read_unaligned() });
                     let products = if B::SIGNED {
                         _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q))
                     } else {
