@@ -1,6 +1,10 @@
 //! Logits and greedy text against `transformers` in f32, on random models of odd shapes and on SmolLM2.
 //! `scripts/fixtures/README.md` says how the expectations were made.
 
+#[path = "../../../tests/real_model.rs"]
+mod real_model;
+
+use real_model::smollm2;
 use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, Run, Wanted};
 use sai_formats::{Container, DType, Tensor, Tensors, gguf::Gguf, safetensors};
 use serde::Deserialize;
@@ -90,23 +94,6 @@ fn random_models_of_odd_shapes_are_transformers() {
     ] {
         check_random_model(name);
     }
-}
-
-/// Where the real model is, or `None`, loudly; an error where the environment demands it.
-fn smollm2() -> Option<PathBuf> {
-    let name = "SmolLM2-135M-Instruct.Q4_1.gguf";
-    let folder = match std::env::var_os("SAI_MODELS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models"),
-    };
-    let path = folder.join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    let message = format!("MISSING MODEL: {} is not there; run scripts/fetch-model", path.display());
-    assert!(std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"), "{message}");
-    eprintln!("{message}");
-    None
 }
 
 /// The same model with every tensor as f32.

@@ -1,32 +1,15 @@
 //! A real model: SmolLM2-135M-Instruct, as `scripts/fetch-model` brings it.
 
-use std::path::PathBuf;
+#[path = "../../../tests/real_model.rs"]
+mod real_model;
 
+use real_model::smollm2;
 use sai_formats::DType;
 use sai_formats::gguf::Gguf;
 
-const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-
-/// The model's file, or `None` after a loud line where it may be missing.
-fn model() -> Option<PathBuf> {
-    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
-    let folder = std::env::var_os("SAI_MODELS").map_or_else(|| PathBuf::from(workspace), PathBuf::from);
-    let path = folder.join(FILE);
-    if path.exists() {
-        return Some(path);
-    }
-    let line = format!("MISSING MODEL: {} (run scripts/fetch-model)", path.display());
-    assert!(std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"), "{line}");
-    #[allow(clippy::print_stderr)]
-    {
-        eprintln!("{line}");
-    }
-    None
-}
-
 #[test]
 fn opens_the_real_model_quickly() {
-    let Some(path) = model() else { return };
+    let Some(path) = smollm2() else { return };
     let started = std::time::Instant::now();
     let gguf = Gguf::open(&path).unwrap();
     let took = started.elapsed();

@@ -1,31 +1,17 @@
 //! The real model, from its file to text.
 
+#[path = "../../../tests/real_model.rs"]
+mod real_model;
+
+use real_model::smollm2;
 use sai_generation::{
     Error, Event, FinishReason, LoadOptions, Message, Model, Request, Sampling, Session, perplexity, score,
 };
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Where the real model is, or `None`, loudly; an error where the environment demands it.
-fn path() -> Option<PathBuf> {
-    let name = "SmolLM2-135M-Instruct.Q4_1.gguf";
-    let folder = match std::env::var_os("SAI_MODELS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models"),
-    };
-    let path = folder.join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    let message = format!("MISSING MODEL: {} is not there; run scripts/fetch-model", path.display());
-    assert!(std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"), "{message}");
-    eprintln!("{message}");
-    None
-}
-
 static MODEL: LazyLock<Option<Model>> =
-    LazyLock::new(|| path().map(|path| Model::open(&path, &LoadOptions::default()).unwrap()));
+    LazyLock::new(|| smollm2().map(|path| Model::open(&path, &LoadOptions::default()).unwrap()));
 
 /// A question that the model answers rightly even greedily.
 const LIGHT: &str = "What is the capital of France, and why is it known as the city of light?";
@@ -206,7 +192,7 @@ fn a_seed_gives_the_same_answer_and_korean_is_never_broken() {
 
 #[test]
 fn a_full_context_says_so_and_a_long_conversation_loses_its_oldest() {
-    let Some(path) = path() else { return };
+    let Some(path) = smollm2() else { return };
     let model = Model::open(&path, &LoadOptions { context: Some(64), ..LoadOptions::default() }).unwrap();
     let mut session = Session::new(&model).unwrap();
     let prompt = model.encode_text("Once upon a time, there was");
@@ -235,7 +221,7 @@ fn a_full_context_says_so_and_a_long_conversation_loses_its_oldest() {
 
 #[test]
 fn what_cannot_be_is_refused_with_its_figures() {
-    let Some(path) = path() else { return };
+    let Some(path) = smollm2() else { return };
     let open = |options: LoadOptions| Model::open(&path, &options).err().unwrap().to_string();
     let text = open(LoadOptions { memory_limit: Some(50 << 20), ..LoadOptions::default() });
     assert!(text.contains("SmolLM2") && text.contains("50 MiB are available"), "{text}");

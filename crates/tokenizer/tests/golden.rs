@@ -1,6 +1,8 @@
 //! Ids and text as Python's `tokenizers` and `transformers` make them (`scripts/fixtures/tokenizer.py`).
 
-use std::io::Write as _;
+#[path = "../../../tests/real_model.rs"]
+mod real_model;
+
 use std::path::{Path, PathBuf};
 
 use sai_tokenizer::{GgufVocabulary, Kind, Tokenizer};
@@ -166,19 +168,7 @@ fn sentence_piece_from_its_scores() {
 
 #[test]
 fn the_real_model_s_vocabulary() {
-    let models = std::env::var_os("SAI_MODELS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models"), PathBuf::from);
-    let path = models.join("SmolLM2-135M-Instruct.Q4_1.gguf");
-    if !path.exists() {
-        assert!(
-            std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"),
-            "{} is missing",
-            path.display()
-        );
-        // Straight to standard error: the harness hides what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "MISSING MODEL: {}: run scripts/fetch-model", path.display());
-        return;
-    }
+    let Some(path) = real_model::smollm2() else { return };
     let gguf = sai_formats::gguf::Gguf::open(&path).expect("the model");
     let m = &gguf.metadata;
     let list = |key: &str| -> Vec<String> {

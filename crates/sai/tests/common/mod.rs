@@ -3,6 +3,11 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+#[path = "../../../../tests/real_model.rs"]
+mod real_model;
+
+pub(crate) use real_model::smollm2;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -58,25 +63,6 @@ pub(crate) fn succeeds(command: &mut Command) -> Ran {
     let ran = run(command);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran
-}
-
-/// The real model, if it is there. Where it is missing this says so, and fails where it is required.
-pub(crate) fn smollm2() -> Option<PathBuf> {
-    const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folders = [std::env::var_os("SAI_MODELS").map(PathBuf::from), Some(workspace.join("models"))];
-    let found = folders.into_iter().flatten().map(|folder| folder.join(FILE)).find(|path| path.exists());
-    if found.is_none() {
-        // Not eprintln, which the test harness keeps to itself when a test passes.
-        let line =
-            format!("MISSING MODEL: {FILE} is not there, so a test did not run; run scripts/fetch-model\n");
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
-        assert!(
-            std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"),
-            "SAI_REQUIRE_MODEL=1 and no model"
-        );
-    }
-    found
 }
 
 /// Bytes of a safetensors file with f32 tensors of zeros.
