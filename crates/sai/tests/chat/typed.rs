@@ -78,6 +78,24 @@ fn many_lines_are_one_question() {
 }
 
 #[test]
+fn what_is_typed_during_an_answer_comes_next() {
+    let Some(home) = Home::new() else { return };
+    let mut terminal = Terminal::start(&home, &["--temperature", "0", "--max-new-tokens", "40"]);
+    terminal.send("Tell me about the sea.\r");
+    terminal.wait("the beginning of the answer", |s| {
+        s.text.split_once("the sea.").is_some_and(|(_, said)| said.trim().len() > 10)
+    });
+    terminal.send("그리고 하늘욘");
+    terminal.send(BACKSPACE);
+    terminal.send("은?\r");
+    let screen =
+        terminal.wait("both answers", |s| s.text.matches("tok/s").count() == 2 && s.last_line() == "›");
+    assert!(screen.text.contains("› 그리고 하늘은?\n"), "{}", screen.text);
+    let talk = &home.conversations()[0];
+    assert_eq!((talk.len(), talk[3]["content"].as_str()), (5, Some("그리고 하늘은?")));
+}
+
+#[test]
 fn history_lasts() {
     let Some(home) = Home::new() else { return };
     let mut terminal = Terminal::start(&home, SHORT);
