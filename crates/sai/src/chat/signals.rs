@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator;
 
 /// What has been asked of the process from outside.
 pub(crate) struct Signals {
@@ -12,17 +14,40 @@ pub(crate) struct Signals {
     ended: Arc<AtomicBool>,
     /// Raised together with `ended`; the line editor takes it back when it has seen it.
     pub(crate) wake: Arc<AtomicBool>,
+    /// Whether a line is waited for: nothing is then unsaved.
+    pub(crate) idle: Arc<AtomicBool>,
 }
+
+/// How long the chat has to end by itself, and how long if it only waits for a line.
+const GRACE: Duration = Duration::from_secs(20);
+const IDLE_GRACE: Duration = Duration::from_millis(1500);
 
 impl Signals {
     /// From here on the signals no longer end the process by themselves.
     pub(crate) fn listen() -> io::Result<Self> {
-        let signals = Self { interrupted: Arc::default(), ended: Arc::default(), wake: Arc::default() };
+        let signals = Self {
+            interrupted: Arc::default(),
+            ended: Arc::default(),
+            wake: Arc::default(),
+            idle: Arc::default(),
+        };
         signal_hook::flag::register(SIGINT, Arc::clone(&signals.interrupted))?;
         for signal in [SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&signals.ended))?;
             signal_hook::flag::register(signal, Arc::clone(&signals.wake))?;
         }
+        // A line editor whose terminal has gone away can read its end for ever and see no flag.
+        let mut ends = iterator::Signals::new([SIGTERM, SIGHUP])?;
+        let idle = Arc::clone(&signals.idle);
+        std::thread::spawn(move || {
+            if ends.forever().next().is_some() {
+                std::thread::sleep(IDLE_GRACE);
+                if !idle.load(Ordering::Relaxed) {
+                    std::thread::sleep(GRACE);
+                }
+                std::process::exit(0);
+            }
+        });
         Ok(signals)
     }
 

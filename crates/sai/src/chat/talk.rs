@@ -1,6 +1,7 @@
 //! A conversation at a terminal.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use sai_generation::Model;
@@ -69,7 +70,10 @@ fn converse(talk: &mut Talk, voice: &mut Voice<'_>, line: &mut LineEditor, ui: &
         if talk.signals.ended() {
             return Ok(Next::Leave);
         }
-        let text = match line.read().context("cannot read from the terminal")? {
+        talk.signals.idle.store(true, Ordering::Relaxed);
+        let typed = line.read().context("cannot read from the terminal");
+        talk.signals.idle.store(false, Ordering::Relaxed);
+        let text = match typed? {
             Typed::Line(text) => text,
             Typed::End | Typed::Woken => return Ok(Next::Leave),
             Typed::Interrupt { empty: true } if leaving => return Ok(Next::Leave),
