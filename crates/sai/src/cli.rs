@@ -66,6 +66,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
 
+    /// How a conversation is written: `42dot`, or a file with a Jinja template; the model's own where not given
+    #[arg(long, value_name = "42dot|FILE", alias = "chat_template")]
+    pub(crate) chat_template: Option<String>,
+
     /// How keys and values are kept: f16 takes half the memory of f32
     #[arg(long, value_enum, default_value_t = CacheKind::F16, alias = "cache_type")]
     pub(crate) cache_type: CacheKind,

@@ -83,11 +83,11 @@ enum Line {
 impl Conversation {
     /// An empty one. It reaches the disk with its first question.
     pub(crate) fn new(model: &str, system: Option<String>) -> Self {
-        let now = chrono::Local::now();
+        let now = jiff::ZonedDateTime::now();
         Self {
-            id: format!("{}-{:04x}", now.format("%Y%m%d-%H%M%S"), random() & 0xffff),
+            id: format!("{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), random() & 0xffff),
             name: None,
-            created: now.to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
+            created: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             model: model.to_owned(),
             system,
             exchanges: Vec::new(),

@@ -1,8 +1,8 @@
 //! Opening the model that the arguments ask for.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
-use sai_generation::{CacheType, LoadOptions, Model};
+use sai_generation::{CacheType, ChatTemplate, LoadOptions, Model};
 
 use super::{locate, memory};
 use crate::cli::{CacheKind, Device, ModelArgs};
@@ -17,7 +17,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         let name =
             args.device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         bail!(
-            "--device {name}: this version of sai computes on the CPU only; leave --device out, or give --device cpu"
+            "--device {name}: this build computes on the CPU only (a GPU device is not written yet); leave --device out, or give --device cpu"
         );
     }
     let path = locate(&args.model, ui)?;
@@ -29,7 +29,18 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
             CacheKind::F32 => CacheType::F32,
         },
         memory_limit: memory::available(),
-        ..LoadOptions::default()
+        template: args.chat_template.as_deref().map(template).transpose()?,
+        now: Some(jiff::ZonedDateTime::now().datetime()),
     };
     Ok(Model::open(&path, &options)?)
+}
+
+/// A template by name, or from a file.
+fn template(spec: &str) -> anyhow::Result<ChatTemplate> {
+    if spec == "42dot" {
+        return Ok(ChatTemplate::fortytwo_dot());
+    }
+    let source = std::fs::read_to_string(spec)
+        .with_context(|| format!("{spec}: the chat template cannot be read; give a file, or 42dot"))?;
+    Ok(ChatTemplate::jinja(&source, spec)?)
 }
