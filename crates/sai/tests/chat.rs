@@ -1,6 +1,6 @@
 //! `sai chat` as a person and as a pipe meet it: the real command with the real small model.
 
-#![allow(clippy::print_stderr, missing_docs)]
+#![allow(missing_docs)]
 
 #[path = "chat/piped.rs"]
 mod piped;
@@ -9,22 +9,10 @@ mod pty;
 #[path = "chat/typed.rs"]
 mod typed;
 
+#[path = "../../../tests/real_model.rs"]
+mod real_model;
+
 use std::path::{Path, PathBuf};
-
-const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-
-/// The folder of the small model; `None`, loudly, where it is missing and not required.
-fn models() -> Option<PathBuf> {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
-    let folder = std::env::var_os("SAI_MODELS").map_or(checkout, PathBuf::from);
-    if folder.join(MODEL).exists() {
-        return folder.canonicalize().ok();
-    }
-    let message = format!("MISSING MODEL: {} is not in {}; run scripts/fetch-model", MODEL, folder.display());
-    assert!(std::env::var_os("SAI_REQUIRE_MODEL").is_none_or(|v| v != "1"), "{message}");
-    eprintln!("{message}");
-    None
-}
 
 /// A home folder of its own, so that no test sees a person's conversations or another test's.
 struct Home {
@@ -34,7 +22,7 @@ struct Home {
 
 impl Home {
     fn new() -> Option<Self> {
-        let models = models()?;
+        let models = real_model::smollm2()?.parent()?.to_owned();
         Some(Self { folder: tempfile::tempdir().expect("a temporary folder"), models })
     }
 

@@ -8,7 +8,7 @@ mod real_model;
 
 pub(crate) use real_model::smollm2;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// The command, with an environment in which nothing of this machine is found unless a test says so.
