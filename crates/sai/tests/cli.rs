@@ -4,7 +4,8 @@ mod common;
 
 use std::fs;
 
-use common::{config, fails, gguf, run, sai, smollm2, succeeds, weights};
+use common::real_model::smollm2;
+use common::{config, fails, gguf, run, sai, succeeds, weights};
 
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Ran, fails, run, sai, smollm2, succeeds};
+use common::real_model::smollm2;
+use common::{Ran, fails, run, sai, succeeds};
 use serde_json::Value;
 
 const PROMPT: &str = "The capital of France is";

@@ -4,9 +4,7 @@
 #![allow(dead_code)]
 
 #[path = "../../../../tests/real_model.rs"]
-mod real_model;
-
-pub(crate) use real_model::smollm2;
+pub(crate) mod real_model;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
