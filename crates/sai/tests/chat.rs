@@ -12,7 +12,7 @@ mod typed;
 #[path = "../../../tests/real_model.rs"]
 mod real_model;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A home folder of its own, so that no test sees a person's conversations or another test's.
 struct Home {
