@@ -80,6 +80,14 @@ fn widen(dtype: DType, bytes: &[u8], out: &mut [f32]) {
     }
 }
 
+/// Single precision is used where it lies, if it lies as floats must.
+fn single(dtype: DType, weights: &[u8]) -> Option<&[f32]> {
+    if dtype != DType::F32 || cfg!(target_endian = "big") {
+        return None;
+    }
+    bytemuck::try_cast_slice(weights).ok()
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn avx2(dtype: DType, weights: &[u8], x: &[f32], columns: usize, first: usize, sink: &Sink<'_>) {
@@ -102,16 +110,15 @@ unsafe fn dots<const FMA: bool>(
         let mut sums = [0.0f32; GEMM_ROWS];
         for (i, weights) in weights.chunks(WIDEN * bytes).enumerate() {
             let wide = &mut wide[..weights.len() / bytes];
-            // Single precision is used where it lies, if it lies as floats must.
-            let weights = match bytemuck::try_cast_slice::<u8, f32>(weights) {
-                Ok(floats) if dtype == DType::F32 && cfg!(target_endian = "little") => floats,
+            let weights = match single(dtype, weights) {
+                Some(floats) => floats,
                 #[cfg(target_arch = "x86_64")]
-                _ if FMA && dtype == DType::F16 => {
+                None if FMA && dtype == DType::F16 => {
                     // SAFETY: `FMA` is set only by the caller that is compiled for these sets.
                     unsafe { widen_f16(weights, wide) };
                     &*wide
                 }
-                _ => {
+                None => {
                     widen(dtype, weights, wide);
                     &*wide
                 }
@@ -132,8 +139,15 @@ unsafe fn dots<const FMA: bool>(
 unsafe fn matrix(dtype: DType, weights: &[u8], x: &[f32], columns: usize, first: usize, sink: &Sink<'_>) {
     let rows = x.len() / columns;
     let outputs = weights.len() / (columns * dtype.block_bytes());
-    let mut wide = vec![0.0f32; outputs * columns];
-    widen(dtype, weights, &mut wide);
+    let mut wide = Vec::new();
+    let wide = match single(dtype, weights) {
+        Some(floats) => floats,
+        None => {
+            wide.resize(outputs * columns, 0.0);
+            widen(dtype, weights, &mut wide);
+            &wide
+        }
+    };
     let mut products = vec![0.0f32; rows * outputs];
     // SAFETY: `products` is (rows, outputs), `x` (rows, columns) and `wide` (outputs, columns), all
     // row-major, and the strides say so; the last is read as its transpose.
