@@ -64,6 +64,20 @@ fn the_likeliest_text_is_always_the_same() {
 }
 
 #[test]
+fn a_forbidden_token_is_not_said() {
+    let (home, Some(model)) = (home(), smollm2()) else { return };
+    let first = |bias: &[&str]| {
+        let args =
+            ["-p", PROMPT, "-n", "1", "--temp", "0", "--repeat-penalty", "1", "--logprobs", "1", "--json"];
+        let ran = succeeds(generate(home.path(), &model, &args).args(bias));
+        objects(&ran.out)[0]["token"].as_u64().expect("an id")
+    };
+    let likeliest = first(&[]);
+    assert_ne!(first(&["--logit-bias", &format!("{likeliest}-inf")]), likeliest);
+    assert_eq!(first(&["--logit-bias", "17+1000", "-l", "18+999.5"]), 17);
+}
+
+#[test]
 fn a_seed_fixes_what_is_drawn() {
     let (home, Some(model)) = (home(), smollm2()) else { return };
     let drawn = |seed: &str| {

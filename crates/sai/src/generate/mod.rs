@@ -101,6 +101,10 @@ struct SamplingArgs {
         alias = "repetition-penalty", alias = "repetition_penalty", value_parser = positive)]
     repeat_penalty: f32,
 
+    /// Add to the score of a token, by its id: 15043+1, 2-inf; may be given several times
+    #[arg(short, long, value_name = "ID±BIAS", alias = "logit_bias", value_parser = logit_bias)]
+    logit_bias: Vec<(u32, f32)>,
+
     /// Choose the same way each time; -1 takes a new seed
     #[arg(short, long, default_value_t = -1, value_name = "N", allow_negative_numbers = true)]
     seed: i64,
@@ -209,7 +213,7 @@ impl Generate {
                 top_p: s.top_p,
                 top_k: s.top_k,
                 min_p: s.min_p,
-                logit_bias: Vec::new(),
+                logit_bias: s.logit_bias.clone(),
                 seed: u64::try_from(s.seed).unwrap_or_else(|_| new_seed()),
             },
             max_new_tokens: 0,
@@ -295,6 +299,15 @@ fn new_seed() -> u64 {
 
 fn number(text: &str, good: impl Fn(f32) -> bool, wanted: &str) -> Result<f32, String> {
     text.parse().ok().filter(|x: &f32| x.is_finite() && good(*x)).ok_or_else(|| format!("give {wanted}"))
+}
+
+/// An id, a sign, and how much: llama.cpp's form. `-inf` forbids the token.
+fn logit_bias(text: &str) -> Result<(u32, f32), String> {
+    let wanted = "give a token's id, + or -, and a number or inf: 15043+1.5, 2-inf";
+    let at = text.find(['+', '-']).ok_or(wanted)?;
+    let id = text[..at].parse().map_err(|_| wanted)?;
+    let bias: f32 = text[at..].parse().map_err(|_| wanted)?;
+    if bias.is_nan() || bias == f32::INFINITY { Err(wanted.to_owned()) } else { Ok((id, bias)) }
 }
 
 fn at_least_zero(text: &str) -> Result<f32, String> {
