@@ -41,7 +41,7 @@ fn each_line_is_a_turn_and_answers_stand_alone() {
     assert!(out.lines().filter(|line| !line.trim().is_empty()).count() >= 2, "two answers: {out}");
     assert!(!out.contains("tok/s") && !out.contains('\x1b') && out.ends_with('\n'), "{out:?}");
     assert_eq!(err.matches("tok/s").count(), 2, "{err}");
-    assert!(err.contains("cpu (") && err.contains("loaded in") && !err.contains('\x1b'), "{err}");
+    assert!(err.contains("CPU, ") && err.contains("loaded in") && !err.contains('\x1b'), "{err}");
     let talks = home.conversations();
     assert_eq!((talks.len(), talks[0].len()), (1, 5));
 }
