@@ -20,8 +20,9 @@ PROMPT, GENERATED = 512, 128
 
 def sai(binary, model, threads):
     """Tokens a second of a prompt and of the tokens after it, from what `sai chat --json` says of a turn."""
-    # One word of the vocabulary, as often as it takes; the template adds some forty tokens.
-    text = " the" * (PROMPT - 37)
+    # Sentences of fifteen tokens, and a request that is answered at length; the template adds some forty tokens.
+    story = "Once upon a time there was a fox who lived by a quiet river. "
+    text = story * ((PROMPT - 52) // 15) + "Continue this story at length, with many events and characters."
     command = [binary, "chat", "-m", model, "--json", "--no-save", "--temperature", "0", "--repetition-penalty", "1.0",
                "--max-new-tokens", str(GENERATED), "--threads", str(threads)]
     out = subprocess.run(command, input=text + "\n", capture_output=True, text=True, check=True).stdout
