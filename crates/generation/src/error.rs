@@ -40,7 +40,7 @@ pub enum Error {
         rows: usize,
     },
     /// A context longer than the model was trained for.
-    #[error("{}: a context of {asked} is more than the {trained} positions that the model was trained for", path.display())]
+    #[error("{}: a context of {asked} is more than the {trained} positions that the model was trained for; ask for {trained} or fewer", path.display())]
     ContextTooLong {
         /// The model.
         path: PathBuf,
