@@ -18,6 +18,7 @@ mod interrupt;
 mod models;
 mod perplexity;
 mod terminal;
+mod text_file;
 mod ui;
 
 use std::process::ExitCode;

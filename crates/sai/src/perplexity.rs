@@ -35,10 +35,7 @@ pub(crate) struct Perplexity {
 impl Perplexity {
     pub(crate) fn run(mut self, ui: &Ui) -> anyhow::Result<()> {
         let file = self.file.display();
-        let bytes = std::fs::read(&self.file).with_context(|| format!("{file}: cannot be read"))?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            anyhow::anyhow!("{file}: byte {} is not UTF-8; convert the file", e.utf8_error().valid_up_to())
-        })?;
+        let text = crate::text_file::read(&self.file)?;
         let window = self.model.context.unwrap_or(WINDOW);
         self.model.context = Some(window);
         let model = crate::models::open(&self.model, ui)?;

@@ -9,7 +9,7 @@ use crate::ui::Size;
 pub(crate) fn line(args: &ModelArgs, model: &Model) -> String {
     let why = if args.device == Device::Auto { "the only device of this build" } else { "as asked" };
     let device = model.decoder.device.describe();
-    let mut line = format!("{device} ({why}) · model {}", Size(super::turn::model_bytes(model)));
+    let mut line = format!("{device} ({why}) · model {}", Size(model.memory.weights));
     if let Some(free) = crate::models::memory::available() {
         line += &format!(", {} free", Size(free));
     }

@@ -178,7 +178,7 @@ fn open(args: &ModelArgs, screen: Screen, ui: &Ui) -> anyhow::Result<(Model, Dur
     let load = start.elapsed();
     if !ui.is_quiet() {
         screen.tell(device::line(args, &model));
-        let context = Thousands(turn::context_length(&model) as u64);
+        let context = Thousands(model.context as u64);
         screen.tell(format_args!(
             "{} · loaded in {:.2} s · context {context}",
             args.model,

@@ -236,11 +236,7 @@ fn command(talk: &mut Talk, voice: &Voice<'_>, verb: Verb, argument: &str) -> an
             talk.tell("a new conversation");
         }
         Verb::Model => {
-            talk.tell(format_args!(
-                "{} · context {}",
-                talk.model_args.model,
-                turn::context_length(voice.model)
-            ));
+            talk.tell(format_args!("{} · context {}", talk.model_args.model, voice.model.context));
         }
         Verb::Regen | Verb::Edit | Verb::Quit => {}
     }

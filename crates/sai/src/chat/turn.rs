@@ -39,16 +39,6 @@ impl<'m> Voice<'m> {
     }
 }
 
-/// Tokens that fit into the model's context.
-pub(super) fn context_length(model: &Model) -> usize {
-    model.context
-}
-
-/// Bytes of the model's weights.
-pub(super) fn model_bytes(model: &Model) -> u64 {
-    model.memory.weights
-}
-
 /// What a turn gave.
 pub(super) struct Turn {
     pub(super) answer: Answer,

@@ -10,7 +10,7 @@ mod report;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use sai_generation::{Completion, Event, FinishReason, Model, Request, Sampling, Session};
 
 use crate::cli::ModelArgs;
@@ -180,22 +180,7 @@ impl Generate {
     fn prompt_text(&self) -> anyhow::Result<String> {
         match (&self.prompt, &self.file) {
             (Some(prompt), _) => Ok(self.read_escapes(prompt)),
-            (None, Some(file)) => {
-                let text =
-                    std::fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-                let mut text = String::from_utf8(text).map_err(|e| {
-                    anyhow::anyhow!(
-                        "{}: byte {} is not UTF-8; convert the file",
-                        file.display(),
-                        e.utf8_error().valid_up_to()
-                    )
-                })?;
-                // An editor's last newline is no part of the text.
-                if text.ends_with('\n') {
-                    text.pop();
-                }
-                Ok(text)
-            }
+            (None, Some(file)) => crate::text_file::read(file),
             (None, None) => Ok(String::new()),
         }
     }
