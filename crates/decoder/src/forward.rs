@@ -136,7 +136,7 @@ impl<D: Device> Decoder<D> {
                 Ok(start) => starts.push(start),
                 Err(error) => {
                     for ((sequence, _), &start) in batch.spans.iter().zip(&starts).rev() {
-                        cache.retract(*sequence, start);
+                        cache.shorten(*sequence, start);
                     }
                     return Err(error);
                 }

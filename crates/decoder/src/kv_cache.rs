@@ -105,7 +105,8 @@ impl<D: Device> KvCache<D> {
         self.entries[sequence.index].live = false;
     }
 
-    fn shorten(&mut self, index: usize, length: usize) {
+    /// Forgets the tokens from `length` on, which also takes back a [`KvCache::extend`].
+    pub(crate) fn shorten(&mut self, index: usize, length: usize) {
         let entry = &mut self.entries[index];
         entry.length = entry.length.min(length);
         for page in entry.pages.drain(entry.length.div_ceil(PAGE)..) {
@@ -142,11 +143,6 @@ impl<D: Device> KvCache<D> {
         }
         entry.length = end;
         Ok(start)
-    }
-
-    /// Takes back an [`KvCache::extend`].
-    pub(crate) fn retract(&mut self, index: usize, start: usize) {
-        self.shorten(index, start);
     }
 
     /// A sequence's pages, first to last.

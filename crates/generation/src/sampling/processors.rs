@@ -22,11 +22,12 @@ pub fn repetition_penalty(scores: &mut [f32], history: &[u32], penalty: f32) {
     if penalty == 1.0 {
         return;
     }
-    let mut tokens = history.to_vec();
-    tokens.sort_unstable();
-    tokens.dedup();
-    for token in tokens {
-        if let Some(score) = scores.get_mut(token as usize) {
+    // A mark a token: cheaper at every step than sorting a long history.
+    let mut seen = vec![false; scores.len()];
+    for &token in history {
+        let id = token as usize;
+        if id < scores.len() && !std::mem::replace(&mut seen[id], true) {
+            let score = &mut scores[id];
             *score = if *score < 0.0 { *score * penalty } else { *score / penalty };
         }
     }
