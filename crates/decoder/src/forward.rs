@@ -119,7 +119,7 @@ impl<D: Device> Decoder<D> {
         // Only the wanted rows are worth the head, which is a quarter of a small model.
         d.select_rows(&run.x, &batch.wanted, &mut run.selected);
         d.rms_norm(&run.selected, &self.final_norm, c.rms_norm_eps, &mut run.normed);
-        d.linear(&run.normed, self.head.as_ref().unwrap_or(&self.embedding), None, &mut run.logits);
+        d.linear(&run.normed, &self.head, None, &mut run.logits);
         Ok(&run.logits)
     }
 

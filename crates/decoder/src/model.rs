@@ -11,13 +11,13 @@ pub struct Decoder<D: Device> {
     /// What it is.
     pub config: Config,
     /// Token embedding, (vocab_size, hidden_size).
-    pub embedding: D::Matrix,
+    pub embedding: D::Table,
     /// The blocks, first to last.
     pub layers: Vec<Layer<D>>,
     /// Gain of the norm before the head, (hidden_size).
     pub final_norm: D::Buffer,
-    /// (vocab_size, hidden_size); `None` where it is the embedding.
-    pub head: Option<D::Matrix>,
+    /// (vocab_size, hidden_size); of the same tensor as the embedding where the model ties them.
+    pub head: D::Matrix,
     /// Radians a position, (rope_dim / 2).
     pub inv_freq: Vec<f32>,
 }

@@ -82,7 +82,8 @@ pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) 
     let (d, f) = (c.hidden_size, c.intermediate_size);
     let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
 
-    let embedding = source.matrix(&[(names.embedding(), [c.vocab_size, d])])?;
+    let embedding_name = names.embedding();
+    let embedding = device.table(source.tensor(&embedding_name, &[c.vocab_size, d])?)?;
     let layers = (0..c.num_layers)
         .map(|layer| {
             let linear = |parts: &[(&str, usize)], inputs, bias| source.linear(layer, parts, inputs, bias);
@@ -97,10 +98,8 @@ pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) 
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let final_norm = source.vector(&names.final_norm(), d)?;
-    let head = match c.tie_word_embeddings {
-        true => None,
-        false => Some(source.matrix(&[(names.head(), [c.vocab_size, d])])?),
-    };
+    let head = if c.tie_word_embeddings { embedding_name } else { names.head() };
+    let head = source.matrix(&[(head, [c.vocab_size, d])])?;
     let inv_freq = c.rope.inv_freq();
     Ok(Decoder { embedding, layers, final_norm, head, inv_freq, config, device })
 }

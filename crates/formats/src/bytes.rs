@@ -74,6 +74,22 @@ impl Bytes {
             let _ = map.advise_range(memmap2::Advice::WillNeed, self.start, self.end - self.start);
         }
     }
+
+    /// Gives back the memory of these bytes, which will hardly be read again: the system drops a mapped file's
+    /// pages, and reads them from the file if they are needed after all. Does nothing for bytes in memory.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        if let Memory::Map(map) = &*self.memory {
+            // SAFETY: the map is read-only, so no written page can be lost; what is read again is the file.
+            let _ = unsafe {
+                map.unchecked_advise_range(
+                    memmap2::UncheckedAdvice::DontNeed,
+                    self.start,
+                    self.end - self.start,
+                )
+            };
+        }
+    }
 }
 
 impl Deref for Bytes {

@@ -109,6 +109,8 @@ pub trait Device: Send + Sync {
     type Buffer: Send + Sync;
     /// A weight matrix (outputs, inputs) in the layout that this device multiplies fastest.
     type Matrix: Send + Sync;
+    /// Rows to look up by number.
+    type Table: Send + Sync;
     /// Keys and values of all layers, in pages.
     type Cache: Send + Sync;
 
@@ -129,6 +131,12 @@ pub trait Device: Send + Sync {
     /// A part with a shape or type that cannot be multiplied.
     fn matrix(&self, parts: &[&Tensor]) -> Result<Self::Matrix, Error>;
 
+    /// The rows of a tensor of shape (rows, columns), in any type, to be looked up.
+    ///
+    /// # Errors
+    /// A shape or type that cannot be read.
+    fn table(&self, tensor: &Tensor) -> Result<Self::Table, Error>;
+
     /// Storage for keys and values; memory is taken as pages are first written.
     ///
     /// # Errors
@@ -138,7 +146,7 @@ pub trait Device: Send + Sync {
     fn copy_page(&self, cache: &mut Self::Cache, from: u32, to: u32);
 
     /// Row `i` of `out` becomes row `tokens[i]` of `table`.
-    fn embed(&self, table: &Self::Matrix, tokens: &[u32], out: &mut Self::Buffer);
+    fn embed(&self, table: &Self::Table, tokens: &[u32], out: &mut Self::Buffer);
     /// Root-mean-square norm of each row, times `gain`. Zhang & Sennrich 2019.
     fn rms_norm(&self, x: &Self::Buffer, gain: &Self::Buffer, eps: f32, out: &mut Self::Buffer);
     /// `out = x · wᵀ + bias`.

@@ -5,9 +5,9 @@
 //! machine is an implementor. The CPU is here; a GPU is a second implementor and not a second model.
 //!
 //! A weight matrix ([`Device::Matrix`]) is a stack of tensors with the same inputs, so that query, key and
-//! value projections are one product. On the CPU it stays where the file is mapped, and is multiplied in the
-//! types that it is stored in: floats with f32 activations, quantised blocks with activations rounded to
-//! bytes, in integers (`cpu/product.rs`).
+//! value projections are one product. On the CPU each is multiplied in the type that it is stored in: floats where
+//! the file is mapped, with f32 activations; quantised blocks repacked into tiles, with activations rounded to
+//! bytes, in integers (`cpu/tile/`).
 //!
 //! Each operation is a file: first what it means, then its fast forms, then tests that hold every form to
 //! the meaning on odd shapes and each instruction set of the machine. Instruction sets are found at run time,
@@ -25,6 +25,6 @@ mod cpu;
 mod device;
 mod error;
 
-pub use cpu::{Buffer, Cache, Cpu, Matrix};
+pub use cpu::{Buffer, Cache, Cpu, Matrix, Table};
 pub use device::{CacheShape, CacheType, Device, Heads, PAGE, RopeStyle, Span};
 pub use error::Error;

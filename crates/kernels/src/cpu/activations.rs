@@ -3,104 +3,179 @@
 //! Each run of 32 columns has its own scale, the largest magnitude over 127, so that a byte carries
 //! the run's values to half a step. The sums of 16 columns undo the offsets that most block types
 //! give their weights: `Σ (q − z) x = Σ q x − z Σ x`.
+//!
+//! Rows lie in blocks, and within a block group after group: a product walks a tile of weights and a block
+//! of rows from front to back, and finds what a group of columns needs of each row side by side.
 
 use super::disjoint::Disjoint;
 use super::isa::Isa;
 use super::pool::Pool;
+use std::ops::Range;
 
 /// Columns that share a scale.
 pub(crate) const GROUP: usize = 32;
 
-/// Quantised rows: `x[i] ≈ scales[i / 32] · quants[i]`.
-#[derive(Default)]
-pub(crate) struct Activations {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    /// (rows, columns)
-    pub(crate) quants: Vec<i8>,
-    /// (rows, columns / 32)
-    pub(crate) scales: Vec<f32>,
-    /// (rows, columns / 16): the sum of the quants, times their scale.
-    pub(crate) sums: Vec<f32>,
+/// Rows of a block: enough to pay for unpacking a tile, few enough that a block of them stays in the
+/// second-level cache.
+pub(crate) const ROWS: usize = 32;
+
+/// What one group of columns of one row has become: `x[i] ≈ scale · quants[i]`.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) quants: [i8; GROUP],
+    pub(crate) scale: f32,
+    /// `scale · Σ quants`.
+    pub(crate) sum: f32,
+    /// The same of each 16 columns.
+    pub(crate) halves: [f32; 2],
 }
 
-/// One row of [`Activations`].
-#[derive(Clone, Copy)]
-pub(crate) struct Row<'a> {
-    pub(crate) quants: &'a [i8],
-    pub(crate) scales: &'a [f32],
-    pub(crate) sums: &'a [f32],
+/// Quantised rows.
+#[derive(Default)]
+pub(crate) struct Activations {
+    rows: usize,
+    /// Groups of a row.
+    groups: usize,
+    /// (blocks, groups, rows of the block); every block has [`ROWS`] rows, but for the last.
+    values: Vec<Group>,
 }
 
 impl Activations {
+    /// Groups of a row.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// The blocks: the rows of each, and their groups, (groups, rows).
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (Range<usize>, &[Group])> {
+        let rows = (0..self.rows).step_by(ROWS).map(|first| first..(first + ROWS).min(self.rows));
+        rows.zip(self.values.chunks((ROWS * self.groups).max(1)))
+    }
+
     /// Quantises `x`, (rows, columns) with whole groups in a row.
     pub(crate) fn quantize(&mut self, isa: Isa, pool: &Pool, x: &[f32], columns: usize) {
-        let rows = x.len() / columns;
-        (self.rows, self.columns) = (rows, columns);
-        self.quants.resize(x.len(), 0);
-        self.scales.resize(x.len() / GROUP, 0.0);
-        self.sums.resize(x.len() / (GROUP / 2), 0.0);
-        let quants = Disjoint::new(&mut self.quants);
-        let scales = Disjoint::new(&mut self.scales);
-        let sums = Disjoint::new(&mut self.sums);
-        let grain = (32_768 / columns).max(1);
-        pool.run_chunks(rows, grain, &|rows| {
-            let (from, to) = (rows.start * columns, rows.end * columns);
+        (self.rows, self.groups) = (x.len() / columns, columns / GROUP);
+        self.values.resize(x.len() / GROUP, Group::default());
+        let (rows, groups) = (self.rows, self.groups);
+        let values = Disjoint::new(&mut self.values);
+        pool.run_chunks(rows, ROWS, &|rows| {
             // SAFETY: the chunks of rows do not overlap.
-            let (quants, scales, sums) = unsafe {
-                (
-                    quants.part(from..to),
-                    scales.part(from / GROUP..to / GROUP),
-                    sums.part(from / (GROUP / 2)..to / (GROUP / 2)),
-                )
-            };
+            let values = unsafe { values.part(rows.start * groups..rows.end * groups) };
+            let x = &x[rows.start * columns..rows.end * columns];
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an `Isa` is only ever one that this processor has.
-                Isa::Avx2 => unsafe { avx2(&x[from..to], quants, scales, sums) },
-                Isa::Baseline => groups(&x[from..to], quants, scales, sums),
+                Isa::Avx2 => unsafe { avx2::block(x, groups, values) },
+                Isa::Baseline => block(x, groups, values),
             }
         });
     }
 
-    pub(crate) fn row(&self, row: usize) -> Row<'_> {
-        let slice = |per: usize| row * self.columns / per..(row + 1) * self.columns / per;
-        Row {
-            quants: &self.quants[slice(1)],
-            scales: &self.scales[slice(GROUP)],
-            sums: &self.sums[slice(GROUP / 2)],
+    /// The group `group` of row `row`.
+    #[cfg(test)]
+    pub(crate) fn get(&self, row: usize, group: usize) -> &Group {
+        let (rows, block) = self.blocks().nth(row / ROWS).unwrap();
+        &block[group * rows.len() + row % ROWS]
+    }
+}
+
+/// Quantises a block of rows, `x` (rows, columns), into `values` (groups, rows).
+fn block(x: &[f32], groups: usize, values: &mut [Group]) {
+    let rows = values.len() / groups;
+    for (row, x) in x.chunks_exact(groups * GROUP).enumerate() {
+        for (g, x) in x.as_chunks::<GROUP>().0.iter().enumerate() {
+            values[g * rows + row] = group(x);
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2(x: &[f32], quants: &mut [i8], scales: &mut [f32], sums: &mut [f32]) {
-    groups(x, quants, scales, sums);
-}
-
-#[inline(always)]
-fn groups(x: &[f32], quants: &mut [i8], scales: &mut [f32], sums: &mut [f32]) {
+fn group(x: &[f32; GROUP]) -> Group {
     /// Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the low bits of a float.
     const ROUND: f32 = 12_582_912.0;
-    let groups = x.as_chunks::<GROUP>().0.iter().zip(quants.as_chunks_mut::<GROUP>().0);
-    for (((x, quants), scale), sums) in groups.zip(scales).zip(sums.as_chunks_mut::<2>().0) {
-        let mut largest = [0.0f32; 8];
-        for i in 0..GROUP {
-            largest[i % 8] = largest[i % 8].max(x[i].abs());
+    let mut largest = [0.0f32; 8];
+    for i in 0..GROUP {
+        largest[i % 8] = largest[i % 8].max(x[i].abs());
+    }
+    let largest = largest.into_iter().fold(0.0, f32::max);
+    let scale = largest / 127.0;
+    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let mut integers = [0i32; GROUP];
+    for i in 0..GROUP {
+        integers[i] = (x[i] * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
+    }
+    let mut quants = [0i8; GROUP];
+    for i in 0..GROUP {
+        quants[i] = integers[i] as i8;
+    }
+    let (low, high) = integers.split_at(GROUP / 2);
+    let (low, high) = (low.iter().sum::<i32>(), high.iter().sum::<i32>());
+    Group {
+        quants,
+        scale,
+        sum: (low + high) as f32 * scale,
+        halves: [low as f32 * scale, high as f32 * scale],
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{GROUP, Group};
+    use std::arch::x86_64::*;
+
+    /// As [`super::block`].
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn block(x: &[f32], groups: usize, values: &mut [Group]) {
+        let rows = values.len() / groups;
+        for (row, x) in x.chunks_exact(groups * GROUP).enumerate() {
+            for (g, x) in x.as_chunks::<GROUP>().0.iter().enumerate() {
+                group(x, &mut values[g * rows + row]);
+            }
         }
-        let largest = largest.into_iter().fold(0.0, f32::max);
-        *scale = largest / 127.0;
-        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        let mut integers = [0i32; GROUP];
-        for i in 0..GROUP {
-            integers[i] = (x[i] * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn group(x: &[f32; GROUP], out: &mut Group) {
+        // SAFETY: four registers of eight floats.
+        let x = unsafe {
+            let x = x.as_ptr();
+            [
+                _mm256_loadu_ps(x),
+                _mm256_loadu_ps(x.add(8)),
+                _mm256_loadu_ps(x.add(16)),
+                _mm256_loadu_ps(x.add(24)),
+            ]
+        };
+        let sign = _mm256_set1_ps(-0.0);
+        let largest = _mm256_max_ps(
+            _mm256_max_ps(_mm256_andnot_ps(sign, x[0]), _mm256_andnot_ps(sign, x[1])),
+            _mm256_max_ps(_mm256_andnot_ps(sign, x[2]), _mm256_andnot_ps(sign, x[3])),
+        );
+        let largest = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps::<1>(largest));
+        let largest = _mm_max_ps(largest, _mm_movehl_ps(largest, largest));
+        let largest = _mm_cvtss_f32(_mm_max_ss(largest, _mm_movehdup_ps(largest)));
+        let scale = largest / 127.0;
+        let inverse = _mm256_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+
+        let mut integers = [_mm256_setzero_si256(); 4];
+        for i in 0..4 {
+            integers[i] = _mm256_cvtps_epi32(_mm256_mul_ps(x[i], inverse));
         }
-        for i in 0..GROUP {
-            quants[i] = integers[i] as i8;
-        }
-        let (low, high) = integers.split_at(GROUP / 2);
-        *sums = [low.iter().sum::<i32>() as f32 * *scale, high.iter().sum::<i32>() as f32 * *scale];
+        // Packing works within halves of a register, and the last step puts its fours in order.
+        let low = _mm256_packs_epi32(integers[0], integers[1]);
+        let high = _mm256_packs_epi32(integers[2], integers[3]);
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        let quants = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+        // SAFETY: a register of 32 bytes.
+        unsafe { _mm256_storeu_si256(out.quants.as_mut_ptr().cast(), quants) };
+
+        // Four sums of eight bytes each: of the bytes made unsigned, less what that added.
+        let sums = _mm256_sad_epu8(_mm256_xor_si256(quants, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
+        let (low, high) = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+        let low = _mm_cvtsi128_si32(_mm_add_epi64(low, _mm_unpackhi_epi64(low, low))) - 16 * 128;
+        let high = _mm_cvtsi128_si32(_mm_add_epi64(high, _mm_unpackhi_epi64(high, high))) - 16 * 128;
+        (out.scale, out.sum) = (scale, (low + high) as f32 * scale);
+        out.halves = [low as f32 * scale, high as f32 * scale];
     }
 }
 
@@ -109,34 +184,30 @@ mod tests {
     use super::*;
     use crate::cpu::testing::Random;
 
+    /// A group, as the module's first lines define it.
+    fn reference(x: &[f32]) -> Group {
+        let largest = x.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        let quant = |x: &f32| (x * (127.0 / largest)).round_ties_even() as i8;
+        let quants = if largest > 0.0 { std::array::from_fn(|i| quant(&x[i])) } else { [0; GROUP] };
+        let scale = largest / 127.0;
+        let sum = |part: &[i8]| part.iter().map(|&q| i32::from(q)).sum::<i32>() as f32 * scale;
+        Group { quants, scale, sum: sum(&quants), halves: [sum(&quants[..16]), sum(&quants[16..])] }
+    }
+
     #[test]
     fn every_path_is_the_reference() {
         let mut random = Random::new(5);
-        for (rows, columns) in [(1, 32), (3, 64), (2, 2048), (70, 576)] {
+        for (rows, columns) in [(1, 32), (3, 64), (2, 2048), (31, 96), (32, 64), (70, 576)] {
             let mut x = random.normals(rows * columns);
             x[..GROUP].fill(0.0);
             for isa in Isa::available() {
                 let mut got = Activations::default();
                 got.quantize(isa, &Pool::new(2), &x, columns);
-                assert_eq!((got.rows, got.columns), (rows, columns));
-                for (g, x) in x.chunks(GROUP).enumerate() {
-                    let largest = x.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-                    assert_eq!(got.scales[g], largest / 127.0);
-                    let want: Vec<i8> =
-                        x.iter()
-                            .map(|x| {
-                                if largest > 0.0 {
-                                    (x * (127.0 / largest)).round_ties_even() as i8
-                                } else {
-                                    0
-                                }
-                            })
-                            .collect();
-                    assert_eq!(got.quants[g * GROUP..(g + 1) * GROUP], want);
-                    for half in 0..2 {
-                        let sum: i32 = want[half * 16..][..16].iter().map(|&q| i32::from(q)).sum();
-                        assert_eq!(got.sums[2 * g + half], sum as f32 * got.scales[g]);
-                    }
+                assert_eq!((got.rows, got.groups()), (rows, columns / GROUP));
+                assert_eq!(got.blocks().map(|(rows, _)| rows.len()).sum::<usize>(), rows);
+                for (i, x) in x.chunks(GROUP).enumerate() {
+                    let (row, group) = (i / got.groups(), i % got.groups());
+                    assert_eq!(*got.get(row, group), reference(x));
                 }
             }
         }

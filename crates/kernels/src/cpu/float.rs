@@ -5,7 +5,7 @@
 
 use super::isa::Isa;
 use super::math;
-use super::product::Sink;
+use super::sink::Sink;
 use half::slice::HalfFloatSliceExt;
 use sai_formats::DType;
 

@@ -8,17 +8,19 @@ mod float;
 mod isa;
 mod linear;
 mod math;
+mod matrix;
 mod pool;
-mod product;
 mod quants;
 mod rms_norm;
 mod rope;
+mod sink;
 mod swiglu;
 #[cfg(test)]
 mod testing;
+mod tile;
 
 pub use cache::Cache;
-pub use linear::Matrix;
+pub use matrix::{Matrix, Table};
 
 use crate::Error;
 use crate::device::{CacheShape, Device, Heads, RopeStyle, Span};
@@ -101,6 +103,7 @@ impl Cpu {
 impl Device for Cpu {
     type Buffer = Buffer;
     type Matrix = Matrix;
+    type Table = Table;
     type Cache = Cache;
 
     fn describe(&self) -> String {
@@ -121,7 +124,11 @@ impl Device for Cpu {
     }
 
     fn matrix(&self, parts: &[&Tensor]) -> Result<Matrix, Error> {
-        Matrix::new(parts)
+        Matrix::new(self.isa, &self.pool, parts)
+    }
+
+    fn table(&self, tensor: &Tensor) -> Result<Table, Error> {
+        Table::new(tensor)
     }
 
     fn cache(&self, shape: CacheShape) -> Result<Cache, Error> {
@@ -132,9 +139,9 @@ impl Device for Cpu {
         cache.copy_page(from, to);
     }
 
-    fn embed(&self, table: &Matrix, tokens: &[u32], out: &mut Buffer) {
-        out.shape(tokens.len(), table.inputs());
-        for (&token, row) in tokens.iter().zip(out.values.chunks_exact_mut(table.inputs())) {
+    fn embed(&self, table: &Table, tokens: &[u32], out: &mut Buffer) {
+        out.shape(tokens.len(), table.columns());
+        for (&token, row) in tokens.iter().zip(out.values.chunks_exact_mut(table.columns())) {
             table.row(token as usize, row);
         }
     }

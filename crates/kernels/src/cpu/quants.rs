@@ -1,9 +1,9 @@
-//! Block types as integers with scales: what a product with bytes needs of a weight.
+//! Block types as integers with scales: what a tile is packed from.
 //!
-//! Every block type of GGUF is `w = scale · q − min` over groups of 32 columns, with small integers
-//! `q`, and one scale and minimum for the group or for each half of it. The offset that a type
-//! subtracts from its integers (8 for `Q4_0`) is folded into `min`. So one product serves them all,
-//! and a new type is one more implementation here. [`sai_formats::blocks`] says how the bits lie.
+//! Every block type of GGUF is small integers `q` in groups of 32 columns with a scale and an offset or minimum
+//! for the group or for each half of it, which in the K types are themselves small integers times a half of
+//! the block. So one packing and one product serve them all, and a new type is one more implementation
+//! here. [`sai_formats::blocks`] says how the bits lie.
 
 use bytemuck::Pod;
 use sai_formats::blocks::{
@@ -11,49 +11,50 @@ use sai_formats::blocks::{
     scales_q3k, scales_q4k,
 };
 
-/// Scales and minima of a block's groups: one each a group, or two, as [`Quants::HALVES`] says.
-pub(crate) struct Scales {
-    pub(crate) scale: [f32; 16],
-    pub(crate) min: [f32; 16],
+/// What a weight is, given its integer `q` and the scales of its block and group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scaling {
+    /// `d · (q − offset)`
+    Offset(u8),
+    /// `d · q + m`
+    Min,
+    /// `d · scale · q − dmin · min`
+    ScaledMin,
+    /// `d · scale · (q − offset)`, where scales are signed.
+    ScaledOffset(u8),
+}
+
+/// The integers that scale a block's groups: one of each a group, or two, as [`Quants::HALVES`] says.
+/// Signed ones as their bit patterns.
+#[derive(Default)]
+pub(crate) struct Steps {
+    pub(crate) scale: [u8; 16],
+    pub(crate) min: [u8; 16],
 }
 
 /// A block type as integers.
-pub(crate) trait Quants: Pod + Sync {
+pub(crate) trait Quants: Pod + Send + Sync {
     /// Groups of 32 columns in a block.
-    const GROUPS: usize;
+    const GROUPS: usize = 8;
     /// Scales of a group: 1, or 2 for one of each 16 columns.
     const HALVES: usize = 1;
-    /// The integers are signed bytes, of which [`Quants::quants`] gives the bit patterns. Such a type
-    /// has no minima. All others are unsigned.
+    /// Bits of an integer: in the lower plane of a tile, and in the upper.
+    const BITS: [u32; 2];
+    /// The integers are signed, and [`Quants::quants`] gives their bit patterns.
     const SIGNED: bool = false;
+    /// How integers become weights.
+    const SCALING: Scaling;
     /// The largest integer's magnitude.
-    const LARGEST: i32;
+    const LARGEST: i32 = if Self::SIGNED { 128 } else { (1 << (Self::BITS[0] + Self::BITS[1])) - 1 };
 
-    /// `F16C` says whether the caller is compiled for that instruction set.
-    fn scales<const F16C: bool>(&self) -> Scales;
+    /// `d`, and `m` or `dmin` where the type has one, in half precision.
+    fn halves(&self) -> [[u8; 2]; 2];
+    /// Scales and minima of the groups of a K type.
+    fn steps(&self) -> Steps {
+        Steps::default()
+    }
     /// The integers of group `i`.
     fn quants(&self, i: usize) -> [u8; 32];
-}
-
-/// Half precision to single.
-#[inline(always)]
-fn widen<const F16C: bool>(bytes: [u8; 2]) -> f32 {
-    #[cfg(target_arch = "x86_64")]
-    if F16C {
-        use std::arch::x86_64::{_mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtss_f32};
-        // SAFETY: `F16C` is set only by callers compiled for it.
-        return unsafe {
-            _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(u16::from_le_bytes(bytes)))))
-        };
-    }
-    sai_formats::blocks::half(bytes)
-}
-
-#[inline(always)]
-fn one(scale: f32, min: f32) -> Scales {
-    let mut scales = Scales { scale: [0.0; 16], min: [0.0; 16] };
-    (scales.scale[0], scales.min[0]) = (scale, min);
-    scales
 }
 
 #[inline(always)]
@@ -79,12 +80,13 @@ fn fives(qs: &[u8; 16], qh: [u8; 4]) -> [u8; 32] {
 
 impl Quants for BlockQ8_0 {
     const GROUPS: usize = 1;
+    const BITS: [u32; 2] = [8, 0];
     const SIGNED: bool = true;
-    const LARGEST: i32 = 128;
+    const SCALING: Scaling = Scaling::Offset(0);
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        one(widen::<F16C>(self.d), 0.0)
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, [0; 2]]
     }
 
     #[inline(always)]
@@ -95,12 +97,12 @@ impl Quants for BlockQ8_0 {
 
 impl Quants for BlockQ4_0 {
     const GROUPS: usize = 1;
-    const LARGEST: i32 = 15;
+    const BITS: [u32; 2] = [4, 0];
+    const SCALING: Scaling = Scaling::Offset(8);
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        let d = widen::<F16C>(self.d);
-        one(d, 8.0 * d)
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, [0; 2]]
     }
 
     #[inline(always)]
@@ -111,11 +113,12 @@ impl Quants for BlockQ4_0 {
 
 impl Quants for BlockQ4_1 {
     const GROUPS: usize = 1;
-    const LARGEST: i32 = 15;
+    const BITS: [u32; 2] = [4, 0];
+    const SCALING: Scaling = Scaling::Min;
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        one(widen::<F16C>(self.d), -widen::<F16C>(self.m))
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, self.m]
     }
 
     #[inline(always)]
@@ -126,12 +129,12 @@ impl Quants for BlockQ4_1 {
 
 impl Quants for BlockQ5_0 {
     const GROUPS: usize = 1;
-    const LARGEST: i32 = 31;
+    const BITS: [u32; 2] = [4, 1];
+    const SCALING: Scaling = Scaling::Offset(16);
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        let d = widen::<F16C>(self.d);
-        one(d, 16.0 * d)
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, [0; 2]]
     }
 
     #[inline(always)]
@@ -142,11 +145,12 @@ impl Quants for BlockQ5_0 {
 
 impl Quants for BlockQ5_1 {
     const GROUPS: usize = 1;
-    const LARGEST: i32 = 31;
+    const BITS: [u32; 2] = [4, 1];
+    const SCALING: Scaling = Scaling::Min;
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        one(widen::<F16C>(self.d), -widen::<F16C>(self.m))
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, self.m]
     }
 
     #[inline(always)]
@@ -156,19 +160,18 @@ impl Quants for BlockQ5_1 {
 }
 
 impl Quants for BlockQ2K {
-    const GROUPS: usize = 8;
     const HALVES: usize = 2;
-    const LARGEST: i32 = 3;
+    const BITS: [u32; 2] = [2, 0];
+    const SCALING: Scaling = Scaling::ScaledMin;
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        let (d, dmin) = (widen::<F16C>(self.d), widen::<F16C>(self.dmin));
-        let mut scales = Scales { scale: [0.0; 16], min: [0.0; 16] };
-        for i in 0..16 {
-            scales.scale[i] = d * f32::from(self.scales[i] & 15);
-            scales.min[i] = dmin * f32::from(self.scales[i] >> 4);
-        }
-        scales
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, self.dmin]
+    }
+
+    #[inline(always)]
+    fn steps(&self) -> Steps {
+        Steps { scale: self.scales.map(|s| s & 15), min: self.scales.map(|s| s >> 4) }
     }
 
     #[inline(always)]
@@ -183,20 +186,18 @@ impl Quants for BlockQ2K {
 }
 
 impl Quants for BlockQ3K {
-    const GROUPS: usize = 8;
     const HALVES: usize = 2;
-    const LARGEST: i32 = 7;
+    const BITS: [u32; 2] = [2, 1];
+    const SCALING: Scaling = Scaling::ScaledOffset(4);
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        let d = widen::<F16C>(self.d);
-        let packed = scales_q3k(&self.scales);
-        let mut scales = Scales { scale: [0.0; 16], min: [0.0; 16] };
-        for i in 0..16 {
-            scales.scale[i] = d * f32::from(packed[i]);
-            scales.min[i] = 4.0 * scales.scale[i];
-        }
-        scales
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, [0; 2]]
+    }
+
+    #[inline(always)]
+    fn steps(&self) -> Steps {
+        Steps { scale: scales_q3k(&self.scales).map(|s| s as u8), ..Steps::default() }
     }
 
     #[inline(always)]
@@ -210,26 +211,28 @@ impl Quants for BlockQ3K {
     }
 }
 
-/// Scales of `Q4_K` and `Q5_K`.
+/// Scales and minima of `Q4_K` and `Q5_K`.
 #[inline(always)]
-fn sixes<const F16C: bool>(d: [u8; 2], dmin: [u8; 2], packed: &[u8; 12]) -> Scales {
-    let (d, dmin) = (widen::<F16C>(d), widen::<F16C>(dmin));
+fn sixes(packed: &[u8; 12]) -> Steps {
     let (scale, min) = scales_q4k(packed);
-    let mut scales = Scales { scale: [0.0; 16], min: [0.0; 16] };
-    for i in 0..8 {
-        scales.scale[i] = d * f32::from(scale[i]);
-        scales.min[i] = dmin * f32::from(min[i]);
-    }
-    scales
+    let mut steps = Steps::default();
+    steps.scale[..8].copy_from_slice(&scale);
+    steps.min[..8].copy_from_slice(&min);
+    steps
 }
 
 impl Quants for BlockQ4K {
-    const GROUPS: usize = 8;
-    const LARGEST: i32 = 15;
+    const BITS: [u32; 2] = [4, 0];
+    const SCALING: Scaling = Scaling::ScaledMin;
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        sixes::<F16C>(self.d, self.dmin, &self.scales)
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, self.dmin]
+    }
+
+    #[inline(always)]
+    fn steps(&self) -> Steps {
+        sixes(&self.scales)
     }
 
     #[inline(always)]
@@ -244,12 +247,17 @@ impl Quants for BlockQ4K {
 }
 
 impl Quants for BlockQ5K {
-    const GROUPS: usize = 8;
-    const LARGEST: i32 = 31;
+    const BITS: [u32; 2] = [4, 1];
+    const SCALING: Scaling = Scaling::ScaledMin;
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        sixes::<F16C>(self.d, self.dmin, &self.scales)
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, self.dmin]
+    }
+
+    #[inline(always)]
+    fn steps(&self) -> Steps {
+        sixes(&self.scales)
     }
 
     #[inline(always)]
@@ -264,19 +272,18 @@ impl Quants for BlockQ5K {
 }
 
 impl Quants for BlockQ6K {
-    const GROUPS: usize = 8;
     const HALVES: usize = 2;
-    const LARGEST: i32 = 63;
+    const BITS: [u32; 2] = [4, 2];
+    const SCALING: Scaling = Scaling::ScaledOffset(32);
 
     #[inline(always)]
-    fn scales<const F16C: bool>(&self) -> Scales {
-        let d = widen::<F16C>(self.d);
-        let mut scales = Scales { scale: [0.0; 16], min: [0.0; 16] };
-        for i in 0..16 {
-            scales.scale[i] = d * f32::from(self.scales[i]);
-            scales.min[i] = 32.0 * scales.scale[i];
-        }
-        scales
+    fn halves(&self) -> [[u8; 2]; 2] {
+        [self.d, [0; 2]]
+    }
+
+    #[inline(always)]
+    fn steps(&self) -> Steps {
+        Steps { scale: self.scales.map(|s| s as u8), ..Steps::default() }
     }
 
     #[inline(always)]
@@ -298,6 +305,7 @@ impl Quants for BlockQ6K {
 mod tests {
     use super::*;
     use crate::cpu::testing::Random;
+    use sai_formats::blocks::half;
     use sai_formats::{DType, dequantize};
 
     /// Scale times integer minus minimum is what the format says the weight is.
@@ -312,14 +320,25 @@ mod tests {
             let block: B = bytemuck::pod_read_unaligned(&bytes);
             let mut want = vec![0.0; B::GROUPS * 32];
             dequantize(dtype, &bytes, &mut want).unwrap();
-            let scales = block.scales::<false>();
+            let (halves, steps) = (block.halves().map(half), block.steps());
             for (i, want) in want.chunks(32).enumerate() {
                 for (j, q) in block.quants(i).into_iter().enumerate() {
                     let q = if B::SIGNED { i32::from(q as i8) } else { i32::from(q) };
                     assert!(q.abs() <= B::LARGEST);
                     let s = i * B::HALVES + j / (32 / B::HALVES);
-                    let got = scales.scale[s] * q as f32 - scales.min[s];
-                    let size = scales.scale[s].abs() * B::LARGEST as f32 + scales.min[s].abs();
+                    let (scale, min) = match B::SCALING {
+                        Scaling::Offset(offset) => (halves[0], halves[0] * f32::from(offset)),
+                        Scaling::Min => (halves[0], -halves[1]),
+                        Scaling::ScaledMin => {
+                            (halves[0] * f32::from(steps.scale[s]), halves[1] * f32::from(steps.min[s]))
+                        }
+                        Scaling::ScaledOffset(offset) => {
+                            let scale = halves[0] * f32::from(steps.scale[s] as i8);
+                            (scale, scale * f32::from(offset))
+                        }
+                    };
+                    let got = scale * q as f32 - min;
+                    let size = scale.abs() * B::LARGEST as f32 + min.abs();
                     assert!((got - want[j]).abs() <= 1e-6 * size, "{dtype} {i} {j}: {got} {}", want[j]);
                 }
             }
