@@ -15,20 +15,21 @@ pub(crate) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 /// leaves less than half a unit.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
-    /// Adding and subtracting 1.5 · 2²³ rounds to the nearest integer.
+    /// Adding 1.5 · 2²³ leaves the nearest integer in the low bits; subtracting it again, in a float.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
 
     let x = x.clamp(-87.0, 87.0);
-    let n = fma::<FMA>(x, std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let shifted = fma::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
     let r = fma::<FMA>(n, -LN_2_LOW, fma::<FMA>(n, -LN_2_HIGH, x));
     let mut p = 1.0 / 5040.0;
     for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = fma::<FMA>(p, r, coefficient);
     }
-    // `n` is an integer in ±126, so this builds 2ⁿ from its exponent bits.
-    p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // The low bits of `shifted` hold the integer n in ±126, so this builds 2ⁿ from its exponent bits.
+    p * f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23)
 }
 
 /// `Σ a[i] · b[i]` over the shorter of the two, in 32 partial sums.
@@ -64,6 +65,17 @@ pub(crate) fn sum_lanes(mut sums: [f32; 32]) -> f32 {
         }
     }
     sums[0]
+}
+
+/// The largest of 32 values.
+#[inline(always)]
+pub(crate) fn max_lanes(mut values: [f32; 32]) -> f32 {
+    for width in [16, 8, 4, 2, 1] {
+        for i in 0..width {
+            values[i] = values[i].max(values[i + width]);
+        }
+    }
+    values[0]
 }
 
 #[cfg(test)]

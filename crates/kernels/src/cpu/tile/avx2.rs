@@ -30,34 +30,26 @@ pub(super) unsafe fn product<B: Quants>(
     outputs: Range<usize>,
     sink: &Sink<'_>,
 ) {
-    // SAFETY: the caller's promise, in all three.
+    // SAFETY: the caller's promise.
     unsafe {
         if rows.len() == 1 {
             // With one row known to the compiler its sums stay in registers.
             let mut sums = [[_mm256_setzero_ps(); 2]; 1];
             add_tile::<B>(tile, x, &mut sums);
-            put(&sums, rows, outputs, sink);
+            sink.put_tile(rows.start, outputs, floats(&sums));
         } else {
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
-            add_rows::<B>(tile, x, &mut sums[..rows.len()]);
-            put(&sums, rows, outputs, sink);
+            let sums = &mut sums[..rows.len()];
+            add_rows::<B>(tile, x, sums);
+            sink.put_tile(rows.start, outputs, floats(sums));
         }
     }
 }
 
-/// # Safety
-/// As [`product`].
-#[inline(always)]
-unsafe fn put(sums: &[Sums], rows: Range<usize>, outputs: Range<usize>, sink: &Sink<'_>) {
-    for (row, sums) in rows.zip(sums) {
-        let mut values = [0.0f32; TILE];
-        // SAFETY: two registers of eight floats; and the caller's promise.
-        unsafe {
-            _mm256_storeu_ps(values.as_mut_ptr(), sums[0]);
-            _mm256_storeu_ps(values.as_mut_ptr().add(LANES), sums[1]);
-            sink.put(row, outputs.start, &values[..outputs.len()]);
-        }
-    }
+/// Registers as the floats that they are.
+fn floats(sums: &[Sums]) -> &[[f32; TILE]] {
+    // SAFETY: two registers of eight floats are sixteen floats, and any bits are floats.
+    unsafe { std::slice::from_raw_parts(sums.as_ptr().cast(), sums.len()) }
 }
 
 /// # Safety

@@ -28,10 +28,8 @@ pub(super) unsafe fn product<B: Quants>(
             add_group::<B>(head, group, x, sums);
         }
     }
-    for (row, sums) in rows.zip(sums) {
-        // SAFETY: the caller's promise.
-        unsafe { sink.put(row, outputs.start, &sums[..outputs.len()]) };
-    }
+    // SAFETY: the caller's promise.
+    unsafe { sink.put_tile(rows.start, outputs, sums) };
 }
 
 /// Adds a group's products with each row to the row's sums.

@@ -1,0 +1,87 @@
+use super::*;
+use crate::cpu::testing::{Random, assert_close};
+use crate::device::{CacheShape, CacheType};
+
+/// One query against a whole history of (position, head) keys and values.
+fn reference(query: &[f32], keys: &[&[f32]], values: &[&[f32]]) -> Vec<f32> {
+    let scale = 1.0 / (query.len() as f64).sqrt();
+    let scores: Vec<f64> = keys
+        .iter()
+        .map(|k| k.iter().zip(query).map(|(&k, &q)| f64::from(k) * f64::from(q)).sum::<f64>() * scale)
+        .collect();
+    let highest = scores.iter().copied().fold(f64::MIN, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|s| (s - highest).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    (0..query.len())
+        .map(|i| (weights.iter().zip(values).map(|(w, v)| w * f64::from(v[i])).sum::<f64>() / sum) as f32)
+        .collect()
+}
+
+fn check(heads: Heads, lengths: &[(usize, usize)], dtype: CacheType, tolerance: f32) {
+    let mut random = Random::new(heads.head_dim as u64);
+    let (dim, columns) = (heads.head_dim, heads.qkv_columns());
+    let pages_each = lengths.iter().map(|(a, b)| (a + b).div_ceil(PAGE)).max().unwrap();
+    let shape = CacheShape {
+        layers: 2,
+        kv_heads: heads.kv_heads,
+        head_dim: dim,
+        pages: pages_each * lengths.len(),
+        dtype,
+    };
+    let mut cache = Cache::new(shape).unwrap();
+    // Pages of the sequences interleave, so that an order mistake shows.
+    let pages: Vec<Vec<u32>> = (0..lengths.len())
+        .map(|s| (0..pages_each).map(|p| (p * lengths.len() + s) as u32).collect())
+        .collect();
+    let histories: Vec<Vec<f32>> =
+        lengths.iter().map(|(old, new)| random.normals((old + new) * columns)).collect();
+    for ((history, pages), (old, _)) in histories.iter().zip(&pages).zip(lengths) {
+        let span = Span { first_row: 0, rows: *old, position: 0, pages };
+        cache.append(1, history, heads, &[span]);
+    }
+    let mut rows = Vec::new();
+    let mut spans = Vec::new();
+    for ((history, pages), &(old, new)) in histories.iter().zip(&pages).zip(lengths) {
+        spans.push(Span { first_row: rows.len() / columns, rows: new, position: old, pages });
+        rows.extend_from_slice(&history[old * columns..]);
+    }
+    cache.append(1, &rows, heads, &spans);
+
+    let mut want = Vec::new();
+    for (history, &(old, new)) in histories.iter().zip(lengths) {
+        let at = |p: usize, head: usize| &history[p * columns + head * dim..][..dim];
+        for p in old..old + new {
+            for head in 0..heads.heads {
+                let kv = head / (heads.heads / heads.kv_heads);
+                let keys: Vec<_> = (0..=p).map(|p| at(p, heads.heads + kv)).collect();
+                let values: Vec<_> = (0..=p).map(|p| at(p, heads.heads + heads.kv_heads + kv)).collect();
+                want.extend(reference(at(p, head), &keys, &values));
+            }
+        }
+    }
+    for isa in Isa::available() {
+        for threads in [1, 2, 5] {
+            let pool = Pool::new(threads);
+            let mut out = vec![f32::NAN; want.len()];
+            attend(isa, &pool, &rows, &cache, 1, heads, &spans, &mut out);
+            assert_close(&out, &want, tolerance);
+        }
+    }
+}
+
+#[test]
+fn every_path_is_the_reference() {
+    for (heads, kv_heads, head_dim) in [(1, 1, 1), (9, 3, 64), (4, 4, 48), (6, 2, 17), (2, 1, 128)] {
+        let heads = Heads { heads, kv_heads, head_dim };
+        for lengths in [
+            vec![(0, 1)],
+            vec![(31, 1)],
+            vec![(32, 1), (0, 33)],
+            vec![(300, 1), (5, 1), (64, 40)],
+            vec![(600, 1)],
+        ] {
+            check(heads, &lengths, CacheType::F32, 2e-6);
+            check(heads, &lengths, CacheType::F16, 4e-3);
+        }
+    }
+}
