@@ -4,25 +4,6 @@ use crate::Error;
 use crate::device::{CacheShape, CacheType, Heads, PAGE, Span};
 use half::f16;
 
-/// What a cache's values are stored as.
-pub(crate) trait Element: Copy + 'static {
-    fn widen(self) -> f32;
-}
-
-impl Element for f16 {
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        self.to_f32()
-    }
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        self
-    }
-}
-
 /// The values of one side, in the cache's precision.
 pub(crate) enum Store {
     F16(Vec<f16>),

@@ -33,30 +33,13 @@ pub(crate) unsafe fn product(
         match isa {
             _ if rows >= GEMM_ROWS => matrix(dtype, weights, x, columns, first, sink),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(dtype, weights, x, columns, first, sink),
-            Isa::Baseline => dots::<false>(dtype, weights, x, columns, first, sink),
+            Isa::Avx2 => dots(avx2::dot, dtype, weights, x, columns, first, sink),
+            Isa::Baseline => dots(dot, dtype, weights, x, columns, first, sink),
         }
     }
 }
 
-/// Eight halves at a time; `bytes` and `out` are as long as each other.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn widen_f16(bytes: &[u8], out: &mut [f32]) {
-    use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
-    let (eights, rest) = out.as_chunks_mut::<8>();
-    let (halves, rest_halves) = bytes.as_chunks::<16>();
-    for (out, halves) in eights.iter_mut().zip(halves) {
-        // SAFETY: sixteen bytes in, eight floats out.
-        unsafe {
-            _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(halves.as_ptr().cast())));
-        };
-    }
-    widen(DType::F16, rest_halves, rest);
-}
-
 /// Writes the values of little-endian weights of a float type; `out` is as long as they are many.
-#[inline(always)]
 fn widen(dtype: DType, bytes: &[u8], out: &mut [f32]) {
     match dtype {
         DType::F16 => match bytemuck::try_cast_slice::<u8, half::f16>(bytes) {
@@ -88,15 +71,13 @@ fn single(dtype: DType, weights: &[u8]) -> Option<&[f32]> {
     bytemuck::try_cast_slice(weights).ok()
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn avx2(dtype: DType, weights: &[u8], x: &[f32], columns: usize, first: usize, sink: &Sink<'_>) {
-    // SAFETY: the caller's promise.
-    unsafe { dots::<true>(dtype, weights, x, columns, first, sink) }
-}
-
+/// Each output with each row.
+///
+/// # Safety
+/// As [`product`], and `dot` may be called on this processor.
 #[inline(always)]
-unsafe fn dots<const FMA: bool>(
+unsafe fn dots(
+    dot: unsafe fn(DType, &[u8], &[f32]) -> f32,
     dtype: DType,
     weights: &[u8],
     x: &[f32],
@@ -104,33 +85,80 @@ unsafe fn dots<const FMA: bool>(
     first: usize,
     sink: &Sink<'_>,
 ) {
+    for (o, weights) in weights.chunks_exact(columns * dtype.block_bytes()).enumerate() {
+        for (row, x) in x.chunks_exact(columns).enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { sink.put(row, first + o, &[dot(dtype, weights, x)]) };
+        }
+    }
+}
+
+/// One output with one row in plain Rust.
+fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
     let bytes = dtype.block_bytes();
     let mut wide = [0.0f32; WIDEN];
-    for (o, weights) in weights.chunks_exact(columns * bytes).enumerate() {
-        let mut sums = [0.0f32; GEMM_ROWS];
-        for (i, weights) in weights.chunks(WIDEN * bytes).enumerate() {
-            let wide = &mut wide[..weights.len() / bytes];
-            let weights = match single(dtype, weights) {
-                Some(floats) => floats,
-                #[cfg(target_arch = "x86_64")]
-                None if FMA && dtype == DType::F16 => {
-                    // SAFETY: `FMA` is set only by the caller that is compiled for these sets.
-                    unsafe { widen_f16(weights, wide) };
-                    &*wide
-                }
-                None => {
-                    widen(dtype, weights, wide);
-                    &*wide
-                }
-            };
-            for (sum, x) in sums.iter_mut().zip(x.chunks_exact(columns)) {
-                *sum += math::dot::<FMA>(weights, &x[i * WIDEN..]);
+    let mut sum = 0.0;
+    for (weights, x) in weights.chunks(WIDEN * bytes).zip(x.chunks(WIDEN)) {
+        widen(dtype, weights, &mut wide[..x.len()]);
+        sum += math::dot::<false>(&wide[..x.len()], x);
+    }
+    sum
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use crate::cpu::element::{Element, avx2::load};
+    use half::{bf16, f16};
+    use sai_formats::DType;
+    use std::arch::x86_64::*;
+
+    const LANES: usize = 8;
+    /// Sums in turn, which hide the latency of an addition.
+    const CHAINS: usize = 4;
+
+    /// As [`super::dot`]. Bound by memory.
+    ///
+    /// # Safety
+    /// As many weights as `x` has values; AVX2, FMA and F16C.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) unsafe fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match dtype {
+                DType::F16 => sum::<f16>(weights, x),
+                DType::BF16 => sum::<bf16>(weights, x),
+                _ => sum::<f32>(weights, x),
             }
         }
-        for (row, &sum) in sums[..x.len() / columns].iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe { sink.put(row, first + o, &[sum]) };
+    }
+
+    /// # Safety
+    /// As [`dot`].
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn sum<T: Element>(weights: &[u8], x: &[f32]) -> f32 {
+        assert_eq!(weights.len(), size_of_val(x) / size_of::<f32>() * size_of::<T>());
+        let weights: *const T = weights.as_ptr().cast();
+        let mut sums = [_mm256_setzero_ps(); CHAINS];
+        let whole = x.len() / (CHAINS * LANES) * (CHAINS * LANES);
+        for at in (0..whole).step_by(CHAINS * LANES) {
+            for i in 0..CHAINS {
+                let at = at + i * LANES;
+                // SAFETY: below the length of both.
+                unsafe {
+                    sums[i] =
+                        _mm256_fmadd_ps(load(weights.add(at)), _mm256_loadu_ps(x.as_ptr().add(at)), sums[i]);
+                }
+            }
         }
+        let sum = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
+        let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
+        let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+        let mut sum = _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+        for i in whole..x.len() {
+            // SAFETY: below the length; a file may place its tensors at any byte.
+            sum += unsafe { weights.add(i).read_unaligned() }.widen() * x[i];
+        }
+        sum
     }
 }
 

@@ -4,6 +4,7 @@ mod activations;
 mod attention;
 mod cache;
 mod disjoint;
+mod element;
 mod float;
 mod isa;
 mod linear;

@@ -1,10 +1,8 @@
 //! Queries against a page with AVX2. Each fills four registers with sums; halves are widened as they are loaded.
 
 use super::{Page, soften};
-use crate::cpu::cache::Element;
+use crate::cpu::element::{Element, avx2::load};
 use crate::device::PAGE;
-use half::f16;
-use std::any::TypeId;
 use std::arch::x86_64::*;
 
 /// Floats of a register.
@@ -108,22 +106,6 @@ fn mix<T: Element, const Q: usize, const W: usize>(
         for i in 0..W {
             // SAFETY: within the slice, whose length was checked.
             unsafe { _mm256_storeu_ps(state.as_mut_ptr().add(i * LANES), sums[q][i]) };
-        }
-    }
-}
-
-/// Eight values, widened.
-///
-/// # Safety
-/// `at` has eight values; AVX2 and F16C.
-#[inline(always)]
-unsafe fn load<T: Element>(at: *const T) -> __m256 {
-    // SAFETY: the caller's promise, of the type that `T` is.
-    unsafe {
-        if TypeId::of::<T>() == TypeId::of::<f16>() {
-            _mm256_cvtph_ps(_mm_loadu_si128(at.cast()))
-        } else {
-            _mm256_loadu_ps(at.cast())
         }
     }
 }

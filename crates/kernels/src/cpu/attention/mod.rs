@@ -9,8 +9,9 @@
 mod avx2;
 mod plain;
 
-use super::cache::{Cache, Element, Store};
+use super::cache::{Cache, Store};
 use super::disjoint::Disjoint;
+use super::element::Element;
 use super::isa::Isa;
 use super::math::{self, exp};
 use super::pool::Pool;

@@ -1,7 +1,7 @@
 //! One query against a page in plain Rust: the specification, and what processors without a form of their own run.
 
 use super::{Page, soften};
-use crate::cpu::cache::Element;
+use crate::cpu::element::Element;
 use crate::device::PAGE;
 
 /// Folds the first `seen` positions of a page into each query's state (maximum, sum, weighted values).
