@@ -20,14 +20,20 @@ pub enum CacheType {
     F16,
     /// Single precision, for comparison with references.
     F32,
+    /// Bytes with a scale for each 32 components of a head: half the memory of [`CacheType::F16`].
+    Q8_0,
 }
 
 impl CacheType {
-    /// Bytes of one value.
-    pub fn bytes(self) -> usize {
+    /// Components that share a scale.
+    pub(crate) const GROUP: usize = 32;
+
+    /// Bytes of one head of one position.
+    pub fn head_bytes(self, head_dim: usize) -> usize {
         match self {
-            CacheType::F16 => 2,
-            CacheType::F32 => 4,
+            CacheType::F16 => head_dim.saturating_mul(2),
+            CacheType::F32 => head_dim.saturating_mul(4),
+            CacheType::Q8_0 => head_dim.saturating_add(2 * head_dim.div_ceil(Self::GROUP)),
         }
     }
 }
@@ -53,7 +59,7 @@ pub struct CacheShape {
 impl CacheShape {
     /// Bytes of keys and values together.
     pub fn bytes(&self) -> u64 {
-        [self.layers, self.kv_heads, self.head_dim, self.pages, PAGE, 2, self.dtype.bytes()]
+        [self.layers, self.kv_heads, self.pages, PAGE, 2, self.dtype.head_bytes(self.head_dim)]
             .iter()
             .fold(1u64, |product, &n| product.saturating_mul(n as u64))
     }

@@ -8,32 +8,103 @@ use half::f16;
 pub(crate) enum Store {
     F16(Vec<f16>),
     F32(Vec<f32>),
+    Q8_0 {
+        quants: Vec<i8>,
+        /// Of each page of a head: (groups of 32 components, [`PAGE`]).
+        scales: Vec<f16>,
+    },
+}
+
+/// How the components of a page lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// (head_dim, [`PAGE`])
+    Keys,
+    /// ([`PAGE`], head_dim)
+    Values,
+}
+
+impl Side {
+    /// Where component `d` of position `offset` is in a page.
+    #[inline(always)]
+    fn at(self, d: usize, offset: usize, head_dim: usize) -> usize {
+        match self {
+            Side::Keys => d * PAGE + offset,
+            Side::Values => offset * head_dim + d,
+        }
+    }
 }
 
 impl Store {
-    /// Zeroed memory, which the operating system hands out only as it is first written.
-    fn new(dtype: CacheType, length: usize) -> Result<Store, Error> {
-        let refused = |()| Error::CacheTooLarge { bytes: length as u64 * dtype.bytes() as u64 };
-        Ok(match dtype {
-            CacheType::F16 => Store::F16(bytemuck::allocation::try_zeroed_vec(length).map_err(refused)?),
-            CacheType::F32 => Store::F32(bytemuck::allocation::try_zeroed_vec(length).map_err(refused)?),
+    /// Zeroed memory for `heads` pages of a head, which the operating system hands out only as it is first written.
+    fn new(shape: CacheShape, heads: usize) -> Result<Store, Error> {
+        let refused = |()| Error::CacheTooLarge { bytes: shape.bytes() };
+        let (length, scales) = (heads * PAGE * shape.head_dim, heads * PAGE * groups(shape.head_dim));
+        Ok(match shape.dtype {
+            CacheType::F16 => Store::F16(zeroed(length).map_err(refused)?),
+            CacheType::F32 => Store::F32(zeroed(length).map_err(refused)?),
+            CacheType::Q8_0 => Store::Q8_0 {
+                quants: zeroed(length).map_err(refused)?,
+                scales: zeroed(scales).map_err(refused)?,
+            },
         })
     }
 
-    #[inline]
-    fn set(&mut self, at: usize, value: f32) {
+    /// Stores one head of one position in page `page` of all heads' pages.
+    fn put(&mut self, side: Side, page: usize, offset: usize, head: &[f32]) {
+        let dim = head.len();
+        let start = page * PAGE * dim;
         match self {
-            Store::F16(halves) => halves[at] = f16::from_f32(value),
-            Store::F32(floats) => floats[at] = value,
+            Store::F16(halves) => {
+                for (d, &value) in head.iter().enumerate() {
+                    halves[start + side.at(d, offset, dim)] = f16::from_f32(value);
+                }
+            }
+            Store::F32(floats) => {
+                for (d, &value) in head.iter().enumerate() {
+                    floats[start + side.at(d, offset, dim)] = value;
+                }
+            }
+            Store::Q8_0 { quants, scales } => {
+                for (g, group) in head.chunks(CacheType::GROUP).enumerate() {
+                    let largest = group.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+                    // The scale is rounded to what is stored before the values are divided by it.
+                    let scale = f16::from_f32(largest / 127.0);
+                    scales[(page * groups(dim) + g) * PAGE + offset] = scale;
+                    let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
+                    for (i, &value) in group.iter().enumerate() {
+                        // The cast saturates, which a scale that was rounded down may need.
+                        let quant = (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
+                        quants[start + side.at(g * CacheType::GROUP + i, offset, dim)] = quant;
+                    }
+                }
+            }
         }
     }
 
-    fn copy(&mut self, from: usize, to: usize, length: usize) {
+    /// Copies `heads` pages of a head, of `page` values and `scales` scales each.
+    fn copy(&mut self, from: usize, to: usize, heads: usize, page: usize, scales_a_page: usize) {
+        fn within<T: Copy>(values: &mut [T], from: usize, to: usize, heads: usize, page: usize) {
+            values.copy_within(from * page..(from + heads) * page, to * page);
+        }
         match self {
-            Store::F16(halves) => halves.copy_within(from..from + length, to),
-            Store::F32(floats) => floats.copy_within(from..from + length, to),
+            Store::F16(halves) => within(halves, from, to, heads, page),
+            Store::F32(floats) => within(floats, from, to, heads, page),
+            Store::Q8_0 { quants, scales } => {
+                within(quants, from, to, heads, page);
+                within(scales, from, to, heads, scales_a_page);
+            }
         }
     }
+}
+
+fn zeroed<T: bytemuck::Zeroable>(length: usize) -> Result<Vec<T>, ()> {
+    bytemuck::allocation::try_zeroed_vec(length)
+}
+
+/// Groups of a head that have a scale each.
+pub(crate) fn groups(head_dim: usize) -> usize {
+    head_dim.div_ceil(CacheType::GROUP)
 }
 
 /// The CPU's cache. A side is (layers, pages, kv_heads, one page of a head), where a page is
@@ -47,16 +118,20 @@ pub struct Cache {
 impl Cache {
     pub(crate) fn new(shape: CacheShape) -> Result<Cache, Error> {
         let bytes = shape.bytes();
-        let side = usize::try_from(bytes / 2 / shape.dtype.bytes() as u64)
-            .map_err(|_| Error::CacheTooLarge { bytes })?;
-        Ok(Cache { shape, keys: Store::new(shape.dtype, side)?, values: Store::new(shape.dtype, side)? })
+        let heads = [shape.layers, shape.pages, shape.kv_heads, PAGE, shape.head_dim]
+            .iter()
+            .try_fold(1usize, |product, &n| product.checked_mul(n))
+            .filter(|_| usize::try_from(bytes).is_ok_and(|bytes| bytes < isize::MAX as usize))
+            .map(|_| shape.layers * shape.pages * shape.kv_heads)
+            .ok_or(Error::CacheTooLarge { bytes })?;
+        Ok(Cache { shape, keys: Store::new(shape, heads)?, values: Store::new(shape, heads)? })
     }
 
-    /// Where a head's page begins, on either side.
-    pub(crate) fn page_start(&self, layer: usize, page: usize, kv_head: usize) -> usize {
-        let CacheShape { kv_heads, head_dim, pages, .. } = self.shape;
+    /// The number of a head's page among the pages of all heads, on either side.
+    pub(crate) fn page(&self, layer: usize, page: usize, kv_head: usize) -> usize {
+        let CacheShape { kv_heads, pages, .. } = self.shape;
         debug_assert!(page < pages && kv_head < kv_heads);
-        ((layer * pages + page) * kv_heads + kv_head) * head_dim * PAGE
+        (layer * pages + page) * kv_heads + kv_head
     }
 
     pub(crate) fn append(&mut self, layer: usize, qkv: &[f32], heads: Heads, spans: &[Span<'_>]) {
@@ -67,25 +142,23 @@ impl Cache {
                 let (page, offset) = span.slot(i);
                 let row = &qkv[(span.first_row + i) * columns..][..columns];
                 for kv_head in 0..kv_heads {
-                    let start = self.page_start(layer, page, kv_head);
+                    let page = self.page(layer, page, kv_head);
                     let key = &row[(query_heads + kv_head) * head_dim..][..head_dim];
                     let value = &row[(query_heads + kv_heads + kv_head) * head_dim..][..head_dim];
-                    for d in 0..head_dim {
-                        self.keys.set(start + d * PAGE + offset, key[d]);
-                        self.values.set(start + offset * head_dim + d, value[d]);
-                    }
+                    self.keys.put(Side::Keys, page, offset, key);
+                    self.values.put(Side::Values, page, offset, value);
                 }
             }
         }
     }
 
     pub(crate) fn copy_page(&mut self, from: u32, to: u32) {
-        let length = self.shape.kv_heads * self.shape.head_dim * PAGE;
-        for layer in 0..self.shape.layers {
-            let from = self.page_start(layer, from as usize, 0);
-            let to = self.page_start(layer, to as usize, 0);
-            self.keys.copy(from, to, length);
-            self.values.copy(from, to, length);
+        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
+        for layer in 0..layers {
+            let (from, to) = (self.page(layer, from as usize, 0), self.page(layer, to as usize, 0));
+            for side in [&mut self.keys, &mut self.values] {
+                side.copy(from, to, kv_heads, head_dim * PAGE, groups(head_dim) * PAGE);
+            }
         }
     }
 }
@@ -108,21 +181,35 @@ mod tests {
 
     #[test]
     fn a_copied_page_holds_the_same() {
-        let heads = Heads { heads: 2, kv_heads: 2, head_dim: 4 };
-        let shape = CacheShape { layers: 2, kv_heads: 2, head_dim: 4, pages: 3, dtype: CacheType::F32 };
-        let mut cache = Cache::new(shape).unwrap();
-        let qkv: Vec<f32> = (0..heads.qkv_columns()).map(|i| i as f32).collect();
-        for layer in 0..2 {
-            cache.append(layer, &qkv, heads, &[Span { first_row: 0, rows: 1, position: 5, pages: &[1] }]);
-        }
-        cache.copy_page(1, 2);
-        let (Store::F32(keys), Store::F32(values)) = (&cache.keys, &cache.values) else { unreachable!() };
-        for layer in 0..2 {
-            for side in [keys, values] {
-                let page = |p| &side[cache.page_start(layer, p, 0)..][..2 * 4 * PAGE];
-                assert_eq!(page(1), page(2));
-                assert!(page(1).iter().any(|&x| x != 0.0));
+        let heads = Heads { heads: 2, kv_heads: 2, head_dim: 40 };
+        for dtype in [CacheType::F16, CacheType::F32, CacheType::Q8_0] {
+            let shape = CacheShape { layers: 2, kv_heads: 2, head_dim: 40, pages: 3, dtype };
+            let mut cache = Cache::new(shape).unwrap();
+            let qkv: Vec<f32> = (0..heads.qkv_columns()).map(|i| i as f32).collect();
+            for layer in 0..2 {
+                let span = Span { first_row: 0, rows: 1, position: 5, pages: &[1] };
+                cache.append(layer, &qkv, heads, &[span]);
+            }
+            cache.copy_page(1, 2);
+            for layer in 0..2 {
+                let at = |page| cache.page(layer, page, 0);
+                for side in [&cache.keys, &cache.values] {
+                    match side {
+                        Store::F16(halves) => same(halves, at(1), at(2), 40 * PAGE),
+                        Store::F32(floats) => same(floats, at(1), at(2), 40 * PAGE),
+                        Store::Q8_0 { quants, scales } => {
+                            same(quants, at(1), at(2), 40 * PAGE);
+                            same(scales, at(1), at(2), groups(40) * PAGE);
+                        }
+                    }
+                }
             }
         }
+    }
+
+    /// Both heads of two pages are equal, and hold something.
+    fn same<T: Copy + Default + PartialEq + std::fmt::Debug>(values: &[T], a: usize, b: usize, page: usize) {
+        assert_eq!(values[a * page..(a + 2) * page], values[b * page..(b + 2) * page]);
+        assert!(values[a * page..(a + 2) * page].iter().any(|value| *value != T::default()));
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         cache_type: match args.cache_type {
             CacheKind::F16 => CacheType::F16,
             CacheKind::F32 => CacheType::F32,
+            CacheKind::Q8_0 => CacheType::Q8_0,
         },
         memory_limit: memory::available(),
         template: args.chat_template.as_deref().map(template).transpose()?,

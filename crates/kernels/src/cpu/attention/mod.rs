@@ -9,13 +9,14 @@
 mod avx2;
 mod plain;
 
-use super::cache::{Cache, Store};
+use super::cache::{Cache, Store, groups};
 use super::disjoint::Disjoint;
 use super::element::Element;
 use super::isa::Isa;
 use super::math::{self, exp};
 use super::pool::Pool;
-use crate::device::{Heads, PAGE, Span};
+use crate::device::{CacheType, Heads, PAGE, Span};
+use half::f16;
 
 /// Rows of a span that go over the keys and values together.
 const ROW_BLOCK: usize = 16;
@@ -151,24 +152,78 @@ fn run_task<'p>(
         state[0] = f32::NEG_INFINITY;
     }
 
+    // Bytes are widened a page at a time; floats as they are loaded.
+    let mut wide = (Vec::new(), Vec::new());
     for page in task.pages.clone() {
-        let at = cache.page_start(layer, span.pages[page] as usize, task.kv_head);
-        let page_values = at..at + dim * PAGE;
         // How many of the page's positions each query sees.
         let seen = |query: usize| {
             let position = span.position + task.rows.start + query / group;
             (position + 1).saturating_sub(page * PAGE).min(PAGE)
         };
+        let number = cache.page(layer, span.pages[page] as usize, task.kv_head);
+        let floats = number * dim * PAGE..(number + 1) * dim * PAGE;
         match (&cache.keys, &cache.values) {
             (Store::F16(keys), Store::F16(values)) => {
-                let page = Page { keys: &keys[page_values.clone()], values: &values[page_values] };
+                let page = Page { keys: &keys[floats.clone()], values: &values[floats] };
                 attend_page(isa, &queries, page, &seen, &mut states);
             }
             (Store::F32(keys), Store::F32(values)) => {
-                let page = Page { keys: &keys[page_values.clone()], values: &values[page_values] };
+                let page = Page { keys: &keys[floats.clone()], values: &values[floats] };
+                attend_page(isa, &queries, page, &seen, &mut states);
+            }
+            (
+                Store::Q8_0 { quants: keys, scales: key_scales },
+                Store::Q8_0 { quants: values, scales: value_scales },
+            ) => {
+                let scales = number * groups(dim) * PAGE..(number + 1) * groups(dim) * PAGE;
+                widen(isa, &keys[floats.clone()], &key_scales[scales.clone()], true, &mut wide.0);
+                widen(isa, &values[floats], &value_scales[scales], false, &mut wide.1);
+                let page = Page { keys: &wide.0[..], values: &wide.1[..] };
                 attend_page(isa, &queries, page, &seen, &mut states);
             }
             _ => unreachable!("keys and values are of one type"),
+        }
+    }
+}
+
+/// Writes the values of a page of bytes; `keys` says that it is (head_dim, [`PAGE`]), else ([`PAGE`], head_dim).
+fn widen(isa: Isa, quants: &[i8], scales: &[f16], keys: bool, out: &mut Vec<f32>) {
+    out.resize(quants.len(), 0.0);
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` is only ever one that this processor has.
+        Isa::Avx2 => unsafe { widen_avx2(quants, scales, keys, out) },
+        Isa::Baseline => widen_plain(quants, scales, keys, out),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn widen_avx2(quants: &[i8], scales: &[f16], keys: bool, out: &mut [f32]) {
+    widen_plain(quants, scales, keys, out);
+}
+
+#[inline(always)]
+fn widen_plain(quants: &[i8], scales: &[f16], keys: bool, out: &mut [f32]) {
+    let dim = quants.len() / PAGE;
+    // Scales lie (groups, positions) on both sides.
+    for (g, scales) in scales.as_chunks::<PAGE>().0.iter().enumerate() {
+        let scales = scales.map(f16::to_f32);
+        let components = g * CacheType::GROUP..dim.min((g + 1) * CacheType::GROUP);
+        if keys {
+            let (quants, out) = (quants.as_chunks::<PAGE>().0, out.as_chunks_mut::<PAGE>().0);
+            for d in components {
+                for j in 0..PAGE {
+                    out[d][j] = scales[j] * f32::from(quants[d][j]);
+                }
+            }
+        } else {
+            let rows = quants.chunks_exact(dim).zip(out.chunks_exact_mut(dim));
+            for ((quants, out), scale) in rows.zip(scales) {
+                for (out, &quant) in out[components.clone()].iter_mut().zip(&quants[components.clone()]) {
+                    *out = scale * f32::from(quant);
+                }
+            }
         }
     }
 }

@@ -82,6 +82,7 @@ fn every_path_is_the_reference() {
         ] {
             check(heads, &lengths, CacheType::F32, 2e-6);
             check(heads, &lengths, CacheType::F16, 4e-3);
+            check(heads, &lengths, CacheType::Q8_0, 3e-2);
         }
     }
 }
