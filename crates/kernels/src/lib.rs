@@ -25,6 +25,6 @@ mod cpu;
 mod device;
 mod error;
 
-pub use cpu::{Buffer, Cache, Cpu, Matrix, Table};
+pub use cpu::{Buffer, Cache, Cpu, Limits, Matrix, Table};
 pub use device::{CacheShape, CacheType, Device, Heads, PAGE, RopeStyle, Span};
 pub use error::Error;

@@ -7,6 +7,7 @@ mod disjoint;
 mod element;
 mod float;
 mod isa;
+mod limits;
 mod linear;
 mod math;
 mod matrix;
@@ -21,6 +22,7 @@ mod testing;
 mod tile;
 
 pub use cache::Cache;
+pub use limits::Limits;
 pub use matrix::{Matrix, Table};
 
 use crate::Error;
@@ -82,6 +84,11 @@ impl Cpu {
     /// Threads that compute.
     pub fn threads(&self) -> usize {
         self.pool.threads()
+    }
+
+    /// Measures what this machine can do at most with these threads; takes about a second and 256 MiB.
+    pub fn limits(&self) -> Limits {
+        limits::measure(self.isa, &self.pool)
     }
 
     fn quantized(&self) -> MutexGuard<'_, Activations> {
