@@ -24,6 +24,7 @@ mod memory;
 mod model;
 mod rope;
 mod weights;
+mod work;
 
 pub use batch::{Batch, Wanted};
 pub use config::Config;
@@ -33,4 +34,5 @@ pub use kv_cache::{KvCache, Sequence};
 pub use memory::Memory;
 pub use model::{Decoder, Layer, Linear};
 pub use rope::{Rope, RopeScaling};
-pub use sai_kernels::{CacheType, Cpu, Device, RopeStyle};
+pub use sai_kernels::{CacheType, Cpu, Device, Limits, RopeStyle};
+pub use work::Work;

@@ -1,7 +1,6 @@
 //! What a model takes of memory, known before it is loaded.
 
 use crate::{Config, Run};
-use sai_formats::Container;
 use sai_kernels::{CacheShape, CacheType, PAGE};
 
 /// Bytes that a model needs.
@@ -16,10 +15,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// For a cache of `positions` tokens.
-    pub(crate) fn of(config: &Config, container: &Container, positions: usize, dtype: CacheType) -> Memory {
+    /// For `weights` bytes of tensors and a cache of `positions` tokens.
+    pub fn of(config: &Config, weights: u64, positions: usize, dtype: CacheType) -> Memory {
         Memory {
-            weights: container.tensors().total_bytes(),
+            weights,
             kv_cache: cache_shape(config, positions, dtype).bytes(),
             activations: Run::<sai_kernels::Cpu>::bytes(config),
         }

@@ -57,6 +57,6 @@ impl<D: Device> Decoder<D> {
 
     /// What this model, with a cache of `positions` tokens, takes of memory.
     pub fn memory(config: &Config, container: &Container, positions: usize, dtype: CacheType) -> Memory {
-        Memory::of(config, container, positions, dtype)
+        Memory::of(config, container.tensors().total_bytes(), positions, dtype)
     }
 }

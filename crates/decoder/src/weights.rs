@@ -28,6 +28,14 @@ const LAYER_NAMES: [(&str, &str); 9] = [
 ];
 
 impl Names {
+    /// Those that this container's files use.
+    pub(crate) fn of(container: &Container) -> Names {
+        match container {
+            Container::Gguf(_) => Names::Gguf,
+            Container::Safetensors(_) => Names::HuggingFace,
+        }
+    }
+
     pub(crate) fn embedding(self) -> String {
         match self {
             Names::HuggingFace => "model.embed_tokens.weight".to_owned(),
@@ -73,10 +81,7 @@ impl Names {
 
 /// Binds a model's tensors to its description.
 pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) -> Result<Decoder<D>, Error> {
-    let names = match container {
-        Container::Gguf(_) => Names::Gguf,
-        Container::Safetensors(_) => Names::HuggingFace,
-    };
+    let names = Names::of(container);
     let source = Source { device: &device, tensors: container.tensors(), names };
     let c = &config;
     let (d, f) = (c.hidden_size, c.intermediate_size);

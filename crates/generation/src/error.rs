@@ -103,6 +103,18 @@ pub enum Error {
         /// Tokens that the context holds.
         context: usize,
     },
+    /// A type that no model can be made of.
+    #[error("a model of type {dtype} cannot be timed; sai does not run it")]
+    BenchType {
+        /// The type.
+        dtype: sai_formats::DType,
+    },
+    /// Less memory than a made model needs.
+    #[error("{bytes} bytes for random weights cannot be had; ask for fewer --layers")]
+    BenchMemory {
+        /// Bytes of one tensor.
+        bytes: u64,
+    },
     /// A sampling setting out of its range.
     #[error("{name} is {value}; it must be {range}")]
     Sampling {
