@@ -11,6 +11,7 @@ Examples:
   sai generate -m m.gguf -p \"The capital of Korea is\" -n 32
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
   sai perplexity -m m.gguf -f text.txt
+  sai bench -m m.gguf                       how fast it runs, beside what the machine can do
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
   smollm2-135m, 42dot-sft, 42dot-plm";
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
     Perplexity(crate::perplexity::Perplexity),
+    Bench(crate::bench::Bench),
 }
 
 impl Verb {
@@ -42,6 +44,7 @@ impl Verb {
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),
+            Self::Bench(verb) => verb.run(ui),
         }
     }
 }
@@ -94,4 +97,14 @@ pub(crate) enum CacheKind {
     F32,
     #[value(name = "q8_0")]
     Q8_0,
+}
+
+impl From<CacheKind> for sai_generation::CacheType {
+    fn from(kind: CacheKind) -> Self {
+        match kind {
+            CacheKind::F16 => Self::F16,
+            CacheKind::F32 => Self::F32,
+            CacheKind::Q8_0 => Self::Q8_0,
+        }
+    }
 }

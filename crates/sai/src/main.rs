@@ -10,6 +10,7 @@
 // This room is the one that leaves.
 #![allow(clippy::exit)]
 
+mod bench;
 mod chat;
 mod cli;
 mod generate;

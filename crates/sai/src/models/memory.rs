@@ -1,4 +1,4 @@
-//! How much memory there is for a model.
+//! How much memory there is for a model, and how much was taken.
 
 use std::fs;
 
@@ -13,9 +13,26 @@ pub(crate) fn available() -> Option<u64> {
     }
 }
 
+/// Bytes that this process has held at most since it began, or since [`forget_peak`]. `None` where the system does
+/// not say.
+pub(crate) fn peak() -> Option<u64> {
+    kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// Lets [`peak`] begin anew, where the system can.
+pub(crate) fn forget_peak() {
+    // Where it cannot, the peak is what came before, too: an upper bound.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
 /// `MemAvailable` of /proc/meminfo, in bytes.
 fn meminfo_available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    kilobytes(text, "MemAvailable:")
+}
+
+/// The field `name` of a file of /proc, in bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -76,6 +93,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn this_machine_says_what_it_has() {
         assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+        assert!(peak().is_some_and(|bytes| bytes > 1 << 20));
     }
 
     #[test]

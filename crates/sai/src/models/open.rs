@@ -2,10 +2,10 @@
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use sai_generation::{CacheType, ChatTemplate, LoadOptions, Model};
+use sai_generation::{ChatTemplate, LoadOptions, Model};
 
 use super::{locate, memory};
-use crate::cli::{CacheKind, Device, ModelArgs};
+use crate::cli::{Device, ModelArgs};
 use crate::ui::Ui;
 
 /// Finds the model of `args`, fetches it where it must be, and opens it if the memory that is free can hold it.
@@ -24,11 +24,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
     let options = LoadOptions {
         threads: args.threads,
         context: args.context,
-        cache_type: match args.cache_type {
-            CacheKind::F16 => CacheType::F16,
-            CacheKind::F32 => CacheType::F32,
-            CacheKind::Q8_0 => CacheType::Q8_0,
-        },
+        cache_type: args.cache_type.into(),
         memory_limit: memory::available(),
         template: args.chat_template.as_deref().map(template).transpose()?,
         now: Some(jiff::ZonedDateTime::now().datetime()),
