@@ -44,17 +44,29 @@ enum Verb {
         #[arg(short, long, default_value_t = 64)]
         n_predict: usize,
     },
-    /// Tokens a second of a prompt and of the tokens after it, the median of several runs.
+    /// Tokens a second of reading and of writing, as `sai bench` times them: the median of several repeats.
     Bench {
         #[command(flatten)]
         common: Common,
-        #[arg(long, default_value_t = 512)]
-        n_prompt: usize,
-        #[arg(long, default_value_t = 128)]
-        n_gen: usize,
-        #[arg(long, default_value_t = 5)]
-        runs: usize,
+        #[command(flatten)]
+        work: Work,
     },
+}
+
+/// What is timed.
+#[derive(Args)]
+struct Work {
+    /// Tokens of the prompt; 0 leaves reading out.
+    #[arg(short = 'p', long, default_value_t = 512)]
+    n_prompt: usize,
+    /// Tokens computed one at a time; 0 leaves writing out.
+    #[arg(short, long, default_value_t = 128)]
+    n_gen: usize,
+    /// Tokens of context before both.
+    #[arg(short, long, default_value_t = 0)]
+    depth: usize,
+    #[arg(short, long, default_value_t = 5)]
+    repeats: usize,
 }
 
 #[derive(Args)]
@@ -253,45 +265,92 @@ fn greedy(common: Common, prompt: &str, n_predict: usize) -> Result<()> {
     Ok(())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// A sequence of tokens that are all different enough: what they are does not change the work.
+struct Timer<'a> {
+    context: LlamaContext<'a>,
+    batch: LlamaBatch<'a>,
+    words: usize,
+    drawn: usize,
+    length: usize,
 }
 
-fn bench(common: Common, n_prompt: usize, n_gen: usize, runs: usize) -> Result<()> {
-    if n_prompt == 0 || n_gen == 0 || runs == 0 {
+impl Timer<'_> {
+    /// Computes tokens in passes of `piece`, of which the last token's logits are wanted; returns seconds.
+    fn pieces(&mut self, tokens: usize, piece: usize) -> Result<f64> {
+        let (mut left, mut seconds) = (tokens, 0.0);
+        while left > 0 {
+            let rows = piece.min(left);
+            let tokens: Vec<_> =
+                (0..rows).map(|i| LlamaToken(((self.drawn + i) * 7919 % self.words) as i32)).collect();
+            let began = Instant::now();
+            feed(&mut self.context, &mut self.batch, &tokens, self.length)?;
+            // The pass has ended when its logits can be read.
+            std::hint::black_box(self.context.get_logits_ith(rows as i32 - 1)[0]);
+            seconds += began.elapsed().as_secs_f64();
+            self.drawn += rows;
+            self.length += rows;
+            left -= rows;
+        }
+        Ok(seconds)
+    }
+
+    fn back_to(&mut self, length: usize) -> Result<()> {
+        let cleared = self.context.clear_kv_cache_seq(Some(0), Some(u32::try_from(length)?), None)?;
+        ensure!(cleared, "the cache cannot be shortened");
+        self.length = length;
+        Ok(())
+    }
+}
+
+/// Median and ends as JSON, `null` of nothing.
+fn spread(name: &str, mut rates: Vec<f64>) -> String {
+    rates.sort_by(f64::total_cmp);
+    let Some((lowest, highest)) = rates.first().zip(rates.last()) else {
+        return format!("\"{name}_tok_s\": null, \"{name}_tok_s_range\": null");
+    };
+    let median = (rates[(rates.len() - 1) / 2] + rates[rates.len() / 2]) / 2.0;
+    format!("\"{name}_tok_s\": {median:.3}, \"{name}_tok_s_range\": [{lowest:.3}, {highest:.3}]")
+}
+
+/// The steps of `sai bench`: warm up, fill the sequence to its depth, then time a prompt and single tokens in turns,
+/// each taken back afterwards.
+fn bench(common: Common, work: &Work) -> Result<()> {
+    const PIECE: usize = 512;
+    const WARM_UP: usize = 4;
+    let &Work { n_prompt, n_gen, depth, repeats } = work;
+    if n_prompt + n_gen == 0 || repeats == 0 {
         bail!("nothing to time");
     }
+    let began = Instant::now();
     let peer = Peer::load(common)?;
+    let size = depth + n_prompt.max(n_gen).max(WARM_UP);
+    let context = peer.context(u32::try_from(size)?)?;
+    let load = began.elapsed().as_secs_f64();
     let words = peer.model.n_vocab() as usize;
-    // What the tokens are does not change the work; they only must not all be one.
-    let prompt: Vec<_> = (0..n_prompt).map(|i| LlamaToken(((i * 7919 + 17) % words) as i32)).collect();
-    let size = n_prompt + n_gen;
-    let mut context = peer.context(u32::try_from(size)?)?;
-    let mut batch = LlamaBatch::new(size, 1);
+    let mut timer = Timer { context, batch: LlamaBatch::new(PIECE, 1), words, drawn: 17, length: 0 };
+    timer.pieces(1, 1)?;
+    let first_token = began.elapsed().as_secs_f64();
+
+    for (tokens, piece) in [(n_prompt.min(PIECE), PIECE), (WARM_UP, 1), (depth, PIECE)] {
+        timer.back_to(0)?;
+        timer.pieces(tokens, piece)?;
+    }
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
-    for run in 0..=runs {
-        context.clear_kv_cache();
-        let began = Instant::now();
-        feed(&mut context, &mut batch, &prompt, 0)?;
-        let mut token = likeliest(context.get_logits_ith(batch.n_tokens() - 1));
-        let prefilled = began.elapsed().as_secs_f64();
-        for i in 0..n_gen {
-            feed(&mut context, &mut batch, &[token], n_prompt + i)?;
-            token = likeliest(context.get_logits_ith(0));
-        }
-        // The first run warms the caches and the threads.
-        if run > 0 {
-            prefill.push(n_prompt as f64 / prefilled);
-            decode.push(n_gen as f64 / (began.elapsed().as_secs_f64() - prefilled));
+    for _ in 0..repeats {
+        for (tokens, piece, rates) in [(n_prompt, PIECE, &mut prefill), (n_gen, 1, &mut decode)] {
+            timer.back_to(depth)?;
+            if tokens > 0 {
+                rates.push(tokens as f64 / timer.pieces(tokens, piece)?);
+            }
         }
     }
     println!(
-        "{{\"threads\": {}, \"n_prompt\": {n_prompt}, \"n_gen\": {n_gen}, \"runs\": {runs}, \
-         \"prefill_per_s\": {:.1}, \"decode_per_s\": {:.1}}}",
+        "{{\"model\": {}, \"threads\": {}, \"prompt\": {n_prompt}, \"generate\": {n_gen}, \"depth\": {depth}, \
+         \"repeats\": {repeats}, {}, {}, \"load_s\": {load:.3}, \"first_token_s\": {first_token:.3}}}",
+        quoted(&peer.common.model.display().to_string()),
         peer.common.threads,
-        median(prefill),
-        median(decode)
+        spread("prefill", prefill),
+        spread("decode", decode)
     );
     Ok(())
 }
@@ -300,6 +359,6 @@ fn main() -> Result<()> {
     match Cli::parse().verb {
         Verb::Perplexity { common, file } => perplexity(common, &file),
         Verb::Greedy { common, prompt, n_predict } => greedy(common, &prompt, n_predict),
-        Verb::Bench { common, n_prompt, n_gen, runs } => bench(common, n_prompt, n_gen, runs),
+        Verb::Bench { common, work } => bench(common, &work),
     }
 }
