@@ -338,7 +338,7 @@ pub enum KeyProblem {
 }
 
 /// What is wrong with a tensor.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorProblem {
     /// Two tensors of a file have this name.
@@ -403,6 +403,14 @@ pub enum TensorProblem {
         start: u64,
         /// Where it had to start.
         expected: u64,
+    },
+    /// A value does not fit the type that it was to be stored in.
+    #[error("its value {value} is past the largest of {dtype}; choose bf16 or f32")]
+    TooLarge {
+        /// The value.
+        value: f32,
+        /// The type.
+        dtype: DType,
     },
 }
 

@@ -20,9 +20,11 @@
 //! It never prints, starts no threads, and copies weights only when asked for numbers.
 
 mod bytes;
+mod cast;
 mod dequantize;
 mod dtype;
 mod error;
+mod folder;
 mod open;
 mod recognise;
 mod shown;
@@ -37,6 +39,7 @@ pub use bytes::Bytes;
 pub use dequantize::{dequantize, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 pub use dtype::{DType, Foreign};
 pub use error::{Error, Found, KeyProblem, TensorProblem};
+pub use folder::FolderWriter;
 pub use open::{Container, open};
 pub use tensors::{Tensor, Tensors};
 pub use write::{Spec, Writer};

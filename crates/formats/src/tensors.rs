@@ -74,7 +74,7 @@ impl Tensor {
     }
 
     /// The number of elements, held against the bytes and the type.
-    fn checked_elements(&self) -> Result<usize, Error> {
+    pub(crate) fn checked_elements(&self) -> Result<usize, Error> {
         if !self.dtype.is_known() {
             return Err(Error::tensor(&self.file, &self.name, TensorProblem::CannotRun(self.dtype)));
         }
