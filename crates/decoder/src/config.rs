@@ -2,6 +2,8 @@
 
 mod gguf;
 mod hugging_face;
+mod to_gguf;
+mod to_hugging_face;
 
 use crate::{Error, Rope, RopeScaling};
 use sai_formats::{Container, open};

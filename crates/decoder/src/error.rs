@@ -35,6 +35,24 @@ pub enum Error {
         /// The tensor's name.
         tensor: String,
     },
+    /// A tensor that would be lost in the other form.
+    #[error("{}: tensor `{tensor}` is none that the model's description has; without a place for it nothing is converted", path.display())]
+    StrangeTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor that is not in plain floats.
+    #[error("{}: tensor `{tensor}` is of type {dtype}; give --dtype f16, bf16 or f32 to have it expanded", path.display())]
+    NotFloat {
+        /// The file or folder.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its type.
+        dtype: sai_formats::DType,
+    },
     /// A tensor of another shape than the configuration says.
     #[error("{}: tensor `{tensor}` has shape {found:?} where the configuration needs {expected:?}", file.display())]
     Shape {

@@ -126,6 +126,54 @@ impl Rope {
         }
     }
 
+    /// What GGUF divides each frequency by, for the scalings that it carries in this way.
+    pub(crate) fn divisors(&self) -> Option<Vec<f32>> {
+        match &self.scaling {
+            RopeScaling::Divisors(divisors) => Some(divisors.clone()),
+            scaling @ RopeScaling::Llama3 { .. } => Some(self.llama3_divisors(scaling)),
+            _ => None,
+        }
+    }
+
+    fn llama3_divisors(&self, scaling: &RopeScaling) -> Vec<f32> {
+        let &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } = scaling
+        else {
+            return vec![1.0; self.dim / 2];
+        };
+        let plain = (0..self.dim / 2).map(|i| self.theta.powf(-2.0 * i as f64 / self.dim as f64));
+        plain
+            .map(|f| {
+                let turns = original_context * f / (2.0 * PI);
+                let kept = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+                (1.0 / (kept + (1.0 - kept) / factor)) as f32
+            })
+            .collect()
+    }
+
+    /// The LLaMA 3 scaling that gives these divisors, its frequency factors being 1 and 4 as in every published
+    /// model; `None` where none does.
+    pub(crate) fn llama3_of(&self, divisors: &[f32]) -> Option<RopeScaling> {
+        let factor = f64::from(divisors.iter().copied().fold(1.0, f32::max));
+        let contexts = (4..=24).map(|bits| f64::from(1u32 << bits));
+        let mut candidates = contexts.map(|original_context| RopeScaling::Llama3 {
+            factor,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context,
+        });
+        // Converters compute in single precision.
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * a.abs();
+        candidates.find(|scaling| {
+            let theirs = self.llama3_divisors(scaling);
+            theirs.len() == divisors.len() && theirs.iter().zip(divisors).all(close)
+        })
+    }
+
+    /// Whether a LLaMA 3 scaling gives exactly these divisors.
+    pub(crate) fn is_llama3(&self, scaling: &RopeScaling, divisors: &[f32]) -> bool {
+        self.llama3_divisors(scaling) == divisors
+    }
+
     /// What sines and cosines are multiplied by.
     pub fn attention_factor(&self) -> f32 {
         match self.scaling {
@@ -151,6 +199,24 @@ mod tests {
         assert_eq!(half, [0.5, 0.05, 0.005, 0.0005]);
         let divided = rope(RopeScaling::Divisors(vec![1.0, 2.0, 4.0, 8.0])).inv_freq();
         assert_eq!(divided, [1.0, 0.05, 0.0025, 0.000125]);
+    }
+
+    #[test]
+    fn llama3_is_found_in_its_divisors() {
+        let scaling = RopeScaling::Llama3 {
+            factor: 32.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context: 8192.0,
+        };
+        let rope = Rope { theta: 500_000.0, dim: 64, style: RopeStyle::Halves, scaling: scaling.clone() };
+        let divisors = rope.divisors().unwrap();
+        assert_eq!((divisors[0], divisors[31]), (1.0, 32.0));
+        assert!(rope.is_llama3(&scaling, &divisors));
+        assert_eq!(rope.llama3_of(&divisors), Some(scaling));
+        let other: Vec<f32> = (0..32).map(|i| 1.0 + i as f32 / 8.0).collect();
+        assert_eq!(rope.llama3_of(&other), None);
+        assert_eq!(rope.llama3_of(&divisors[..31]), None);
     }
 
     #[test]

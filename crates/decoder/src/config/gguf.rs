@@ -1,5 +1,6 @@
 //! GGUF metadata as a [`Config`]. Keys are those of the format's specification, under the architecture's name.
 
+use super::to_gguf::LLAMA3;
 use crate::rope::yarn_attention_factor;
 use crate::weights::{GGUF_ROPE_DIVISORS, Names};
 use crate::{Config, Error, Rope, RopeScaling};
@@ -41,6 +42,15 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
     let dim = facts.optional("rope.dimension_count")?.unwrap_or(head_dim);
     let has = |tensor: String| gguf.tensors.get(&tensor).is_some();
     let names = Names::Gguf;
+    let mut rope = Rope {
+        theta: facts.float("rope.freq_base")?.unwrap_or(10_000.0),
+        dim,
+        style,
+        scaling: scaling(gguf, &facts)?,
+    };
+    if let Some(scaling) = llama3(metadata, &rope)? {
+        rope.scaling = scaling;
+    }
     let config = Config {
         architecture: architecture.to_owned(),
         vocab_size: match gguf.tensors.get(&names.embedding()) {
@@ -54,12 +64,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
         num_kv_heads: facts.optional("attention.head_count_kv")?.unwrap_or(num_heads),
         head_dim,
         rms_norm_eps: facts.float("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) as f32,
-        rope: Rope {
-            theta: facts.float("rope.freq_base")?.unwrap_or(10_000.0),
-            dim,
-            style,
-            scaling: scaling(gguf, &facts)?,
-        },
+        rope,
         context_length: facts.required("context_length")?,
         tie_word_embeddings: !has(names.head()),
         qkv_bias: has(names.bias(0, "attn_q")),
@@ -90,6 +95,21 @@ impl Facts<'_> {
     fn float(&self, name: &str) -> Result<Option<f64>, Error> {
         Ok(self.metadata.f32(&self.key(name))?.map(f64::from))
     }
+}
+
+/// LLaMA 3's scaling where a file of sai's says which, so that frequencies are computed as from `config.json` and not
+/// from divisors that were rounded; only where the file's divisors agree to the bit.
+fn llama3(metadata: &Metadata, rope: &Rope) -> Result<Option<RopeScaling>, Error> {
+    let RopeScaling::Divisors(divisors) = &rope.scaling else { return Ok(None) };
+    let Some(facts) = metadata.f32s(LLAMA3)? else { return Ok(None) };
+    let &[factor, low_freq_factor, high_freq_factor, original_context] = &facts[..] else { return Ok(None) };
+    let scaling = RopeScaling::Llama3 {
+        factor: f64::from(factor),
+        low_freq_factor: f64::from(low_freq_factor),
+        high_freq_factor: f64::from(high_freq_factor),
+        original_context: f64::from(original_context),
+    };
+    Ok(rope.is_llama3(&scaling, divisors).then_some(scaling))
 }
 
 fn scaling(gguf: &Gguf, facts: &Facts<'_>) -> Result<RopeScaling, Error> {
