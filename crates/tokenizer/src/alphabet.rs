@@ -30,7 +30,6 @@ pub(crate) fn decode(piece: &str) -> Option<Vec<u8>> {
 }
 
 /// Bytes in the alphabet.
-#[cfg(test)]
 pub(crate) fn encode(bytes: &[u8]) -> String {
     bytes.iter().map(|&b| char_of(b)).collect()
 }

@@ -94,6 +94,11 @@ impl ByteLevel {
         self.merges.len()
     }
 
+    /// The pairs of ids that merge, earliest learnt first.
+    pub(crate) fn merges_in_order(&self) -> Vec<(u32, u32)> {
+        self.merges.in_order()
+    }
+
     /// How many of the 256 bytes no token stands for.
     pub(crate) fn missing_bytes(&self) -> usize {
         self.bytes.iter().filter(|&&id| id == NONE).count()

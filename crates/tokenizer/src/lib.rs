@@ -10,6 +10,9 @@
 //! costs more than n log n, whatever the text. Every other kind of vocabulary goes through the `tokenizers`
 //! library behind the same type. Ids are those of that library, always.
 //!
+//! A vocabulary also goes the other way: [`Tokenizer::to_gguf`] gives the facts of a GGUF, and
+//! [`GgufVocabulary::to_folder`] the files of a folder, with the same ids for every text that both can say.
+//!
 //! Three rules keep a conversation honest. [`Tokenizer::encode`] reads special tokens written in a text and is
 //! for templates; [`Tokenizer::encode_plain`] leaves them text and is for what people type. No id is ever added
 //! by either: a template opens its own text, and for plain text the caller asks [`Tokenizer::add_bos`]. And a
@@ -30,6 +33,7 @@ mod error;
 mod library;
 mod load;
 mod merge;
+mod save;
 mod split;
 mod stream;
 mod table;
@@ -40,8 +44,9 @@ mod unicode_ranges;
 pub use added::AddedToken;
 pub use error::Error;
 pub use load::{folder::FolderTemplateError, gguf::GgufVocabulary};
+pub use save::gguf::ForGguf;
 pub use stream::Stream;
-pub use template::{ChatTemplate, Message, TemplateError};
+pub use template::{ChatTemplate, Message, TemplateError, TemplateSources};
 pub use tokenizer::{Facts, Kind, Tokenizer};
 
 /// The civil date and time that a template's `strftime_now` is given.

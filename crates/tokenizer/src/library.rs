@@ -93,6 +93,16 @@ impl Library {
         Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
 
+    /// The vocabulary as a `tokenizer.json` has it.
+    pub(crate) fn json(&self, path: &Path) -> Result<serde_json::Value, Error> {
+        serde_json::to_value(&self.marked).map_err(|e| Error::malformed(path, one_line(&e.to_string())))
+    }
+
+    /// All tokens as the vocabulary spells them, with their ids.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (String, u32)> {
+        self.marked.get_vocab(true).into_iter()
+    }
+
     pub(crate) fn joining(&self) -> Joining {
         self.joining
     }

@@ -88,6 +88,7 @@ fn roles(
         bos: find("bos_token", bos.as_deref())?,
         eos: find("eos_token", named(&config.eos_token).as_deref())?,
         eot: None,
+        eom: None,
         // A padding or unknown token that is not there is never asked for.
         pad: named(&config.pad_token).and_then(|t| id_of(&t)),
         unk: named(&config.unk_token).and_then(|t| id_of(&t)),

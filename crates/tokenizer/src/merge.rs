@@ -50,6 +50,13 @@ impl Merges {
         self.pairs.len()
     }
 
+    /// The pairs, earliest learnt first.
+    pub(crate) fn in_order(&self) -> Vec<(u32, u32)> {
+        let mut ranked: Vec<(u32, u64)> = self.pairs.iter().map(|(key, merge)| (merge.rank, *key)).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, key)| ((key >> 32) as u32, key as u32)).collect()
+    }
+
     #[inline]
     fn get(&self, left: u32, right: u32) -> Option<Merge> {
         self.pairs.get(&key(left, right)).copied()

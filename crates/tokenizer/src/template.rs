@@ -3,6 +3,9 @@
 mod fortytwo_dot;
 mod jinja;
 mod json;
+mod sources;
+
+pub use sources::TemplateSources;
 
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
@@ -83,6 +86,9 @@ impl ChatTemplate {
     pub fn fortytwo_dot() -> ChatTemplate {
         ChatTemplate { form: Form::FortyTwoDot, now: None }
     }
+
+    /// The same form as a Jinja template, for files that carry one.
+    pub const FORTYTWO_DOT_JINJA: &str = fortytwo_dot::JINJA;
 
     /// What 42dot's model reads first when a conversation brings no system message.
     pub const FORTYTWO_DOT_SYSTEM: &str = fortytwo_dot::SYSTEM;

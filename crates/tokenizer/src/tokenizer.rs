@@ -48,6 +48,7 @@ pub(crate) struct Roles {
     pub(crate) bos: Option<u32>,
     pub(crate) eos: Option<u32>,
     pub(crate) eot: Option<u32>,
+    pub(crate) eom: Option<u32>,
     pub(crate) pad: Option<u32>,
     pub(crate) unk: Option<u32>,
     pub(crate) add_bos: bool,
@@ -61,10 +62,10 @@ pub(crate) enum Engine {
 
 /// A vocabulary that encodes text into ids and decodes ids into text. Cheap to share: every call takes `&self`.
 pub struct Tokenizer {
-    engine: Engine,
+    pub(crate) engine: Engine,
     table: TokenTable,
-    added: AddedTokens,
-    roles: Roles,
+    pub(crate) added: AddedTokens,
+    pub(crate) roles: Roles,
     ends: Vec<u32>,
 }
 
@@ -75,7 +76,7 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 /// Special tokens by which models of known families end a turn or a text.
-const END_NAMES: &[&str] = &[
+pub(crate) const END_NAMES: &[&str] = &[
     "<|im_end|>",
     "<|eot_id|>",
     "<|eom_id|>",
@@ -128,6 +129,7 @@ impl Tokenizer {
             ("bos", roles.bos),
             ("eos", roles.eos),
             ("eot", roles.eot),
+            ("eom", roles.eom),
             ("pad", roles.pad),
             ("unk", roles.unk),
         ];
@@ -140,7 +142,7 @@ impl Tokenizer {
         let by_name = END_NAMES.iter().filter_map(|name| added.id_of(name));
         let special = by_name.filter(|&id| added.get(id).is_some_and(|t| t.special));
         let mut ends = Vec::new();
-        for id in roles.eos.into_iter().chain(roles.eot).chain(special) {
+        for id in roles.eos.into_iter().chain(roles.eot).chain(roles.eom).chain(special) {
             if !ends.contains(&id) {
                 ends.push(id);
             }

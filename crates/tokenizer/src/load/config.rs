@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::entries::{Named, json};
 use crate::added::AddedToken;
 use crate::error::{Error, quoted};
+use crate::template::TemplateSources;
 
 /// What sai reads of `tokenizer_config.json`.
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +62,23 @@ pub(crate) struct NamedTemplate {
 }
 
 impl Templates {
+    /// All of them, the one for plain conversation apart.
+    pub(crate) fn sources(self) -> TemplateSources {
+        match self {
+            Templates::One(source) => TemplateSources { default: Some(source), named: Vec::new() },
+            Templates::Many(list) => {
+                let mut sources = TemplateSources::default();
+                for NamedTemplate { name, template } in list {
+                    match name.as_str() {
+                        "default" => sources.default = Some(template),
+                        _ => sources.named.push((name, template)),
+                    }
+                }
+                sources
+            }
+        }
+    }
+
     /// The one for plain conversation: `default`, or the first.
     pub(crate) fn chosen(&self) -> Option<&str> {
         match self {

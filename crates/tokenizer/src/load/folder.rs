@@ -3,11 +3,11 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, SpecialTokensMap};
+use super::config::{Config, SpecialTokensMap, Templates};
 use super::entries::{json, utf8};
 use super::{tokenizer_json, vocab_merges};
 use crate::error::Error;
-use crate::template::{ChatTemplate, TemplateError};
+use crate::template::{ChatTemplate, TemplateError, TemplateSources};
 use crate::tokenizer::Tokenizer;
 
 /// A vocabulary file longer than this is refused unread; the largest published ones are under 64 MB.
@@ -124,6 +124,36 @@ impl ChatTemplate {
         let (config, path) = config_of(folder)?;
         let Some(source) = config.chat_template.as_ref().and_then(|t| t.chosen()) else { return Ok(None) };
         Ok(Some(ChatTemplate::jinja(source, &path.display().to_string())?))
+    }
+}
+
+impl TemplateSources {
+    /// All chat templates of a Hugging Face folder: `chat_template.jinja` and those in `additional_chat_templates`, and
+    /// what `tokenizer_config.json` has beside them. They are not looked into.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is no text.
+    pub fn from_folder(folder: &Path) -> Result<TemplateSources, Error> {
+        let (config, _) = config_of(folder)?;
+        let mut sources = config.chat_template.map(Templates::sources).unwrap_or_default();
+        let file = Found::read(folder, "chat_template.jinja")?;
+        if let Some((bytes, path)) = file.get() {
+            sources.default = Some(utf8(bytes, path)?.to_owned());
+        }
+        let more = folder.join("additional_chat_templates");
+        let Ok(entries) = std::fs::read_dir(&more) else { return Ok(sources) };
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        for name in names {
+            let Some(stem) = name.strip_suffix(".jinja") else { continue };
+            let file = Found::read(&more, &name)?;
+            if let Some((bytes, path)) = file.get() {
+                sources.named.retain(|(known, _)| known != stem);
+                sources.named.push((stem.to_owned(), utf8(bytes, path)?.to_owned()));
+            }
+        }
+        Ok(sources)
     }
 }
 

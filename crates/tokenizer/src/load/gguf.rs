@@ -35,6 +35,8 @@ pub struct GgufVocabulary {
     pub eos: Option<u32>,
     /// `tokenizer.ggml.eot_token_id`.
     pub eot: Option<u32>,
+    /// `tokenizer.ggml.eom_token_id`.
+    pub eom: Option<u32>,
     /// `tokenizer.ggml.padding_token_id`.
     pub pad: Option<u32>,
     /// `tokenizer.ggml.unknown_token_id`.
@@ -47,10 +49,12 @@ pub struct GgufVocabulary {
     pub add_space_prefix: Option<bool>,
 }
 
-const UNKNOWN: i32 = 2;
-const CONTROL: i32 = 3;
-const USER_DEFINED: i32 = 4;
-const UNUSED: i32 = 5;
+pub(crate) const NORMAL: i32 = 1;
+pub(crate) const UNKNOWN: i32 = 2;
+pub(crate) const CONTROL: i32 = 3;
+pub(crate) const USER_DEFINED: i32 = 4;
+pub(crate) const UNUSED: i32 = 5;
+pub(crate) const BYTE: i32 = 6;
 
 /// What a `pre` name means: rules, and whether a BOS is added where the file does not say.
 ///
@@ -74,6 +78,28 @@ fn rules(pre: &str) -> Option<(Rules, bool)> {
         _ => return None,
     };
     Some((Rules { ignore_merges, nfc: pre == "qwen2", ..Rules::new(split) }, add_bos))
+}
+
+/// The rules that a byte-level vocabulary's `pre` stands for.
+pub(crate) fn rules_of(v: &GgufVocabulary) -> Result<Rules, Error> {
+    let pre = v.pre.as_deref().unwrap_or("default");
+    let Some((rules, _)) = rules(pre) else {
+        let fact = format!(
+            "tokenizer.ggml.pre is {}; sai knows gpt-2, smollm, llama-bpe and qwen2, for this one use the Hugging Face folder with its tokenizer.json",
+            quoted(&one_line(pre))
+        );
+        return Err(Error::unsupported(&v.path, fact));
+    };
+    let prefix_space = v.add_space_prefix.unwrap_or(false) && rules.split == Split::Gpt2;
+    Ok(Rules { prefix_space, ..rules })
+}
+
+/// Whether a BOS goes before a text where the file does not say.
+pub(crate) fn prefixes_bos(v: &GgufVocabulary) -> bool {
+    match v.model.as_str() {
+        "gpt2" => rules(v.pre.as_deref().unwrap_or("default")).is_some_and(|(_, add_bos)| add_bos),
+        _ => true,
+    }
 }
 
 impl Tokenizer {
@@ -123,29 +149,21 @@ fn added(v: &GgufVocabulary) -> Vec<AddedToken> {
         .collect()
 }
 
-fn roles(v: &GgufVocabulary, add_bos: bool) -> Roles {
+fn roles(v: &GgufVocabulary) -> Roles {
     Roles {
         bos: v.bos,
         eos: v.eos,
         eot: v.eot,
+        eom: v.eom,
         pad: v.pad,
         unk: v.unk,
-        add_bos: v.add_bos.unwrap_or(add_bos),
+        add_bos: v.add_bos.unwrap_or_else(|| prefixes_bos(v)),
         add_eos: v.add_eos.unwrap_or(false),
     }
 }
 
 fn byte_level(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
-    let pre = v.pre.as_deref().unwrap_or("default");
-    let Some((rules, add_bos)) = rules(pre) else {
-        let fact = format!(
-            "tokenizer.ggml.pre is {}; sai knows gpt-2, smollm, llama-bpe and qwen2, for this one use the Hugging Face folder with its tokenizer.json",
-            quoted(&one_line(pre))
-        );
-        return Err(Error::unsupported(&v.path, fact));
-    };
-    let rules =
-        Rules { prefix_space: v.add_space_prefix.unwrap_or(false) && rules.split == Split::Gpt2, ..rules };
+    let rules = rules_of(v)?;
     let mut merges = Vec::with_capacity(v.merges.len());
     for (rank, merge) in v.merges.iter().enumerate() {
         // A piece may itself begin with a space in files of old converters.
@@ -158,12 +176,18 @@ fn byte_level(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
     }
     let is_text = |id| !matches!(kind(v, id), CONTROL | UNKNOWN | USER_DEFINED | UNUSED);
     let bpe = ByteLevel::new(&v.tokens, is_text, merges.into_iter(), rules, &v.path, &v.path)?;
-    Tokenizer::byte_level(&v.tokens, added(v), roles(v, add_bos), bpe, &v.path)
+    Tokenizer::byte_level(&v.tokens, added(v), roles(v), bpe, &v.path)
 }
 
-/// SentencePiece BPE, as LLaMA 2 has it: pairs merge by the score of what they make. Written as the
-/// `tokenizer.json` that the library runs.
+/// SentencePiece BPE, as LLaMA 2 has it, run by the library.
 fn sentence_piece(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
+    let file = sentence_piece_json(v)?;
+    let loaded = Library::from_json(file.to_string().as_bytes(), &v.path)?;
+    Tokenizer::library(loaded, "SentencePiece BPE".to_owned(), roles(v), &v.path)
+}
+
+/// The vocabulary as a `tokenizer.json`: pairs merge by the score of what they make.
+pub(crate) fn sentence_piece_json(v: &GgufVocabulary) -> Result<serde_json::Value, Error> {
     if v.scores.is_empty() {
         return Err(Error::vocabulary(
             &v.path,
@@ -208,7 +232,7 @@ fn sentence_piece(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
     }
     let vocab: serde_json::Map<String, serde_json::Value> =
         v.tokens.iter().zip(0u32..).map(|(token, id)| (token.clone(), id.into())).collect();
-    let file = json!({
+    Ok(json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
@@ -220,7 +244,5 @@ fn sentence_piece(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
         "model": { "type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null,
                    "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true,
                    "ignore_merges": false, "vocab": vocab, "merges": merges },
-    });
-    let loaded = Library::from_json(file.to_string().as_bytes(), &v.path)?;
-    Tokenizer::library(loaded, "SentencePiece BPE".to_owned(), roles(v, true), &v.path)
+    }))
 }

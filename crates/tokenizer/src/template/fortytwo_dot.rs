@@ -9,6 +9,30 @@ pub(super) const SYSTEM: &str = "호기심 많은 인간 (human)과 인공지능
 봇의 이름은 42dot LLM이고 포티투닷 (42dot)에서 개발했습니다. \n\
 봇은 인간의 질문에 대해 친절하게 유용하고 상세한 답변을 제공합니다. \n";
 
+/// The same, for programs that know templates in Jinja only.
+pub(super) const JINJA: &str = r"{%- if messages and messages[0]['role'] == 'system' -%}
+    {%- set system = messages[0]['content'] -%}
+    {%- set turns = messages[1:] -%}
+{%- else -%}
+    {%- set system = '호기심 많은 인간 (human)과 인공지능 봇 (AI bot)의 대화입니다. \n봇의 이름은 42dot LLM이고 포티투닷 (42dot)에서 개발했습니다. \n봇은 인간의 질문에 대해 친절하게 유용하고 상세한 답변을 제공합니다. \n' -%}
+    {%- set turns = messages -%}
+{%- endif -%}
+{{- bos_token + system -}}
+{%- for message in turns -%}
+    {%- if message['role'] != ('user' if loop.index0 % 2 == 0 else 'assistant') -%}
+        {{- raise_exception('user and assistant take turns') -}}
+    {%- endif -%}
+    {%- if message['role'] == 'user' -%}
+        {{- '<human>: ' + message['content'] -}}
+    {%- else -%}
+        {{- ' <bot>: ' + message['content'] + eos_token -}}
+    {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt and turns and turns[-1]['role'] == 'user' -%}
+    {{- ' <bot>:' -}}
+{%- endif -%}
+";
+
 pub(super) fn render(
     messages: &[Message],
     add_generation_prompt: bool,
