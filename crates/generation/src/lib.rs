@@ -15,6 +15,7 @@
 //! This room never prints, and reads no clock but to time its own work. Random choices come from a seed.
 
 mod bench;
+pub mod convert;
 mod error;
 mod model;
 mod prompt;

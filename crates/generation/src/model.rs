@@ -1,6 +1,6 @@
 //! A model that can be talked to: weights, vocabulary and template, held against each other.
 
-mod gguf;
+pub(crate) mod gguf;
 
 use crate::Error;
 use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
@@ -129,7 +129,7 @@ impl Parts {
             Container::Safetensors(_) => {
                 let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
                 Ok(Parts {
-                    tokenizer: Tokenizer::from_folder(folder)?,
+                    tokenizer: Tokenizer::from_folder(folder)?.with_ends(&crate::convert::ends(folder)?),
                     template: ChatTemplate::from_folder(folder)?,
                     name: None,
                 })
@@ -138,16 +138,27 @@ impl Parts {
     }
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     // A path such as `.` has a name only once it is resolved.
     let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    resolved
-        .file_stem()
-        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    // A folder's name may have a dot in it that begins no extension: `42dot_LLM-SFT-1.3B`.
+    let name = if resolved.is_dir() { hub_name(&resolved) } else { resolved.file_stem() };
+    name.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A folder's name; of a revision in the Hub's cache (`models--owner--name/snapshots/hash`) that of its repository.
+fn hub_name(folder: &Path) -> Option<&std::ffi::OsStr> {
+    let snapshots = folder.parent().filter(|parent| parent.ends_with("snapshots"));
+    let repository =
+        snapshots.and_then(Path::parent).and_then(Path::file_name).and_then(|name| name.to_str());
+    match repository.and_then(|name| name.strip_prefix("models--")).and_then(|name| name.rsplit_once("--")) {
+        Some((_, name)) => Some(name.as_ref()),
+        None => folder.file_name(),
+    }
 }
 
 /// Whether a model is one of 42dot's chat models, by the names it is published under.
-fn is_fortytwo_dot(path: &Path, name: &str) -> bool {
+pub(crate) fn is_fortytwo_dot(path: &Path, name: &str) -> bool {
     let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let named = |text: &str| text.to_ascii_lowercase().contains("42dot_llm-sft");
     named(name) || resolved.iter().any(|part| named(&part.to_string_lossy()))

@@ -2,17 +2,19 @@
 
 use super::Parts;
 use crate::Error;
-use sai_formats::gguf::Gguf;
-use sai_tokenizer::{ChatTemplate, GgufVocabulary, Tokenizer};
+use sai_formats::gguf::{Array, Gguf, Value};
+use sai_tokenizer::{ChatTemplate, GgufVocabulary, TemplateSources, Tokenizer};
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const MODEL: &str = "tokenizer.ggml.model";
+const TEMPLATE: &str = "tokenizer.chat_template";
+const TEMPLATE_NAMES: &str = "tokenizer.chat_templates";
 
 /// The vocabulary's facts as the file has them.
 ///
 /// # Errors
 /// The file has none, or one of another type than the format says.
-pub(super) fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary, Error> {
+pub(crate) fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary, Error> {
     let metadata = &gguf.metadata;
     let path = metadata.path().to_path_buf();
     let read = || -> Result<_, sai_formats::Error> {
@@ -32,6 +34,7 @@ pub(super) fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary, Error> {
                 bos: metadata.u32("tokenizer.ggml.bos_token_id")?,
                 eos: metadata.u32("tokenizer.ggml.eos_token_id")?,
                 eot: metadata.u32("tokenizer.ggml.eot_token_id")?,
+                eom: metadata.u32("tokenizer.ggml.eom_token_id")?,
                 pad: metadata.u32("tokenizer.ggml.padding_token_id")?,
                 unk: metadata.u32("tokenizer.ggml.unknown_token_id")?,
                 add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?,
@@ -50,10 +53,79 @@ pub(super) fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary, Error> {
     })
 }
 
+/// The same facts as metadata, those that are said.
+pub(crate) fn entries(v: &GgufVocabulary) -> Vec<(String, Value)> {
+    let mut out = Vec::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            out.push((key.to_owned(), value));
+        }
+    };
+    let list = |array: Array| (!array.is_empty()).then_some(Value::Array(array));
+    put(MODEL, Some(Value::String(v.model.clone())));
+    put("tokenizer.ggml.pre", v.pre.clone().map(Value::String));
+    put(TOKENS, Some(Value::Array(Array::from_strings(&v.tokens))));
+    put("tokenizer.ggml.token_type", list(Array::from_i32s(&v.token_types)));
+    put("tokenizer.ggml.scores", list(Array::from_f32s(&v.scores)));
+    // llama.cpp wants this list of every byte-level vocabulary, be it empty.
+    let merges = Value::Array(Array::from_strings(&v.merges));
+    put("tokenizer.ggml.merges", (v.model == "gpt2").then_some(merges));
+    for (role, id) in [
+        ("bos", v.bos),
+        ("eos", v.eos),
+        ("eot", v.eot),
+        ("eom", v.eom),
+        ("padding", v.pad),
+        ("unknown", v.unk),
+    ] {
+        put(&format!("tokenizer.ggml.{role}_token_id"), id.map(Value::U32));
+    }
+    put("tokenizer.ggml.add_bos_token", v.add_bos.map(Value::Bool));
+    put("tokenizer.ggml.add_eos_token", v.add_eos.map(Value::Bool));
+    put("tokenizer.ggml.add_space_prefix", v.add_space_prefix.map(Value::Bool));
+    out
+}
+
+/// The chat templates of a file, in source form.
+pub(crate) fn templates(gguf: &Gguf) -> Result<TemplateSources, Error> {
+    let read = || -> Result<_, sai_formats::Error> {
+        let metadata = &gguf.metadata;
+        let mut sources =
+            TemplateSources { default: metadata.str(TEMPLATE)?.map(str::to_owned), named: Vec::new() };
+        for name in metadata.strings(TEMPLATE_NAMES)?.unwrap_or_default() {
+            if let Some(source) = metadata.str(&format!("{TEMPLATE}.{name}"))? {
+                sources.named.push((name.to_owned(), source.to_owned()));
+            }
+        }
+        Ok(sources)
+    };
+    Ok(read().map_err(sai_decoder::Error::from)?)
+}
+
+/// The same as metadata. Names become such as keys may have.
+pub(crate) fn template_entries(sources: &TemplateSources) -> Vec<(String, Value)> {
+    let mut out = Vec::new();
+    if let Some(source) = &sources.default {
+        out.push((TEMPLATE.to_owned(), Value::String(source.clone())));
+    }
+    let mut names: Vec<String> = Vec::new();
+    for (name, source) in &sources.named {
+        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        if !names.contains(&name) {
+            out.push((format!("{TEMPLATE}.{name}"), Value::String(source.clone())));
+            names.push(name);
+        }
+    }
+    if !names.is_empty() {
+        out.push((TEMPLATE_NAMES.to_owned(), Value::Array(Array::from_strings(&names))));
+    }
+    out
+}
+
 pub(super) fn parts(gguf: &Gguf) -> Result<Parts, Error> {
     let metadata = &gguf.metadata;
     let text = |key: &str| metadata.str(key).map_err(sai_decoder::Error::from);
-    let template = match text("tokenizer.chat_template")? {
+    let template = match text(TEMPLATE)? {
         Some(source) => Some(ChatTemplate::jinja(source, &metadata.path().display().to_string())?),
         None => None,
     };

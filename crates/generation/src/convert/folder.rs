@@ -1,0 +1,155 @@
+//! A model as a Hugging Face folder is to have it.
+
+use super::{Progress, by_name, bytes, fill, main_type};
+use crate::Error;
+use crate::model::gguf::{templates, vocabulary};
+use sai_decoder::{Config, KEPT_TYPES, Moved};
+use sai_formats::gguf::Gguf;
+use sai_formats::{DType, FolderWriter, Spec, safetensors};
+use sai_tokenizer::GgufVocabulary;
+use serde_json::{Map, Value, json};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Bytes of a shard, as `transformers` cuts them.
+const SHARD_BYTES: u64 = 5_000_000_000;
+
+/// A model's files as a Hugging Face folder has them.
+pub struct FolderModel {
+    /// The small files: description, vocabulary, templates.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+    /// Tensors, in the order of the forward pass.
+    pub tensors: Vec<Moved>,
+    /// Bytes that a safetensors file may have of tensors; more go into several files under an index.
+    pub shard_bytes: u64,
+}
+
+impl FolderModel {
+    /// The model of a GGUF file, with its tensors renamed and the rows of queries and keys back in their places.
+    /// `dtype` (F32, F16 or BF16) is for all tensors; quantised ones are expanded to it.
+    ///
+    /// # Errors
+    /// The file cannot be opened, has tensors or a vocabulary that a folder cannot hold, or is quantised and no
+    /// `dtype` is given.
+    pub fn open(path: &Path, dtype: Option<DType>) -> Result<FolderModel, Error> {
+        let gguf = Gguf::open(path).map_err(sai_decoder::Error::from)?;
+        let config = Config::from_gguf(&gguf)?;
+        let words = vocabulary(&gguf)?;
+        let kept = gguf.metadata.strings(KEPT_TYPES).map_err(sai_decoder::Error::from)?.unwrap_or_default();
+        let tensors = sai_decoder::to_hugging_face(&config, &gguf.tensors, dtype, &kept)?;
+
+        let mut described = config.to_json(path)?;
+        described.extend(token_ids(&words, false));
+        described.insert("torch_dtype".to_owned(), json!(torch_name(main_type(&tensors))));
+        let mut files = vec![
+            ("config.json", pretty(described)),
+            ("generation_config.json", pretty(token_ids(&words, true))),
+        ];
+        files.extend(words.to_folder(&templates(&gguf)?, config.context_length)?);
+        Ok(FolderModel { files, tensors, shard_bytes: SHARD_BYTES })
+    }
+
+    /// The bytes of all tensors together.
+    pub fn bytes(&self) -> u64 {
+        bytes(&self.tensors)
+    }
+
+    /// Writes the folder, in place of a model's folder of that name if `replace` says so. It takes its name when all
+    /// of it is on the disk; stopped before (`Break`), it leaves nothing.
+    ///
+    /// # Errors
+    /// There is a folder already, a value does not fit its type, or the disk refuses.
+    pub fn write(
+        &self,
+        target: &Path,
+        replace: bool,
+        progress: &mut Progress<'_>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let folder = FolderWriter::start(target, replace).map_err(sai_decoder::Error::from)?;
+        for (name, bytes) in &self.files {
+            folder.add(name, bytes).map_err(sai_decoder::Error::from)?;
+        }
+        let shards = self.shards();
+        let tensors = by_name(&self.tensors);
+        let mut weight_map = Map::new();
+        let mut done = 0;
+        let count = shards.len();
+        for (i, shard) in shards.into_iter().enumerate() {
+            let name = match count {
+                1 => "model.safetensors".to_owned(),
+                _ => format!("model-{:05}-of-{count:05}.safetensors", i + 1),
+            };
+            weight_map.extend(shard.iter().map(|spec| (spec.name.clone(), json!(name))));
+            let text = [("format".to_owned(), "pt".to_owned())];
+            let writer = safetensors::create(&folder.path().join(&name), &text, shard)
+                .map_err(sai_decoder::Error::from)?;
+            if fill(writer, &tensors, &mut done, progress)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if count > 1 {
+            let index = json!({ "metadata": { "total_size": self.bytes() }, "weight_map": weight_map });
+            let bytes = format!("{index:#}\n").into_bytes();
+            folder.add("model.safetensors.index.json", &bytes).map_err(sai_decoder::Error::from)?;
+        }
+        folder.finish().map_err(sai_decoder::Error::from)?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The tensors of each file, in order.
+    fn shards(&self) -> Vec<Vec<Spec>> {
+        let mut shards: Vec<Vec<Spec>> = vec![Vec::new()];
+        let mut filled = 0;
+        for moved in &self.tensors {
+            let bytes = moved.spec.bytes().unwrap_or(0) as u64;
+            if filled > 0 && filled + bytes > self.shard_bytes {
+                shards.push(Vec::new());
+                filled = 0;
+            }
+            filled += bytes;
+            if let Some(shard) = shards.last_mut() {
+                shard.push(moved.spec.clone());
+            }
+        }
+        shards
+    }
+}
+
+/// The ids of tokens with a role; `all_ends` names every one that ends an answer.
+fn token_ids(words: &GgufVocabulary, all_ends: bool) -> Map<String, Value> {
+    let mut out = Map::new();
+    let mut ends: Vec<u32> = Vec::new();
+    for id in [words.eos, words.eot, words.eom].into_iter().flatten() {
+        if !ends.contains(&id) {
+            ends.push(id);
+        }
+    }
+    let eos = match &ends[..] {
+        [] => None,
+        [one] => Some(json!(one)),
+        [first, ..] => Some(if all_ends { json!(ends) } else { json!(first) }),
+    };
+    for (name, id) in [
+        ("bos_token_id", words.bos.map(|id| json!(id))),
+        ("eos_token_id", eos),
+        ("pad_token_id", words.pad.map(|id| json!(id))),
+    ] {
+        if let Some(id) = id {
+            out.insert(name.to_owned(), id);
+        }
+    }
+    out
+}
+
+/// What PyTorch calls a type.
+fn torch_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F16 => "float16",
+        DType::BF16 => "bfloat16",
+        _ => "float32",
+    }
+}
+
+fn pretty(object: Map<String, Value>) -> Vec<u8> {
+    format!("{:#}\n", Value::Object(object)).into_bytes()
+}

@@ -1,0 +1,113 @@
+//! A model as a GGUF file is to have it.
+
+use super::{Progress, by_name, bytes, ends, fill, ids_in, main_type};
+use crate::Error;
+use crate::model::gguf::{entries, template_entries};
+use crate::model::{file_name, is_fortytwo_dot};
+use sai_decoder::{Config, KEPT_TYPES, Moved};
+use sai_formats::gguf::{self, Array, Gguf, Value};
+use sai_formats::{Container, DType, Tensors};
+use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The alignment that every reader takes for granted.
+const ALIGNMENT: u32 = 32;
+/// The version of the block layouts.
+const QUANTIZATION_VERSION: u32 = 2;
+
+/// A model's metadata and tensors as GGUF has them, whatever its files are: each tensor is made when
+/// [`Moved::tensor`] asks for it, so that a caller can write them, or quantise them first, one at a time.
+pub struct GgufModel {
+    /// Keys and values, in the order of the file.
+    pub metadata: Vec<(String, Value)>,
+    /// Tensors, in the order of the file.
+    pub tensors: Vec<Moved>,
+    /// What GGUF cannot say of this model, for people: one line each.
+    pub notes: Vec<String>,
+}
+
+impl GgufModel {
+    /// The model at `path`: a GGUF as it is, or a Hugging Face folder with its tensors renamed and the rows of queries
+    /// and keys in their places. `dtype` (F32, F16 or BF16) is for a folder's matrices; vectors are F32, which is all
+    /// that llama.cpp computes with them.
+    ///
+    /// # Errors
+    /// The model cannot be opened, has tensors of other types than plain floats or than its description has, or a
+    /// vocabulary that GGUF cannot hold.
+    pub fn open(path: &Path, dtype: Option<DType>) -> Result<GgufModel, Error> {
+        match sai_formats::open(path).map_err(sai_decoder::Error::from)? {
+            Container::Gguf(gguf) => Ok(GgufModel::of_gguf(&gguf)),
+            Container::Safetensors(tensors) => {
+                let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+                GgufModel::of_folder(folder, &tensors, dtype)
+            }
+        }
+    }
+
+    fn of_gguf(gguf: &Gguf) -> GgufModel {
+        GgufModel {
+            metadata: gguf.metadata.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
+            tensors: gguf.tensors.iter().map(Moved::unchanged).collect(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn of_folder(folder: &Path, tensors: &Tensors, dtype: Option<DType>) -> Result<GgufModel, Error> {
+        let config = Config::of(&Container::Safetensors(tensors.clone()), folder)?;
+        let tokenizer = Tokenizer::from_folder(folder)?;
+        let mut ends = ends(folder)?;
+        if tokenizer.eos().is_empty() && ends.is_empty() {
+            ends = ids_in(&folder.join("config.json"), "eos_token_id")?;
+        }
+        let words = tokenizer.to_gguf(config.vocab_size, &ends, folder)?;
+        let name = file_name(folder);
+        let mut templates = TemplateSources::from_folder(folder)?;
+        if templates.default.is_none() && is_fortytwo_dot(folder, &name) {
+            templates.default = Some(ChatTemplate::FORTYTWO_DOT_JINJA.to_owned());
+        }
+        let moved = sai_decoder::to_gguf(&config, tensors, dtype)?;
+
+        let mut described = config.to_gguf(&folder.join("config.json"))?.into_iter();
+        let mut metadata: Vec<(String, Value)> = described.next().into_iter().collect();
+        let mut general = |key: &str, value: Value| metadata.push((format!("general.{key}"), value));
+        general("type", Value::String("model".to_owned()));
+        general("name", Value::String(name));
+        general("alignment", Value::U32(ALIGNMENT));
+        general("file_type", Value::U32(file_type(main_type(&moved.tensors))));
+        general("quantization_version", Value::U32(QUANTIZATION_VERSION));
+        metadata.extend(described);
+        metadata.extend(entries(&words.vocabulary));
+        metadata.extend(template_entries(&templates));
+        if !moved.kept_types.is_empty() {
+            let kept = Value::Array(Array::from_strings(&moved.kept_types));
+            metadata.push((KEPT_TYPES.to_owned(), kept));
+        }
+        Ok(GgufModel { metadata, tensors: moved.tensors, notes: words.notes })
+    }
+
+    /// The bytes of all tensors together.
+    pub fn bytes(&self) -> u64 {
+        bytes(&self.tensors)
+    }
+
+    /// Writes the file, in place of one of that name. It takes its name when it is whole and on the disk; stopped
+    /// before (`Break`), it leaves nothing.
+    ///
+    /// # Errors
+    /// A value does not fit its type, or the disk refuses.
+    pub fn write(&self, target: &Path, progress: &mut Progress<'_>) -> Result<ControlFlow<()>, Error> {
+        let specs = self.tensors.iter().map(|moved| moved.spec.clone()).collect();
+        let writer = gguf::create(target, &self.metadata, specs).map_err(sai_decoder::Error::from)?;
+        fill(writer, &by_name(&self.tensors), &mut 0, progress)
+    }
+}
+
+/// `general.file_type` of a file whose weights are mostly of a plain float type.
+fn file_type(dtype: DType) -> u32 {
+    match dtype {
+        DType::F16 => 1,
+        DType::BF16 => 32,
+        _ => 0,
+    }
+}
