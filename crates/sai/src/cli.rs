@@ -12,6 +12,7 @@ Examples:
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
   sai perplexity -m m.gguf -f text.txt
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
+  sai convert folder/ model.gguf             a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
   smollm2-135m, 42dot-sft, 42dot-plm";
@@ -31,6 +32,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     Chat(crate::chat::Chat),
+    Convert(crate::convert::Convert),
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
     Perplexity(crate::perplexity::Perplexity),
@@ -41,6 +43,7 @@ impl Verb {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         match self {
             Self::Chat(verb) => verb.run(ui),
+            Self::Convert(verb) => verb.run(ui),
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),

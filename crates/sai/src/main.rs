@@ -13,6 +13,7 @@
 mod bench;
 mod chat;
 mod cli;
+mod convert;
 mod generate;
 mod inspect;
 mod interrupt;

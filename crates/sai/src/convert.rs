@@ -1,0 +1,106 @@
+//! `sai convert`: a Hugging Face folder to GGUF, and a GGUF to a folder.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::ValueEnum;
+use sai_formats::{Container, DType};
+use sai_generation::convert::{FolderModel, GgufModel, Progress};
+
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::ui::{Size, Ui};
+
+/// Turn a Hugging Face folder into a GGUF file, or a GGUF file into a folder.
+///
+/// The weights come through unchanged in both directions; --dtype rounds them to another type, and expands those
+/// of a quantised GGUF. The vocabulary, its special tokens and the chat template go along.
+#[derive(clap::Args)]
+pub(crate) struct Convert {
+    /// Hugging Face folder, GGUF file, Hub id or short name
+    source: String,
+
+    /// GGUF file or folder to make
+    target: PathBuf,
+
+    /// Type of the weights; as they are where not given
+    #[arg(long, value_enum)]
+    dtype: Option<FloatType>,
+
+    /// Replace the target where it is there already
+    #[arg(long)]
+    force: bool,
+}
+
+/// The plain float types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FloatType {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Convert {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        let source = crate::models::locate(&self.source, ui)?;
+        let target = self.target.display();
+        if self.target.exists() && !self.force {
+            bail!("{target}: it is there already; give --force to replace it, or another name");
+        }
+        let dtype = self.dtype.map(|dtype| match dtype {
+            FloatType::F32 => DType::F32,
+            FloatType::F16 => DType::F16,
+            FloatType::Bf16 => DType::BF16,
+        });
+        let ends_as_gguf = self.target.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+        match sai_formats::open(&source)? {
+            Container::Gguf(gguf) => {
+                if ends_as_gguf {
+                    bail!(
+                        "{}: it is a GGUF already; name a folder to make, or change its type with `sai quantize`",
+                        source.display()
+                    );
+                }
+                if let (Some(to), Some(block)) = (dtype, gguf.tensors.iter().find(|t| !t.dtype.is_float())) {
+                    ui.note(format_args!("{} and other quantised weights are expanded to {to}", block.dtype));
+                }
+                let model = FolderModel::open(&source, dtype)?;
+                self.write(ui, model.bytes(), &mut |progress| model.write(&self.target, self.force, progress))
+            }
+            Container::Safetensors(_) => {
+                if !ends_as_gguf {
+                    bail!("{target}: a folder becomes a GGUF file; end its name in .gguf");
+                }
+                let model = GgufModel::open(&source, dtype)?;
+                model.notes.iter().for_each(|note| ui.note(format_args!("note: {note}")));
+                self.write(ui, model.bytes(), &mut |progress| model.write(&self.target, progress))
+            }
+        }
+    }
+
+    /// Runs the writing with a bar beside it, until it is done or Ctrl-C is pressed.
+    fn write(
+        &self,
+        ui: &Ui,
+        bytes: u64,
+        write: &mut dyn FnMut(&mut Progress<'_>) -> Result<ControlFlow<()>, sai_generation::Error>,
+    ) -> anyhow::Result<()> {
+        let interrupt = Interrupt::install("")?;
+        let bar = ui.bytes_bar(bytes, "convert");
+        let outcome = write(&mut |done| {
+            bar.set_position(done);
+            if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        bar.finish_and_clear();
+        if outcome?.is_break() {
+            ui.note("interrupted; nothing was written");
+            std::process::exit(EXIT_INTERRUPTED);
+        }
+        ui.note(format_args!("{}: {} of weights", name(&self.target), Size(bytes)));
+        Ok(())
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
