@@ -12,7 +12,7 @@ Examples:
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
   sai perplexity -m m.gguf -f text.txt
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
-  sai convert folder/ model.gguf             a Hugging Face folder to GGUF, or the other way
+  sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
   smollm2-135m, 42dot-sft, 42dot-plm";
