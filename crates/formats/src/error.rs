@@ -203,6 +203,24 @@ pub enum Error {
         /// The type.
         dtype: DType,
     },
+    /// A number that cannot be quantised.
+    #[error("element {element} is {value:e}, which {dtype} cannot hold; {}", NotHeld(*value))]
+    CannotHold {
+        /// The type that was to hold it.
+        dtype: DType,
+        /// Its place among the numbers that were given.
+        element: usize,
+        /// The number.
+        value: f32,
+    },
+    /// The importances of columns do not belong to these numbers.
+    #[error("importances of {columns} columns do not belong to rows of {elements} elements")]
+    Importance {
+        /// How many importances there are.
+        columns: usize,
+        /// How many numbers there are.
+        elements: usize,
+    },
     /// What a writer was told to write does not fit together.
     #[error("{}: {}; nothing was written", Shown::path(path), Shown(problem))]
     Write {
@@ -215,6 +233,19 @@ pub enum Error {
 
 pub(crate) const NO_FOREIGN: &str =
     "use a file in F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 or Q2_K to Q6_K";
+
+/// The way out of a number that a type cannot hold.
+struct NotHeld(f32);
+
+impl fmt::Display for NotHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_finite() {
+            "use bf16 or f32, which reach further"
+        } else {
+            "the training that made it went wrong, or the file is damaged; take another checkpoint"
+        })
+    }
+}
 
 /// What a path seems to be, where it is no model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -433,7 +464,10 @@ impl Error {
             | Error::NotInShard { path, .. }
             | Error::InTwoShards { path, .. }
             | Error::Write { path, .. } => Some(path),
-            Error::Length { .. } | Error::Unsupported { .. } => None,
+            Error::Length { .. }
+            | Error::Unsupported { .. }
+            | Error::CannotHold { .. }
+            | Error::Importance { .. } => None,
         }
     }
 

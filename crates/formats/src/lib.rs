@@ -6,7 +6,8 @@
 //! nothing elsewhere.
 //!
 //! Weights are plain floats or quantised blocks. [`DType`] names and measures them, [`blocks`] has their layouts,
-//! and [`dequantize`] turns them into `f32`, bit-equal to the reference that quantised files are made against.
+//! [`dequantize`] turns them into `f32`, bit-equal to the reference that quantised files are made against, and
+//! [`quantize`] turns `f32` into them, with the least error that its search finds.
 //!
 //! Files are hostile until checked. Everything that a header promises (counts, lengths, extents, offsets) is held
 //! against the file's length before it is believed and before memory is asked for, so that a header costs memory in
@@ -26,6 +27,7 @@ mod dtype;
 mod error;
 mod folder;
 mod open;
+mod quantize;
 mod recognise;
 mod shown;
 mod tensors;
@@ -41,5 +43,6 @@ pub use dtype::{DType, Foreign};
 pub use error::{Error, Found, KeyProblem, TensorProblem};
 pub use folder::FolderWriter;
 pub use open::{Container, open};
+pub use quantize::quantize;
 pub use tensors::{Tensor, Tensors};
 pub use write::{Spec, Writer};

@@ -1,0 +1,214 @@
+//! Numbers into blocks: for each type the scales and integers of least weighted squared error that its search finds.
+//!
+//! The work is done in runs of 256 weights, eight or sixteen groups side by side ([`lanes`]). A run's blocks depend on
+//! its own weights alone, so rows can be shared among threads in any way without a change of the result, and every
+//! instruction set gives the same bytes.
+
+mod affine;
+mod floats;
+mod half;
+mod lanes;
+mod search;
+mod signed;
+mod simple;
+
+use bytemuck::Pod;
+
+use crate::blocks::*;
+use crate::{DType, Error};
+use half::LARGEST;
+
+/// Turns numbers into blocks of `dtype`.
+///
+/// `values` are whole rows. `importance`, one number for each column of a row, says how much squared error matters
+/// there: the mean square of what the column is multiplied with. Without it all columns matter alike. Within a block
+/// the error of a weight `x` counts in proportion to `x²` plus the block's mean of `x²`.
+///
+/// Rows are independent, so any run of whole rows may be handed to any thread.
+///
+/// # Errors
+/// A value or an importance is not finite, or no number that the type can hold; `out` is not exactly the blocks of
+/// `values`, the rows are not whole, or `dtype` is one that sai does not compute with.
+pub fn quantize(
+    dtype: DType,
+    values: &[f32],
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+) -> Result<(), Error> {
+    if !dtype.is_known() {
+        return Err(Error::Unsupported { dtype });
+    }
+    if dtype.bytes_for(values.len()) != Some(out.len()) {
+        return Err(Error::Length { dtype, bytes: out.len(), elements: values.len() });
+    }
+    let importance = match importance {
+        Some(row) => Some(relative(dtype, row, values.len())?),
+        None => None,
+    };
+    check(dtype, values)?;
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor was just asked for the one feature that this copy is compiled with.
+        unsafe { avx2(dtype, values, importance.as_deref(), out) };
+        return Ok(());
+    }
+    blocks(dtype, values, importance.as_deref(), out);
+    Ok(())
+}
+
+/// Importances with a mean of one, held to what makes sense.
+fn relative(dtype: DType, row: &[f32], elements: usize) -> Result<Vec<f32>, Error> {
+    if row.is_empty() || !elements.is_multiple_of(row.len()) {
+        return Err(Error::Importance { columns: row.len(), elements });
+    }
+    if let Some(i) = row.iter().position(|x| !x.is_finite() || *x < 0.0) {
+        return Err(Error::CannotHold { dtype, element: i, value: row[i] });
+    }
+    let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / row.len() as f64;
+    if mean <= 0.0 {
+        return Ok(vec![1.0; row.len()]);
+    }
+    // A column that was never used in the text could be used in another.
+    Ok(row.iter().map(|x| (f64::from(*x) / mean) as f32 + LEAST_IMPORTANCE).collect())
+}
+
+/// What a column is worth at least, against a mean of one.
+const LEAST_IMPORTANCE: f32 = 1e-3;
+
+/// Refuses what is not finite, or beyond the reach of the type.
+fn check(dtype: DType, values: &[f32]) -> Result<(), Error> {
+    let limit = if matches!(dtype, DType::F32 | DType::BF16) { f32::MAX } else { LARGEST };
+    // Bits of positive floats are in the order of their values, and of those that are not finite above all.
+    let size = |x: &f32| (x.to_bits() & 0x7fff_ffff) as i32;
+    let largest = values.iter().map(size).fold(0, i32::max);
+    if largest <= limit.to_bits() as i32 {
+        return Ok(());
+    }
+    let element = values.iter().position(|x| size(x) > limit.to_bits() as i32).unwrap_or(0);
+    Err(Error::CannotHold { dtype, element, value: values[element] })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(dtype: DType, values: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    blocks(dtype, values, importance, out);
+}
+
+#[inline(always)]
+fn blocks(dtype: DType, values: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    match dtype {
+        DType::F32 => floats::f32_bytes(values, out),
+        DType::F16 => floats::f16_bytes(values, out),
+        DType::BF16 => floats::bf16_bytes(values, out),
+        DType::Q8_0 => runs::<SIMPLE, _>(values, importance, out, simple::q8_0),
+        DType::Q4_0 => runs::<SIMPLE, _>(values, importance, out, simple::q4_0),
+        DType::Q4_1 => runs::<SIMPLE, _>(values, importance, out, simple::q4_1),
+        DType::Q5_0 => runs::<SIMPLE, _>(values, importance, out, simple::q5_0),
+        DType::Q5_1 => runs::<SIMPLE, _>(values, importance, out, simple::q5_1),
+        DType::Q2_K => runs::<SUPER, _>(values, importance, out, affine::q2_k),
+        DType::Q3_K => runs::<SUPER, _>(values, importance, out, signed::q3_k),
+        DType::Q4_K => runs::<SUPER, _>(values, importance, out, affine::q4_k),
+        DType::Q5_K => runs::<SUPER, _>(values, importance, out, affine::q5_k),
+        DType::Q6_K => runs::<SUPER, _>(values, importance, out, signed::q6_k),
+        // Refused before.
+        DType::Other(_) => {}
+    }
+}
+
+/// Weights of a run.
+const RUN: usize = SUPER;
+
+/// Neighbouring weights, and what a unit of squared error of each matters; zeros fill the last run.
+struct Run {
+    x: [f32; RUN],
+    w: [f32; RUN],
+}
+
+/// Takes the runs one after another, each of `RUN / BLOCK` blocks; of the last, which may be short, only the blocks
+/// that are filled are kept.
+#[inline(always)]
+fn runs<const BLOCK: usize, B: Pod>(
+    values: &[f32],
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+    encode: impl Fn(&Run) -> B,
+) {
+    let mut run = Run { x: [0.0; RUN], w: [1.0; RUN] };
+    let mut column = 0;
+    for (values, out) in values.chunks(RUN).zip(out.chunks_mut(size_of::<B>())) {
+        run.x[..values.len()].copy_from_slice(values);
+        run.x[values.len()..].fill(0.0);
+        match importance {
+            None => run.w.fill(1.0),
+            Some(row) => {
+                for w in &mut run.w[..values.len()] {
+                    *w = row[column];
+                    column = if column + 1 == row.len() { 0 } else { column + 1 };
+                }
+            }
+        }
+        for (x, w) in run.x.as_chunks::<BLOCK>().0.iter().zip(run.w.as_chunks_mut::<BLOCK>().0) {
+            weigh(x, w);
+        }
+        let blocks = encode(&run);
+        out.copy_from_slice(&bytemuck::bytes_of(&blocks)[..out.len()]);
+    }
+}
+
+/// Importances of a block into the weights of its errors, with a mean of one.
+///
+/// Large weights count more, by as much as their squares exceed the block's mean square: with equal errors for all, the
+/// search would cut off the few large ones for the sake of the many small, and models suffer from that more than the
+/// sum of squares tells.
+#[inline(always)]
+fn weigh<const BLOCK: usize>(x: &[f32; BLOCK], w: &mut [f32; BLOCK]) {
+    let mut squares = [0.0; BLOCK];
+    for i in 0..BLOCK {
+        squares[i] = x[i] * x[i];
+    }
+    let mean = sum(&squares) / BLOCK as f32;
+    for i in 0..BLOCK {
+        w[i] *= mean + squares[i];
+    }
+    let scale = BLOCK as f32 / sum(w);
+    if scale.is_finite() {
+        w.iter_mut().for_each(|w| *w *= scale);
+    } else {
+        w.fill(1.0);
+    }
+}
+
+/// The sum in eight parts, which instructions for eight numbers add in the same order as those for one.
+#[inline(always)]
+fn sum<const N: usize>(x: &[f32; N]) -> f32 {
+    let mut parts = [0.0; 8];
+    for x in x.as_chunks::<8>().0 {
+        for i in 0..8 {
+            parts[i] += x[i];
+        }
+    }
+    parts.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bytes() {
+        let values: Vec<f32> = (0..19 * RUN as u32)
+            .map(|i| (i.wrapping_mul(0x9E37_79B9) >> 8) as f32 / (1 << 24) as f32 - 0.4)
+            .collect();
+        let importance: Vec<f32> = (0..RUN).map(|i| 1.0 + (i % 7) as f32).collect();
+        for dtype in DType::KNOWN {
+            for importance in [None, Some(&importance[..])] {
+                let mut chosen = vec![0; dtype.bytes_for(values.len()).unwrap()];
+                let mut plain = chosen.clone();
+                quantize(dtype, &values, importance, &mut chosen).unwrap();
+                let relative = importance.map(|row| relative(dtype, row, values.len()).unwrap());
+                blocks(dtype, &values, relative.as_deref(), &mut plain);
+                assert!(chosen == plain, "{dtype}");
+            }
+        }
+    }
+}

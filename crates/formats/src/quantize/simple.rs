@@ -1,0 +1,113 @@
+//! The simple types: a scale for 32 weights, or a scale and a minimum. A run is eight blocks side by side.
+
+use super::Run;
+use super::half::{Half, halves};
+use super::lanes::{Groups, Lanes, unpick};
+use super::search::{Totals, lines, scales};
+use crate::blocks::*;
+
+/// Where the weight of largest magnitude is laid, for scales of four bits.
+const FOUR: [f32; 8] = [-8.6, -8.2, -7.8, -7.4, -6.9, -6.4, 7.2, 6.5];
+/// For scales of five bits.
+const FIVE: [f32; 6] = [-16.4, -15.8, -15.2, -14.4, 15.2, 14.4];
+/// For scales of eight.
+const EIGHT: [f32; 2] = [127.0, 126.4];
+/// Where the span of four-bit weights ends.
+const SPAN_FOUR: [f32; 5] = [15.0, 15.4, 15.9, 16.5, 14.5];
+/// Where the span of five-bit weights ends.
+const SPAN_FIVE: [f32; 4] = [31.0, 31.5, 32.1, 30.5];
+
+#[inline(always)]
+pub(super) fn q8_0(run: &Run) -> [BlockQ8_0; 8] {
+    let (d, q) = symmetric(run, (-127.0, 127.0), 0.0, &EIGHT, 1);
+    std::array::from_fn(|i| BlockQ8_0 { d: d[i].bytes, qs: q[i].map(|q| q as i8) })
+}
+
+#[inline(always)]
+pub(super) fn q4_0(run: &Run) -> [BlockQ4_0; 8] {
+    let (d, q) = symmetric(run, (-8.0, 7.0), 8.0, &FOUR, 2);
+    std::array::from_fn(|i| BlockQ4_0 { d: d[i].bytes, qs: nibbles(&q[i]) })
+}
+
+#[inline(always)]
+pub(super) fn q5_0(run: &Run) -> [BlockQ5_0; 8] {
+    let (d, q) = symmetric(run, (-16.0, 15.0), 16.0, &FIVE, 2);
+    std::array::from_fn(|i| BlockQ5_0 { d: d[i].bytes, qh: fifth_bits(&q[i]), qs: nibbles(&q[i]) })
+}
+
+#[inline(always)]
+pub(super) fn q4_1(run: &Run) -> [BlockQ4_1; 8] {
+    let (d, m, q) = affine(run, 15.0, &SPAN_FOUR, 2);
+    std::array::from_fn(|i| BlockQ4_1 { d: d[i].bytes, m: m[i].bytes, qs: nibbles(&q[i]) })
+}
+
+#[inline(always)]
+pub(super) fn q5_1(run: &Run) -> [BlockQ5_1; 8] {
+    let (d, m, q) = affine(run, 31.0, &SPAN_FIVE, 2);
+    std::array::from_fn(|i| BlockQ5_1 {
+        d: d[i].bytes,
+        m: m[i].bytes,
+        qh: fifth_bits(&q[i]),
+        qs: nibbles(&q[i]),
+    })
+}
+
+/// Scales as they are stored, and the integers that are nearest under them, `shift` added.
+#[inline(always)]
+fn symmetric(
+    run: &Run,
+    (lo, hi): (f32, f32),
+    shift: f32,
+    starts: &[f32],
+    rounds: usize,
+) -> ([Half; 8], [[u8; SIMPLE]; 8]) {
+    let groups = Groups::<SIMPLE>::of(&run.x, &run.w);
+    let (stored, d) = halves(scales(&groups, (lo, hi), starts, rounds));
+    let inverse = d.inverse();
+    let mut q = [Lanes::ZERO; SIMPLE];
+    for (q, x) in q.iter_mut().zip(groups.x) {
+        *q = (x * inverse).integers(lo, hi) + Lanes::splat(shift);
+    }
+    (stored, bytes(&q))
+}
+
+/// Scales and minima as they are stored, and the integers that are nearest under them.
+#[inline(always)]
+fn affine(run: &Run, top: f32, starts: &[f32], rounds: usize) -> ([Half; 8], [Half; 8], [[u8; SIMPLE]; 8]) {
+    let groups = Groups::<SIMPLE>::of(&run.x, &run.w);
+    let line = lines(&groups, &Totals::of(&groups), (top, false), starts, rounds);
+    let ((stored, d), (stored_min, m)) = (halves(line.scale), halves(line.offset));
+    let inverse = d.inverse();
+    let mut q = [Lanes::ZERO; SIMPLE];
+    for (q, x) in q.iter_mut().zip(groups.x) {
+        *q = ((x - m) * inverse).integers(0.0, top);
+    }
+    (stored, stored_min, bytes(&q))
+}
+
+#[inline(always)]
+fn bytes(q: &[Lanes; SIMPLE]) -> [[u8; SIMPLE]; 8] {
+    let mut out = [[0; SIMPLE]; 8];
+    unpick(q, out.as_flattened_mut());
+    out
+}
+
+/// The low four bits, as [`BlockQ4_0::qs`] has them.
+#[inline(always)]
+fn nibbles(q: &[u8; SIMPLE]) -> [u8; 16] {
+    let mut out = [0; 16];
+    for i in 0..16 {
+        out[i] = q[i] & 15 | q[i + 16] << 4;
+    }
+    out
+}
+
+/// The fifth bits, as [`BlockQ5_0::qh`] has them.
+#[inline(always)]
+fn fifth_bits(q: &[u8; SIMPLE]) -> [u8; 4] {
+    let mut out = 0u32;
+    for (i, q) in q.iter().enumerate() {
+        out |= u32::from(q >> 4 & 1) << i;
+    }
+    out.to_le_bytes()
+}
