@@ -1,7 +1,9 @@
 //! llama.cpp on a GGUF file: the figures that sai is held against.
 //!
 //! `perplexity` follows the `llama-perplexity` program step by step, `greedy` prints token ids and text, `bench` times
-//! a prompt and the tokens after it. Each prints one JSON object on standard output.
+//! a prompt and the tokens after it, `quantize` makes files of other types. Each prints one JSON object on standard output.
+
+mod quantize;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -51,6 +53,8 @@ enum Verb {
         #[command(flatten)]
         work: Work,
     },
+    /// A file of another type, as `llama-quantize` makes it, and how long that took.
+    Quantize(quantize::Quantize),
 }
 
 /// What is timed.
@@ -360,5 +364,6 @@ fn main() -> Result<()> {
         Verb::Perplexity { common, file } => perplexity(common, &file),
         Verb::Greedy { common, prompt, n_predict } => greedy(common, &prompt, n_predict),
         Verb::Bench { common, work } => bench(common, &work),
+        Verb::Quantize(args) => quantize::run(&args),
     }
 }
