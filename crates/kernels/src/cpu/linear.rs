@@ -62,7 +62,7 @@ pub(crate) fn linear(
 /// Cuts a matrix into tasks of a part and some of the part's outputs: enough of them that the threads end
 /// together, whole tiles, and for few rows no smaller than what outweighs handing a task out.
 fn cut(w: &Matrix, threads: usize, rows: usize) -> Vec<(usize, Range<usize>)> {
-    const TASKS_A_THREAD: usize = 8;
+    const TASKS_A_THREAD: usize = 4;
     const SMALLEST: usize = 16 * 1024;
     let even = w.outputs().div_ceil(threads * TASKS_A_THREAD);
     let grain = even.max(SMALLEST.div_ceil(w.inputs() * rows)).next_multiple_of(TILE);

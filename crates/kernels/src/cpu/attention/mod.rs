@@ -155,6 +155,9 @@ fn run_task<'p>(
     // Bytes are widened a page at a time; floats as they are loaded.
     let mut wide = (Vec::new(), Vec::new());
     for page in task.pages.clone() {
+        if page + 1 < task.pages.end {
+            cache.prefetch(layer, span.pages[page + 1] as usize, task.kv_head);
+        }
         // How many of the page's positions each query sees.
         let seen = |query: usize| {
             let position = span.position + task.rows.start + query / group;
