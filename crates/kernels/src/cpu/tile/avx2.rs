@@ -14,6 +14,9 @@ use std::ops::Range;
 /// Outputs of a register.
 const LANES: usize = 8;
 
+/// How far ahead one row asks for its weights: the processor's own prefetching alone reads a fifth less.
+const AHEAD: usize = 2048;
+
 /// Sums of a row: a register for each half of the tile's outputs.
 type Sums = [__m256; TILE / LANES];
 
@@ -74,6 +77,12 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
             unsafe {
                 let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
                 let planes = scales.add(Layout::<B>::SCALES);
+                if rows == 1 {
+                    for line in (0..Layout::<B>::GROUP).step_by(64) {
+                        // Past the end it asks for what is not read, which costs nothing.
+                        _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
+                    }
+                }
                 for lanes in 0..TILE / LANES {
                     let q = unpack::<B>(planes.add(lanes * LANES * STEP));
                     if B::SIGNED {
