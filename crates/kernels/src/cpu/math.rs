@@ -72,7 +72,8 @@ pub(crate) fn sum_lanes(mut sums: [f32; 32]) -> f32 {
 pub(crate) fn max_lanes(mut values: [f32; 32]) -> f32 {
     for width in [16, 8, 4, 2, 1] {
         for i in 0..width {
-            values[i] = values[i].max(values[i + width]);
+            // One instruction, where `f32::max` also looks for NaN.
+            values[i] = if values[i] > values[i + width] { values[i] } else { values[i + width] };
         }
     }
     values[0]
