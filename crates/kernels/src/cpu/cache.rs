@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::device::{CacheShape, CacheType, Heads, PAGE, Span};
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 /// The values of one side, in the cache's precision.
 pub(crate) enum Store {
@@ -56,8 +57,14 @@ impl Store {
         let start = page * PAGE * dim;
         match self {
             Store::F16(halves) => {
-                for (d, &value) in head.iter().enumerate() {
-                    halves[start + side.at(d, offset, dim)] = f16::from_f32(value);
+                // Rounded many at a time, which asks only once what the processor can do.
+                let mut rounded = [f16::ZERO; 64];
+                for (first, head) in (0..).step_by(64).zip(head.chunks(64)) {
+                    let rounded = &mut rounded[..head.len()];
+                    rounded.convert_from_f32_slice(head);
+                    for (d, &value) in rounded.iter().enumerate() {
+                        halves[start + side.at(first + d, offset, dim)] = value;
+                    }
                 }
             }
             Store::F32(floats) => {
@@ -159,6 +166,7 @@ impl Cache {
         }
     }
 
+    /// Stores the keys and values in `qkv` at the spans' positions.
     pub(crate) fn append(&mut self, layer: usize, qkv: &[f32], heads: Heads, spans: &[Span<'_>]) {
         let Heads { heads: query_heads, kv_heads, head_dim } = heads;
         let columns = heads.qkv_columns();

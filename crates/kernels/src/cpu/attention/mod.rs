@@ -1,9 +1,11 @@
 //! Causal attention over a paged cache, one pass over keys and values with a running softmax.
-//! Dao et al. 2022; split over the context as in flash decoding when there are few rows.
+//! Dao et al. 2022.
 //!
 //! A page holds 32 positions of one head: keys as (head_dim, 32), so that one query against a page is
 //! 32 independent sums and needs no horizontal ones; values as (32, head_dim). Queries of the head's group and of
 //! a block of rows go over a page together, so that a load of it serves several.
+//!
+//! Few rows with a long context are shared out by context, as in flash decoding.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -17,24 +19,34 @@ use super::math::{self, exp};
 use super::pool::Pool;
 use crate::device::{CacheType, Heads, PAGE, Span};
 use half::f16;
+use std::ops::Range;
 
 /// Rows of a span that go over the keys and values together.
 const ROW_BLOCK: usize = 16;
 /// Queries that share a load of keys and values. With four registers of sums each, two keep the multipliers busy,
 /// and three would spill.
 const TOGETHER: usize = 2;
-/// Pages below which a context is not worth splitting.
-const MIN_PAGES_A_SPLIT: usize = 4;
+/// Pages of a chunk. A query's results are kept apart for each chunk of its context and joined in the end, so that
+/// they are the same bit for bit however many rows there are and however the work is shared out.
+const CHUNK: usize = 4;
 
-/// One part of the work: the queries of `rows` rows for one key–value head over `pages`.
+/// One part of the work: the queries of `rows` rows for one key–value head over `chunks`.
 struct Task {
     span: usize,
     kv_head: usize,
     /// Rows within the span.
-    rows: std::ops::Range<usize>,
-    /// Pages within the span's sequence.
-    pages: std::ops::Range<usize>,
-    split: usize,
+    rows: Range<usize>,
+    /// Chunks of the span's context.
+    chunks: Range<usize>,
+}
+
+/// What is computed on, for all tasks.
+struct Work<'a> {
+    isa: Isa,
+    qkv: &'a [f32],
+    cache: &'a Cache,
+    layer: usize,
+    heads: Heads,
 }
 
 /// Attends for every row of every span; `out` is (rows, heads · head_dim).
@@ -48,70 +60,98 @@ pub(crate) fn attend(
     spans: &[Span<'_>],
     out: &mut [f32],
 ) {
-    let total_rows: usize = spans.iter().map(|s| s.rows).sum();
+    let work = Work { isa, qkv, cache, layer, heads };
     let (tasks, splits) = plan(spans, heads, pool.threads());
-
-    // A partial result is the running maximum, the sum of weights, and the weighted values.
-    let partial = heads.head_dim + 2;
-    let mut partials = vec![0.0f32; total_rows * heads.heads * splits * partial];
-    let starts: Vec<usize> = spans
-        .iter()
-        .scan(0, |next, span| {
-            let start = *next;
-            *next += span.rows;
-            Some(start)
-        })
-        .collect();
-    {
-        let partials = Disjoint::new(&mut partials);
+    if splits == 1 {
+        let out = Disjoint::new(out);
         pool.run(tasks.len(), &|i| {
             let task = &tasks[i];
-            run_task(isa, task, qkv, cache, layer, heads, &spans[task.span], &|row, head| {
-                let at = ((starts[task.span] + row) * heads.heads + head) * splits + task.split;
-                // SAFETY: (row, head, split) belongs to this task alone.
-                unsafe { partials.part(at * partial..(at + 1) * partial) }
-            });
+            let span = &spans[task.span];
+            let results = work.run(task, span);
+            let chunks = task.chunks.len() * heads.partial();
+            for (query, results) in results.chunks_exact(chunks).enumerate() {
+                let at = heads.column(span, task, query);
+                // SAFETY: a query of a row belongs to one task.
+                join(results, unsafe { out.part(at..at + heads.head_dim) });
+            }
         });
+        return;
     }
 
-    for (span, start) in spans.iter().zip(starts) {
+    // Few rows and a long context: each task has some of the chunks, and writes where they are joined from.
+    let most_chunks = spans.iter().map(|span| chunks(span, span.rows)).max().unwrap_or(1);
+    let mut results = vec![0.0f32; out.len() / heads.head_dim * most_chunks * heads.partial()];
+    let stride = most_chunks * heads.partial();
+    {
+        let results = Disjoint::new(&mut results);
+        pool.run(tasks.len(), &|i| {
+            let task = &tasks[i];
+            let span = &spans[task.span];
+            let length = task.chunks.len() * heads.partial();
+            for (query, values) in work.run(task, span).chunks_exact(length).enumerate() {
+                let at = heads.column(span, task, query) / heads.head_dim * stride
+                    + task.chunks.start * heads.partial();
+                // SAFETY: a chunk of a query of a row belongs to one task.
+                unsafe { results.part(at..at + length) }.copy_from_slice(values);
+            }
+        });
+    }
+    for span in spans {
         for row in 0..span.rows {
-            let from = (start + row) * heads.heads * splits * partial;
-            let to = (span.first_row + row) * heads.heads * heads.head_dim;
-            merge(
-                &partials[from..from + heads.heads * splits * partial],
-                splits,
-                heads.head_dim,
-                &mut out[to..to + heads.heads * heads.head_dim],
-            );
+            let first = (span.first_row + row) * heads.heads;
+            for head in first..first + heads.heads {
+                let results = &results[head * stride..][..chunks(span, row + 1) * heads.partial()];
+                join(results, &mut out[head * heads.head_dim..][..heads.head_dim]);
+            }
         }
     }
 }
 
+impl Heads {
+    /// Values of a query's result: the running maximum, the sum of weights, and the weighted values.
+    fn partial(&self) -> usize {
+        self.head_dim + 2
+    }
+
+    /// Query heads of a key-value head.
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Where a task's query is in `out`.
+    fn column(&self, span: &Span<'_>, task: &Task, query: usize) -> usize {
+        let row = span.first_row + task.rows.start + query / self.group();
+        let head = task.kv_head * self.group() + query % self.group();
+        (row * self.heads + head) * self.head_dim
+    }
+}
+
+/// Chunks that the first `rows` rows of a span see.
+fn chunks(span: &Span<'_>, rows: usize) -> usize {
+    (span.position + rows).div_ceil(CHUNK * PAGE)
+}
+
 /// Cuts the work so that every thread has some: by key–value head and block of rows, and by context
-/// where that is too little. Returns the tasks and the largest number of splits.
+/// where that is too little. Returns the tasks and into how many parts contexts are cut.
 fn plan(spans: &[Span<'_>], heads: Heads, threads: usize) -> (Vec<Task>, usize) {
     let blocks: usize = spans.iter().map(|s| s.rows.div_ceil(ROW_BLOCK) * heads.kv_heads).sum();
-    let most_pages = spans.iter().map(|s| (s.position + s.rows).div_ceil(PAGE)).max().unwrap_or(1);
+    let most_chunks = spans.iter().map(|span| chunks(span, span.rows)).max().unwrap_or(1);
     let splits = match threads {
         1 => 1,
-        _ => (4 * threads).div_ceil(blocks.max(1)).clamp(1, most_pages.div_ceil(MIN_PAGES_A_SPLIT).max(1)),
+        _ => (4 * threads).div_ceil(blocks.max(1)).clamp(1, most_chunks),
     };
     let mut tasks = Vec::with_capacity(blocks * splits);
     for (index, span) in spans.iter().enumerate() {
         for first in (0..span.rows).step_by(ROW_BLOCK) {
             let rows = first..(first + ROW_BLOCK).min(span.rows);
-            let pages = (span.position + rows.end).div_ceil(PAGE);
+            let chunks = chunks(span, rows.end);
             for split in 0..splits {
-                let pages = pages * split / splits..pages * (split + 1) / splits;
+                let chunks = chunks * split / splits..chunks * (split + 1) / splits;
+                if chunks.is_empty() {
+                    continue;
+                }
                 for kv_head in 0..heads.kv_heads {
-                    tasks.push(Task {
-                        span: index,
-                        kv_head,
-                        rows: rows.clone(),
-                        pages: pages.clone(),
-                        split,
-                    });
+                    tasks.push(Task { span: index, kv_head, rows: rows.clone(), chunks: chunks.clone() });
                 }
             }
         }
@@ -119,74 +159,87 @@ fn plan(spans: &[Span<'_>], heads: Heads, threads: usize) -> (Vec<Task>, usize) 
     (tasks, splits)
 }
 
-fn run_task<'p>(
-    isa: Isa,
-    task: &Task,
-    qkv: &[f32],
-    cache: &Cache,
-    layer: usize,
-    heads: Heads,
-    span: &Span<'_>,
-    partial: &dyn Fn(usize, usize) -> &'p mut [f32],
-) {
-    let (group, dim) = (heads.heads / heads.kv_heads, heads.head_dim);
-    let columns = heads.qkv_columns();
-    let scale = 1.0 / (dim as f32).sqrt();
-
-    // Queries of the block, scaled, and their running results: (rows, group) of each.
-    let queries: Vec<f32> = task
-        .rows
-        .clone()
-        .flat_map(|row| {
+impl Work<'_> {
+    /// The results of a task's queries, (rows, group, chunks) of each.
+    fn run(&self, task: &Task, span: &Span<'_>) -> Vec<f32> {
+        let Heads { head_dim: dim, .. } = self.heads;
+        let group = self.heads.group();
+        let columns = self.heads.qkv_columns();
+        let scale = 1.0 / (dim as f32).sqrt();
+        let mut queries = Vec::with_capacity(task.rows.len() * group * dim);
+        for row in task.rows.clone() {
             let start = (span.first_row + row) * columns + task.kv_head * group * dim;
-            qkv[start..start + group * dim].iter().map(|q| q * scale)
-        })
-        .collect();
-    let mut states: Vec<&mut [f32]> = task
-        .rows
-        .clone()
-        .flat_map(|row| (0..group).map(move |g| (row, task.kv_head * group + g)))
-        .map(|(row, head)| partial(row, head))
-        .collect();
-    for state in &mut states {
-        state[0] = f32::NEG_INFINITY;
+            queries.extend(self.qkv[start..start + group * dim].iter().map(|q| q * scale));
+        }
+
+        let (partial, chunks) = (self.heads.partial(), task.chunks.len());
+        let mut results = vec![0.0; task.rows.len() * group * chunks * partial];
+        // Bytes are widened a page at a time; floats as they are loaded.
+        let mut wide = Wide::default();
+        let last_page = (span.position + task.rows.end).div_ceil(PAGE);
+        for (i, chunk) in task.chunks.clone().enumerate() {
+            let mut states: Vec<&mut [f32]> = results
+                .chunks_exact_mut(chunks * partial)
+                .map(|query| &mut query[i * partial..(i + 1) * partial])
+                .collect();
+            states.iter_mut().for_each(|state| state[0] = f32::NEG_INFINITY);
+            for page in chunk * CHUNK..((chunk + 1) * CHUNK).min(last_page) {
+                if page + 1 < last_page {
+                    self.cache.prefetch(self.layer, span.pages[page + 1] as usize, task.kv_head);
+                }
+                self.fold(task, span, page, &queries, &mut wide, &mut states);
+            }
+        }
+        results
     }
 
-    // Bytes are widened a page at a time; floats as they are loaded.
-    let mut wide = (Vec::new(), Vec::new());
-    for page in task.pages.clone() {
-        if page + 1 < task.pages.end {
-            cache.prefetch(layer, span.pages[page + 1] as usize, task.kv_head);
-        }
+    /// Folds page `page` of a span's sequence into the states of a task's queries.
+    fn fold(
+        &self,
+        task: &Task,
+        span: &Span<'_>,
+        page: usize,
+        queries: &[f32],
+        wide: &mut Wide,
+        states: &mut [&mut [f32]],
+    ) {
+        let (isa, dim, group) = (self.isa, self.heads.head_dim, self.heads.group());
         // How many of the page's positions each query sees.
         let seen = |query: usize| {
             let position = span.position + task.rows.start + query / group;
             (position + 1).saturating_sub(page * PAGE).min(PAGE)
         };
-        let number = cache.page(layer, span.pages[page] as usize, task.kv_head);
+        let number = self.cache.page(self.layer, span.pages[page] as usize, task.kv_head);
         let floats = number * dim * PAGE..(number + 1) * dim * PAGE;
-        match (&cache.keys, &cache.values) {
+        match (&self.cache.keys, &self.cache.values) {
             (Store::F16(keys), Store::F16(values)) => {
                 let page = Page { keys: &keys[floats.clone()], values: &values[floats] };
-                attend_page(isa, &queries, page, &seen, &mut states);
+                attend_page(isa, queries, page, &seen, states);
             }
             (Store::F32(keys), Store::F32(values)) => {
                 let page = Page { keys: &keys[floats.clone()], values: &values[floats] };
-                attend_page(isa, &queries, page, &seen, &mut states);
+                attend_page(isa, queries, page, &seen, states);
             }
             (
                 Store::Q8_0 { quants: keys, scales: key_scales },
                 Store::Q8_0 { quants: values, scales: value_scales },
             ) => {
                 let scales = number * groups(dim) * PAGE..(number + 1) * groups(dim) * PAGE;
-                widen(isa, &keys[floats.clone()], &key_scales[scales.clone()], true, &mut wide.0);
-                widen(isa, &values[floats], &value_scales[scales], false, &mut wide.1);
-                let page = Page { keys: &wide.0[..], values: &wide.1[..] };
-                attend_page(isa, &queries, page, &seen, &mut states);
+                widen(isa, &keys[floats.clone()], &key_scales[scales.clone()], true, &mut wide.keys);
+                widen(isa, &values[floats], &value_scales[scales], false, &mut wide.values);
+                let page = Page { keys: &wide.keys[..], values: &wide.values[..] };
+                attend_page(isa, queries, page, &seen, states);
             }
             _ => unreachable!("keys and values are of one type"),
         }
     }
+}
+
+/// A page of bytes, widened.
+#[derive(Default)]
+struct Wide {
+    keys: Vec<f32>,
+    values: Vec<f32>,
 }
 
 /// Writes the values of a page of bytes; `keys` says that it is (head_dim, [`PAGE`]), else ([`PAGE`], head_dim).
@@ -308,22 +361,20 @@ fn soften<const FMA: bool, const Q: usize>(
     shrink
 }
 
-/// Joins the splits of each head and divides by the sum of weights.
-fn merge(partials: &[f32], splits: usize, dim: usize, out: &mut [f32]) {
-    let partial = dim + 2;
-    for (parts, out) in partials.chunks_exact(splits * partial).zip(out.chunks_exact_mut(dim)) {
-        let highest = parts.chunks_exact(partial).map(|p| p[0]).fold(f32::NEG_INFINITY, f32::max);
-        out.fill(0.0);
-        let mut sum = 0.0;
-        for part in parts.chunks_exact(partial).filter(|p| p[0] != f32::NEG_INFINITY) {
-            let weight = (part[0] - highest).exp();
-            sum += part[1] * weight;
-            for (out, value) in out.iter_mut().zip(&part[2..]) {
-                *out += weight * value;
-            }
+/// Joins the results of a query's chunks, and divides by the sum of weights.
+fn join(results: &[f32], out: &mut [f32]) {
+    let partial = out.len() + 2;
+    let highest = results.chunks_exact(partial).map(|p| p[0]).fold(f32::NEG_INFINITY, f32::max);
+    out.fill(0.0);
+    let mut sum = 0.0;
+    for part in results.chunks_exact(partial).filter(|p| p[0] != f32::NEG_INFINITY) {
+        let weight = (part[0] - highest).exp();
+        sum += part[1] * weight;
+        for (out, value) in out.iter_mut().zip(&part[2..]) {
+            *out += weight * value;
         }
-        out.iter_mut().for_each(|x| *x /= sum);
     }
+    out.iter_mut().for_each(|x| *x /= sum);
 }
 
 #[cfg(test)]

@@ -86,3 +86,31 @@ fn every_path_is_the_reference() {
         }
     }
 }
+
+/// Rows attend to the same bits alone and together, on any number of threads.
+#[test]
+fn a_row_does_not_depend_on_its_neighbours() {
+    let heads = Heads { heads: 6, kv_heads: 2, head_dim: 64 };
+    let mut random = Random::new(3);
+    let (length, columns) = (700usize, heads.qkv_columns());
+    let pages: Vec<u32> = (0..length.div_ceil(PAGE) as u32).rev().collect();
+    let shape =
+        CacheShape { layers: 1, kv_heads: 2, head_dim: 64, pages: pages.len(), dtype: CacheType::F16 };
+    let mut cache = Cache::new(shape).unwrap();
+    let qkv = random.normals(length * columns);
+    cache.append(0, &qkv, heads, &[Span { first_row: 0, rows: length, position: 0, pages: &pages }]);
+    for isa in Isa::available() {
+        let attend = |threads, first: usize, rows: usize| {
+            let mut out = vec![0.0; rows * heads.heads * heads.head_dim];
+            let qkv = &qkv[first * columns..(first + rows) * columns];
+            let span = Span { first_row: 0, rows, position: first, pages: &pages };
+            super::attend(isa, &Pool::new(threads), qkv, &cache, 0, heads, &[span], &mut out);
+            out
+        };
+        let together = attend(1, 0, length);
+        for (threads, first, rows) in [(1, 699, 1), (2, 699, 1), (4, 690, 5), (3, 31, 2), (2, 100, 300)] {
+            let width = heads.heads * heads.head_dim;
+            assert_eq!(attend(threads, first, rows), together[first * width..(first + rows) * width]);
+        }
+    }
+}
