@@ -72,10 +72,9 @@ class Timer:
         return seconds
 
     def back_to(self, length):
-        if length == 0:
-            self.cache = transformers.DynamicCache()
-        else:
-            self.cache.crop(length)
+        if length < self.length:
+            # A negative number takes tokens away.
+            self.cache.crop(length - self.length)
         self.length = length
 
 
