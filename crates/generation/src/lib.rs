@@ -6,16 +6,19 @@
 //! chat template from `tokenizer`, read from a GGUF file or a Hugging Face folder, held against each other and
 //! against the memory that there is. A [`Session`] is one running text over a model: it keeps what it has computed,
 //! so that a prompt that begins as the last one ended costs only what is new. [`Sampling`] says how the next token
-//! is chosen, with the definitions of `transformers` in the order of 42dot's example. [`score`] and [`perplexity`]
-//! judge a text instead of making one, and a [`Bench`] how fast a model is.
+//! is chosen, with the definitions of `transformers` in the order of 42dot's example, and [`Draft`] how several are
+//! guessed so that one pass checks them together. [`score`] and [`perplexity`] judge a text instead of making one, and
+//! a [`Bench`] how fast a model is.
 //!
 //! Whoever calls hears of every step through a closure and can stop at any; the text that reaches them is whole
 //! syllables, with stop strings already taken out, wherever the borders of tokens lie.
 //!
 //! This room never prints, and reads no clock but to time its own work. Random choices come from a seed.
 
+mod answer;
 mod bench;
 pub mod convert;
+mod draft;
 mod error;
 mod model;
 mod prompt;
@@ -25,6 +28,7 @@ mod session;
 mod stop;
 
 pub use bench::{Bench, BenchModel, BenchReport, RandomModel, Spread};
+pub use draft::Draft;
 pub use error::Error;
 pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
 pub use prompt::ChatPrompt;

@@ -1,7 +1,8 @@
 //! One running text over a model.
 
-use crate::stop::{Checked, Stops};
-use crate::{Candidate, ChatPrompt, Error, Message, Model, Sampler, Sampling};
+use crate::answer::Answer;
+use crate::draft::{Draft, Drafter};
+use crate::{Candidate, ChatPrompt, Error, Message, Model, Sampling};
 use sai_decoder::{Batch, Cpu, KvCache, Run, Sequence, Wanted};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -18,6 +19,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// How many of the likeliest tokens each [`Step`] lists.
     pub candidates: usize,
+    /// How tokens are guessed before they are chosen; the same tokens are chosen either way.
+    pub draft: Draft,
 }
 
 /// What happens on the way.
@@ -73,6 +76,10 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
+    /// Tokens that were guessed and computed before they were chosen.
+    pub drafted_tokens: usize,
+    /// Of those, tokens that were then chosen: passes that were saved.
+    pub accepted_tokens: usize,
 }
 
 /// How long an answer took.
@@ -200,13 +207,17 @@ impl<'m> Session<'m> {
         };
         let mut timings = Timings { prefill: started.elapsed(), ..Timings::default() };
 
+        let mut usage = Usage { prompt_tokens: prompt.len(), cached_tokens: cached, ..Usage::default() };
         let mut first = None;
+        let mut drafter = Drafter::new(request.draft);
+        // The last pass ended with these guesses; the logits of its row `row` choose the token that is due.
+        let (mut guesses, mut row) = (Vec::new(), 0);
         while finish_reason.is_none() {
             if answer.tokens.len() >= request.max_new_tokens {
                 finish_reason = Some(FinishReason::Length);
                 break;
             }
-            let step = answer.step(self.run.logits().values());
+            let step = answer.step(self.logits(row));
             let first = *first.get_or_insert_with(Instant::now);
             timings.time_to_first_token = first - started;
             timings.decode = first.elapsed();
@@ -218,21 +229,32 @@ impl<'m> Session<'m> {
                 finish_reason = Some(FinishReason::Interrupted);
             } else if answer.stopped {
                 finish_reason = Some(FinishReason::Stop);
+            } else if guesses.get(row) == Some(&step.token) {
+                // As guessed: what follows it is computed already.
+                row += 1;
+                usage.accepted_tokens += 1;
             } else if answer.tokens.len() < request.max_new_tokens {
+                drafter.learn(guesses.len(), row);
+                self.keep(self.tokens.len() - (guesses.len() - row));
                 // The last token of a full answer is left to the next prompt, if there is one.
-                match self.tokens.len() < context {
-                    true => self.compute(&[step.token], Wanted::Last)?,
-                    false => finish_reason = Some(FinishReason::ContextFull),
+                if self.tokens.len() == context {
+                    finish_reason = Some(FinishReason::ContextFull);
+                    break;
                 }
+                let room =
+                    (context - self.tokens.len()).min(request.max_new_tokens - answer.tokens.len()) - 1;
+                (guesses, row) = (drafter.guess(&answer.history, room), 0);
+                usage.drafted_tokens += guesses.len();
+                self.compute(&[&[step.token], &guesses[..]].concat(), Wanted::All)?;
             }
         }
+        // Guesses that were not chosen are no part of the text.
+        let said = answer.history.iter().zip(&self.tokens).take_while(|(a, b)| a == b).count();
+        self.keep(said);
         answer.finish();
+        usage.completion_tokens = answer.tokens.len();
         Ok(Completion {
-            usage: Usage {
-                prompt_tokens: prompt.len(),
-                cached_tokens: cached,
-                completion_tokens: answer.tokens.len(),
-            },
+            usage,
             tokens: answer.tokens,
             text: answer.text,
             finish_reason: finish_reason.unwrap_or(FinishReason::Stop),
@@ -266,78 +288,14 @@ impl<'m> Session<'m> {
         Ok(())
     }
 
+    /// The logits of a row of the last pass.
+    fn logits(&self, row: usize) -> &[f32] {
+        let vocab_size = self.model.decoder.config.vocab_size;
+        &self.run.logits().values()[row * vocab_size..][..vocab_size]
+    }
+
     fn keep(&mut self, length: usize) {
         self.cache.truncate(&self.sequence, length);
         self.tokens.truncate(length);
-    }
-}
-
-/// An answer as it grows.
-struct Answer<'a> {
-    model: &'a Model,
-    sampler: Sampler,
-    stream: sai_tokenizer::Stream<'a>,
-    stops: Stops<'a>,
-    candidates: usize,
-    /// Prompt and answer, which the repetition penalty looks at.
-    history: Vec<u32>,
-    tokens: Vec<u32>,
-    text: String,
-    stopped: bool,
-}
-
-impl<'a> Answer<'a> {
-    fn new(model: &'a Model, request: &'a Request, prompt: &[u32]) -> Result<Answer<'a>, Error> {
-        Ok(Answer {
-            model,
-            sampler: Sampler::new(&request.sampling)?,
-            stream: model.tokenizer.stream(),
-            stops: Stops::new(&request.stop),
-            candidates: request.candidates,
-            history: prompt.to_vec(),
-            tokens: Vec::new(),
-            text: String::new(),
-            stopped: false,
-        })
-    }
-
-    /// Chooses a token by the logits; `None` where it ends the answer.
-    fn step(&mut self, logits: &[f32]) -> Option<Step> {
-        let pick = self.sampler.pick(logits, &self.history, self.candidates);
-        if self.model.is_end(pick.token) {
-            return None;
-        }
-        self.history.push(pick.token);
-        self.tokens.push(pick.token);
-        let text = match self.stops.push(&self.stream.push(pick.token)) {
-            Checked::Text(text) => text,
-            Checked::Stopped(text) => {
-                self.stopped = true;
-                text
-            }
-        };
-        self.text.push_str(&text);
-        Some(Step {
-            token: pick.token,
-            text,
-            logprob: pick.logprob,
-            raw: pick.raw,
-            processed: pick.processed,
-        })
-    }
-
-    /// Adds what was held back, unless a stop string has ended the text.
-    fn finish(&mut self) {
-        if self.stopped {
-            return;
-        }
-        match self.stops.push(&self.stream.finish()) {
-            Checked::Text(text) => self.text.push_str(&text),
-            Checked::Stopped(text) => {
-                self.text.push_str(&text);
-                return;
-            }
-        }
-        self.text.push_str(&self.stops.finish());
     }
 }

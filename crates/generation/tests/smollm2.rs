@@ -5,7 +5,8 @@ mod real_model;
 
 use real_model::smollm2;
 use sai_generation::{
-    Error, Event, FinishReason, LoadOptions, Message, Model, Request, Sampling, Session, perplexity, score,
+    Draft, Error, Event, FinishReason, LoadOptions, Message, Model, Request, Sampling, Session, perplexity,
+    score,
 };
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -139,6 +140,28 @@ fn an_answer_can_be_broken_off_and_kept() {
         .generate(&model.encode_text("Once upon a time"), &greedy(10), &mut |_| ControlFlow::Break(()))
         .unwrap();
     assert_eq!((broken.finish_reason, broken.text.as_str()), (FinishReason::Interrupted, ""));
+}
+
+#[test]
+fn guessing_changes_nothing_that_is_said() {
+    let Some(model) = &*MODEL else { return };
+    let mut session = Session::new(model).unwrap();
+    let (mut drafted, mut accepted) = (0, 0);
+    for question in [
+        "Repeat this text word for word: The quick brown fox jumps over the lazy dog. Then it sleeps in the sun.",
+        "Fix the typos in this text: The wether is nice todey, and the birds are singing in the tries.",
+        LIGHT,
+    ] {
+        let prompt = session.chat_prompt(&[message("user", question)], 1000).unwrap();
+        let plain = session.generate(&prompt.tokens, &greedy(80), &mut quiet).unwrap();
+        session.clear();
+        let request = Request { draft: Draft::Lookup, ..greedy(80) };
+        let guessed = session.generate(&prompt.tokens, &request, &mut quiet).unwrap();
+        assert_eq!((guessed.text, guessed.tokens), (plain.text, plain.tokens), "{question}");
+        drafted += guessed.usage.drafted_tokens;
+        accepted += guessed.usage.accepted_tokens;
+    }
+    assert!(accepted > 10 && drafted >= accepted, "{accepted} of {drafted}");
 }
 
 #[test]

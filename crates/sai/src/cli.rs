@@ -93,6 +93,24 @@ pub(crate) enum Device {
     Metal,
 }
 
+/// How tokens are guessed before they are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DraftKind {
+    /// One token a pass
+    Off,
+    /// As what followed the same words earlier in the text
+    Lookup,
+}
+
+impl From<DraftKind> for sai_generation::Draft {
+    fn from(kind: DraftKind) -> Self {
+        match kind {
+            DraftKind::Off => Self::Off,
+            DraftKind::Lookup => Self::Lookup,
+        }
+    }
+}
+
 /// How the cache keeps keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CacheKind {

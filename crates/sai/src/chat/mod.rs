@@ -31,7 +31,7 @@ use self::conversation::{Conversation, Store};
 use self::settings::Settings;
 use self::signals::Signals;
 use self::turn::Voice;
-use crate::cli::ModelArgs;
+use crate::cli::{DraftKind, ModelArgs};
 use crate::terminal;
 use crate::terminal::style::{Span, Style, paint};
 use crate::terminal::wrap::wrap;
@@ -58,6 +58,10 @@ pub(crate) struct Chat {
     /// What the model is told before the conversation; its template's own text where not given
     #[arg(long, help_heading = "Conversation", value_name = "TEXT")]
     system: Option<String>,
+
+    /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
+    #[arg(long, value_enum, default_value_t = DraftKind::Off, help_heading = "Conversation")]
+    draft: DraftKind,
 
     /// Show the likeliest candidates of each step, and a summary in JSON
     #[arg(long, help_heading = "Conversation")]
@@ -89,6 +93,7 @@ struct Talk {
     store: Option<Store>,
     signals: Signals,
     screen: Screen,
+    draft: DraftKind,
     debug: bool,
     json: bool,
     quiet: bool,
@@ -152,6 +157,7 @@ impl Chat {
             store: store.filter(|_| !self.no_save),
             signals: Signals::listen().context("cannot listen for signals")?,
             screen,
+            draft: self.draft,
             debug: self.debug,
             json: self.json,
             quiet: ui.is_quiet(),

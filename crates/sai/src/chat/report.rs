@@ -26,6 +26,9 @@ pub(crate) struct Usage {
     /// Of the prompt's tokens, those computed in an earlier turn.
     pub(crate) cached_tokens: usize,
     pub(crate) completion_tokens: usize,
+    /// Tokens that were guessed before they were chosen, and those of them that were chosen.
+    pub(crate) drafted_tokens: usize,
+    pub(crate) accepted_tokens: usize,
 }
 
 /// Seconds, and tokens per second.
@@ -101,7 +104,7 @@ impl Figures {
         let prefilled = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
         let rate =
             if timings.prefill_seconds > 0.0 { prefilled as f64 / timings.prefill_seconds } else { 0.0 };
-        vec![
+        let mut rows = vec![
             ("load", format!("{:.2} s", timings.load_seconds)),
             (
                 "prompt",
@@ -123,7 +126,12 @@ impl Figures {
             ),
             ("seed", self.seed.to_string()),
             ("context", format!("{} of {} tokens", self.context.used, self.context.length)),
-        ]
+        ];
+        if usage.drafted_tokens > 0 {
+            let right = format!("{} of {} tokens rightly", usage.accepted_tokens, usage.drafted_tokens);
+            rows.insert(4, ("guessed", right));
+        }
+        rows
     }
 }
 
@@ -185,7 +193,13 @@ mod tests {
         Figures {
             finish_reason: "stop".to_owned(),
             seed: 7,
-            usage: Usage { prompt_tokens: 30, cached_tokens: 10, completion_tokens: 21 },
+            usage: Usage {
+                prompt_tokens: 30,
+                cached_tokens: 10,
+                completion_tokens: 21,
+                drafted_tokens: 0,
+                accepted_tokens: 0,
+            },
             timings: Timings::new(
                 Duration::from_millis(500),
                 Duration::from_millis(250),
@@ -210,6 +224,10 @@ mod tests {
             table.contains("  prompt       30 tokens, 10 of them kept from before; 0.25 s, 80.0 tok/s\n"),
             "{table}"
         );
+        assert!(!table.contains("guessed"), "{table}");
+        (figures.usage.drafted_tokens, figures.usage.accepted_tokens) = (12, 9);
+        let table = aligned(figures.table(), 80);
+        assert!(table.contains("  guessed      9 of 12 tokens rightly\n"), "{table}");
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
         max_new_tokens: settings.max_new_tokens,
         stop: settings.stop.clone(),
         candidates: if talk.debug { CANDIDATES } else { 0 },
+        draft: talk.draft.into(),
     };
 
     talk.signals.take_interrupt();
@@ -162,6 +163,8 @@ fn figures(talk: &Talk, done: &Completion, seed: u64, session: &Session<'_>, dro
             prompt_tokens: done.usage.prompt_tokens,
             cached_tokens: done.usage.cached_tokens,
             completion_tokens: done.usage.completion_tokens,
+            drafted_tokens: done.usage.drafted_tokens,
+            accepted_tokens: done.usage.accepted_tokens,
         },
         timings: Timings::new(
             talk.load,

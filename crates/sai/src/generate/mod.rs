@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use sai_generation::{Completion, Event, FinishReason, Model, Request, Sampling, Session};
 
-use crate::cli::ModelArgs;
+use crate::cli::{DraftKind, ModelArgs};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Thousands, Ui};
 use escape::unescape;
@@ -52,6 +52,10 @@ pub(crate) struct Generate {
     /// Read escapes, which is what happens anyway
     #[arg(short, long, hide = true, conflicts_with = "no_escape")]
     escape: bool,
+
+    /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
+    #[arg(long, value_enum, default_value_t = DraftKind::Off)]
+    draft: DraftKind,
 
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -209,6 +213,7 @@ impl Generate {
                 .filter(|t| !t.is_empty())
                 .collect(),
             candidates: self.output.logprobs.map_or(0, |n| n as usize),
+            draft: self.draft.into(),
         }
     }
 }

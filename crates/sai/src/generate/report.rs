@@ -135,6 +135,8 @@ impl View {
                     "prompt_tokens": usage.prompt_tokens,
                     "cached_tokens": usage.cached_tokens,
                     "completion_tokens": usage.completion_tokens,
+                    "drafted_tokens": usage.drafted_tokens,
+                    "accepted_tokens": usage.accepted_tokens,
                 },
                 "seed": request.sampling.seed,
                 "seconds_to_first_token": timings.time_to_first_token.as_secs_f64(),
@@ -162,8 +164,12 @@ impl View {
                 FinishReason::Interrupted => "stopped by Ctrl-C",
                 FinishReason::ContextFull => "the context is full",
             };
+            let guessed = match usage.drafted_tokens {
+                0 => String::new(),
+                drafted => format!("; {} of {drafted} guesses were right", usage.accepted_tokens),
+            };
             self.ui.note(format_args!(
-                "{} tokens at {rate:.1} a second; prompt of {} at {read:.0}; seed {}; {why}",
+                "{} tokens at {rate:.1} a second{guessed}; prompt of {} at {read:.0}; seed {}; {why}",
                 usage.completion_tokens, usage.prompt_tokens, request.sampling.seed
             ));
         }
