@@ -1,8 +1,6 @@
 //! The product of a tile with AVX2: eight outputs in a register, in two registers a tile.
 //!
-//! A group of eight outputs fills eight of the sixteen registers, and each row of the block is multiplied with all of
-//! them: a load that broadcasts four activations, a multiplication and an addition a step. One row is bound by
-//! memory; many rows by those three.
+//! A step is a load that broadcasts four activations, a multiplication and an addition.
 
 use super::{Group, Layout, RUN, STEP, STEPS, TILE};
 use crate::cpu::activations::ROWS;
@@ -38,7 +36,7 @@ pub(super) unsafe fn product<B: Quants>(
         if rows.len() == 1 {
             // With one row known to the compiler its sums stay in registers.
             let mut sums = [[_mm256_setzero_ps(); 2]; 1];
-            add_tile::<B>(tile, x, &mut sums);
+            add_row::<B>(tile, x, &mut sums);
             sink.put_tile(rows.start, outputs, floats(&sums));
         } else {
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
@@ -55,19 +53,37 @@ fn floats(sums: &[Sums]) -> &[[f32; TILE]] {
     unsafe { std::slice::from_raw_parts(sums.as_ptr().cast(), sums.len()) }
 }
 
+/// One row: bound by memory.
+///
 /// # Safety
-/// As [`add_tile`].
-#[inline(never)]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn add_rows<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
-    // SAFETY: the caller's promise.
-    unsafe { add_tile::<B>(tile, x, sums) }
+/// As [`product`], with one row.
+#[inline(always)]
+unsafe fn add_row<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums; 1]) {
+    for (b, block) in tile.chunks_exact(Layout::<B>::BLOCK).enumerate() {
+        let head = block.as_ptr();
+        for g in 0..B::GROUPS {
+            // SAFETY: the layout of a block, and a group of the row for each of a block's.
+            unsafe {
+                let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
+                for line in (0..Layout::<B>::GROUP).step_by(64) {
+                    // Past the end it asks for what is not read, which costs nothing.
+                    _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
+                }
+                for lanes in 0..TILE / LANES {
+                    let q = unpack::<B>(scales.add(Layout::<B>::SCALES + lanes * LANES * STEP));
+                    add_half_tile::<B>(head, scales, &q, lanes, x.as_ptr().add(b * B::GROUPS + g), sums);
+                }
+            }
+        }
+    }
 }
 
+/// Many rows: bound by multiplications.
+///
 /// # Safety
 /// As [`product`], with a row of `sums` for each row of `x`.
-#[inline(always)]
-unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_rows<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
     let rows = sums.len();
     let mut x = x.as_ptr();
     for block in tile.chunks_exact(Layout::<B>::BLOCK) {
@@ -77,18 +93,14 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
             unsafe {
                 let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
                 let planes = scales.add(Layout::<B>::SCALES);
-                if rows == 1 {
-                    for line in (0..Layout::<B>::GROUP).step_by(64) {
-                        // Past the end it asks for what is not read, which costs nothing.
-                        _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
-                    }
-                }
-                for lanes in 0..TILE / LANES {
-                    let q = unpack::<B>(planes.add(lanes * LANES * STEP));
-                    if B::SIGNED {
-                        add_signed::<B>(head, scales, &q, lanes, x, sums);
-                    } else {
-                        add_unsigned::<B>(head, scales, &q, lanes, x, sums);
+                if depth::<B>(STEPS) == STEPS && B::HALVES == 1 {
+                    let q = [unpack::<B>(planes), unpack::<B>(planes.add(LANES * STEP))];
+                    add_tile::<B>(head, scales, &q, x, sums);
+                } else {
+                    // Sums that must be widened on the way take registers of their own.
+                    for lanes in 0..TILE / LANES {
+                        let q = unpack::<B>(planes.add(lanes * LANES * STEP));
+                        add_half_tile::<B>(head, scales, &q, lanes, x, sums);
                     }
                 }
                 x = x.add(rows);
@@ -97,12 +109,64 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
     }
 }
 
-/// Adds a group's products with unsigned integers, in 16 bits for as many steps as fit.
+/// Rows that go through each stage together: the processor's scheduler holds too few instructions to find by itself
+/// what it could do at once.
+const TOGETHER: usize = 4;
+
+/// Adds a group's products for all rows. A load of activations serves both halves of the tile, and a load of weights
+/// several rows.
 ///
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn add_unsigned<B: Quants>(
+unsafe fn add_tile<B: Quants>(
+    head: *const u8,
+    scales: *const u8,
+    q: &[[__m256i; STEPS]; 2],
+    x: *const Group,
+    sums: &mut [Sums],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ones = _mm256_set1_epi16(1);
+        let (low_scale, low_min) = widen_scales::<B>(head, scales, 0, 0);
+        let (high_scale, high_min) = widen_scales::<B>(head, scales, 1, 0);
+        let (scale, min) = ([low_scale, high_scale], [low_min, high_min]);
+        let (together, rest) = sums.as_chunks_mut::<TOGETHER>();
+        for (i, sums) in together.iter_mut().enumerate() {
+            let x = x.add(i * TOGETHER);
+            let mut pairs = [[_mm256_setzero_si256(); 2]; TOGETHER];
+            for s in 0..STEPS {
+                for r in 0..TOGETHER {
+                    let x = step(&(*x.add(r)).quants, s);
+                    for lanes in 0..2 {
+                        let products = _mm256_maddubs_epi16(q[lanes][s], x);
+                        pairs[r][lanes] = _mm256_add_epi16(pairs[r][lanes], products);
+                    }
+                }
+            }
+            for r in 0..TOGETHER {
+                for lanes in 0..2 {
+                    let integers = _mm256_madd_epi16(pairs[r][lanes], ones);
+                    add::<B>(integers, &*x.add(r), 0, scale[lanes], min[lanes], &mut sums[r][lanes]);
+                }
+            }
+        }
+        for (r, sums) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+            let x = x.add(together.len() * TOGETHER + r);
+            for lanes in 0..2 {
+                add_lanes::<B, 1>(&q[lanes], 0, scale[lanes], min[lanes], lanes, x, sums);
+            }
+        }
+    }
+}
+
+/// Adds a group's products for all rows and half of the tile's outputs.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn add_half_tile<B: Quants>(
     head: *const u8,
     scales: *const u8,
     q: &[__m256i; STEPS],
@@ -112,26 +176,29 @@ unsafe fn add_unsigned<B: Quants>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        if B::SIGNED {
+            return add_signed::<B>(head, scales, q, lanes, x, sums);
+        }
         for half in 0..B::HALVES {
             let (scale, min) = widen_scales::<B>(head, scales, lanes, half);
-            let (fours, rest) = sums.as_chunks_mut::<4>();
-            for (r, sums) in fours.iter_mut().enumerate() {
-                add_half::<B, 4>(q, half, scale, min, lanes, x.add(4 * r), sums);
+            let (together, rest) = sums.as_chunks_mut::<TOGETHER>();
+            for (i, sums) in together.iter_mut().enumerate() {
+                add_lanes::<B, TOGETHER>(q, half, scale, min, lanes, x.add(i * TOGETHER), sums);
             }
             for (r, sums) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-                add_half::<B, 1>(q, half, scale, min, lanes, x.add(4 * fours.len() + r), sums);
+                let x = x.add(together.len() * TOGETHER + r);
+                add_lanes::<B, 1>(q, half, scale, min, lanes, x, sums);
             }
         }
     }
 }
 
-/// Adds the products of a group, or of half of one, for `R` rows. The rows go through each stage together: the
-/// processor's scheduler holds too few instructions to find that by itself.
+/// Adds the products of a group, or of half of one, for `R` rows and half of the tile's outputs.
 ///
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn add_half<B: Quants, const R: usize>(
+unsafe fn add_lanes<B: Quants, const R: usize>(
     q: &[__m256i; STEPS],
     half: usize,
     scale: __m256,
@@ -148,24 +215,47 @@ unsafe fn add_half<B: Quants, const R: usize>(
             integers[r] = dot::<B>(q, &(*x.add(r)).quants, half * steps, steps);
         }
         for r in 0..R {
-            let x = &*x.add(r);
-            let products = _mm256_mul_ps(_mm256_cvtepi32_ps(integers[r]), _mm256_broadcast_ss(&x.scale));
-            let x_sum = if B::HALVES == 1 { &x.sum } else { &x.halves[half] };
-            let sum = _mm256_fmadd_ps(products, scale, sums[r][lanes]);
-            sums[r][lanes] = _mm256_fnmadd_ps(min, _mm256_broadcast_ss(x_sum), sum);
+            add::<B>(integers[r], &*x.add(r), half, scale, min, &mut sums[r][lanes]);
         }
     }
 }
 
-/// `Σ q·x` over `steps` steps from `from`, for each output. A step adds two products of at most `LARGEST · 127` to
-/// 16 bits.
+/// Adds what the integers of a group, or of half of one, stand for.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[inline(always)]
+unsafe fn add<B: Quants>(
+    integers: __m256i,
+    x: &Group,
+    half: usize,
+    scale: __m256,
+    min: __m256,
+    sum: &mut __m256,
+) {
+    // SAFETY: the caller has the instructions.
+    unsafe {
+        let products = _mm256_mul_ps(_mm256_cvtepi32_ps(integers), _mm256_broadcast_ss(&x.scale));
+        let x_sum = if B::HALVES == 1 { &x.sum } else { &x.halves[half] };
+        *sum = _mm256_fmadd_ps(products, scale, *sum);
+        *sum = _mm256_fnmadd_ps(min, _mm256_broadcast_ss(x_sum), *sum);
+    }
+}
+
+/// How many steps' products fit into 16 bits: each adds two of at most `LARGEST · 127`.
+const fn depth<B: Quants>(steps: usize) -> usize {
+    let fits = (i16::MAX as i32 / (2 * 127 * B::LARGEST)) as usize;
+    let depth = 1 << fits.ilog2();
+    if depth < steps { depth } else { steps }
+}
+
+/// `Σ q·x` over `steps` steps from `from`, for each output.
 ///
 /// # Safety
 /// AVX2.
 #[inline(always)]
 unsafe fn dot<B: Quants>(q: &[__m256i; STEPS], x: &[i8; 32], from: usize, steps: usize) -> __m256i {
-    let fits = (i16::MAX as i32 / (2 * 127 * B::LARGEST)) as usize;
-    let depth = if fits >= 8 { 8 } else { 1 << fits.ilog2() }.min(steps);
+    let depth = depth::<B>(steps);
     // SAFETY: the caller has AVX2.
     unsafe {
         let ones = _mm256_set1_epi16(1);
