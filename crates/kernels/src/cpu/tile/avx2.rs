@@ -287,7 +287,6 @@ unsafe fn add_signed<B: Quants>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let ones = _mm256_set1_epi16(1);
         let (scale, _) = widen_scales::<B>(head, scales, lanes, 0);
         for half in 0..2 {
             let q = &q[half * STEPS / 2..][..STEPS / 2];
@@ -295,17 +294,45 @@ unsafe fn add_signed<B: Quants>(
             for s in 0..STEPS / 2 {
                 size[s] = _mm256_abs_epi8(q[s]);
             }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = &*x.add(r);
-                let mut integers = _mm256_setzero_si256();
-                for s in 0..STEPS / 2 {
-                    let x = _mm256_sign_epi8(step(&x.quants, half * STEPS / 2 + s), q[s]);
-                    let pairs = _mm256_maddubs_epi16(size[s], x);
-                    integers = _mm256_add_epi32(integers, _mm256_madd_epi16(pairs, ones));
-                }
-                let products = _mm256_mul_ps(_mm256_cvtepi32_ps(integers), _mm256_broadcast_ss(&x.scale));
-                sums[lanes] = _mm256_fmadd_ps(products, scale, sums[lanes]);
+            let (together, rest) = sums.as_chunks_mut::<2>();
+            for (i, sums) in together.iter_mut().enumerate() {
+                add_signed_half::<2>(q, &size, half, scale, lanes, x.add(2 * i), sums);
             }
+            for (r, sums) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+                let x = x.add(2 * together.len() + r);
+                add_signed_half::<1>(q, &size, half, scale, lanes, x, sums);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn add_signed_half<const R: usize>(
+    q: &[__m256i],
+    size: &[__m256i; STEPS / 2],
+    half: usize,
+    scale: __m256,
+    lanes: usize,
+    x: *const Group,
+    sums: &mut [Sums; R],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ones = _mm256_set1_epi16(1);
+        let mut integers = [_mm256_setzero_si256(); R];
+        for s in 0..STEPS / 2 {
+            for r in 0..R {
+                let x = _mm256_sign_epi8(step(&(*x.add(r)).quants, half * STEPS / 2 + s), q[s]);
+                let pairs = _mm256_maddubs_epi16(size[s], x);
+                integers[r] = _mm256_add_epi32(integers[r], _mm256_madd_epi16(pairs, ones));
+            }
+        }
+        for r in 0..R {
+            let x_scale = _mm256_broadcast_ss(&(*x.add(r)).scale);
+            let products = _mm256_mul_ps(_mm256_cvtepi32_ps(integers[r]), x_scale);
+            sums[r][lanes] = _mm256_fmadd_ps(products, scale, sums[r][lanes]);
         }
     }
 }
