@@ -105,6 +105,59 @@ impl<D: Device> KvCache<D> {
         self.entries[sequence.index].live = false;
     }
 
+    /// Pages that `positions` tokens of a sequence take.
+    pub fn pages_for(positions: usize) -> usize {
+        positions.div_ceil(PAGE)
+    }
+
+    /// Bytes of a page in all layers.
+    pub fn page_bytes(&self, device: &D) -> usize {
+        device.page_bytes(&self.storage)
+    }
+
+    /// Hands the bytes of a sequence's pages to `write`, first to last, in the device's layout.
+    ///
+    /// # Errors
+    /// What `write` returns, after which it is not called again.
+    pub fn read_pages<E>(
+        &self,
+        device: &D,
+        sequence: &Sequence,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut bytes = Vec::new();
+        for &page in self.pages(sequence.index) {
+            device.read_page(&self.storage, page, &mut bytes);
+            write(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Makes `length` tokens of an empty sequence whose pages `read` fills, with what [`KvCache::read_pages`] gave for
+    /// a sequence of as many tokens.
+    ///
+    /// # Errors
+    /// There is no room, or what `read` returns; the sequence is then as long, and holds anything.
+    ///
+    /// # Panics
+    /// If the sequence is not empty.
+    pub fn write_pages<E: From<Error>>(
+        &mut self,
+        device: &D,
+        sequence: &Sequence,
+        length: usize,
+        read: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        assert_eq!(self.length(sequence), 0, "a sequence that is not empty");
+        self.extend(device, sequence.index, length)?;
+        let mut bytes = vec![0; device.page_bytes(&self.storage)];
+        for &page in &self.entries[sequence.index].pages {
+            read(&mut bytes)?;
+            device.write_page(&mut self.storage, page, &bytes);
+        }
+        Ok(())
+    }
+
     /// Forgets the tokens from `length` on, which also takes back a [`KvCache::extend`].
     pub(crate) fn shorten(&mut self, index: usize, length: usize) {
         let entry = &mut self.entries[index];

@@ -115,6 +115,14 @@ pub enum Error {
         /// Bytes of one tensor.
         bytes: u64,
     },
+    /// A prompt cache that cannot be used or written.
+    #[error("{}: the prompt cache {fact}", path.display())]
+    PromptCache {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as the end of a sentence.
+        fact: String,
+    },
     /// A sampling setting out of its range.
     #[error("{name} is {value}; it must be {range}")]
     Sampling {

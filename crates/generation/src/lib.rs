@@ -22,6 +22,7 @@ mod draft;
 mod error;
 mod model;
 mod prompt;
+mod prompt_cache;
 mod sampling;
 mod scoring;
 mod session;

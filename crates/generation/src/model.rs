@@ -2,7 +2,7 @@
 
 pub(crate) mod gguf;
 
-use crate::Error;
+use crate::{Error, prompt_cache};
 use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
 use sai_formats::Container;
 use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
@@ -46,6 +46,8 @@ pub struct Model {
     pub cache_type: CacheType,
     /// What it takes of memory.
     pub memory: Memory,
+    /// What tells its weights from others; see [`crate::prompt_cache`].
+    pub(crate) identity: String,
 }
 
 impl Model {
@@ -85,6 +87,7 @@ impl Model {
             (Some(template), Some(now)) => Some(template.at(now)),
             (template, _) => template,
         };
+        let identity = prompt_cache::identity(&config, &container);
         let decoder = Decoder::load(Cpu::new(options.threads), config, &container)?;
         Ok(Model {
             path: path.to_path_buf(),
@@ -95,6 +98,7 @@ impl Model {
             context,
             cache_type: options.cache_type,
             memory,
+            identity,
         })
     }
 

@@ -2,10 +2,12 @@
 
 use crate::answer::Answer;
 use crate::draft::{Draft, Drafter};
+use crate::prompt_cache;
 use crate::{Candidate, ChatPrompt, Error, Message, Model, Sampling};
 use sai_decoder::{Batch, Cpu, KvCache, Run, Sequence, Wanted};
 use serde::Serialize;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What to make.
@@ -159,6 +161,26 @@ impl<'m> Session<'m> {
     /// Tokens that a prompt and its answer may have together.
     pub fn context_length(&self) -> usize {
         self.model.context
+    }
+
+    /// Writes what is computed to a file, so that [`Session::load`] need not compute it again. A file of that name is
+    /// replaced once the new one is whole.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        prompt_cache::save(path, self.model, &self.cache, &self.sequence, &self.tokens)
+    }
+
+    /// Forgets everything and takes what [`Session::save`] wrote; returns how many tokens that is.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or is of another model, context or precision of keys and values. The
+    /// session is then empty.
+    pub fn load(&mut self, path: &Path) -> Result<usize, Error> {
+        self.keep(0);
+        self.tokens = prompt_cache::load(path, self.model, &mut self.cache, &self.sequence)?;
+        Ok(self.tokens.len())
     }
 
     /// Forgets everything.

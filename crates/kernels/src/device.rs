@@ -150,6 +150,12 @@ pub trait Device: Send + Sync {
     fn cache(&self, shape: CacheShape) -> Result<Self::Cache, Error>;
     /// Copies page `from` of every layer to page `to`.
     fn copy_page(&self, cache: &mut Self::Cache, from: u32, to: u32);
+    /// Bytes of a page in all layers, as [`Device::read_page`] gives them.
+    fn page_bytes(&self, cache: &Self::Cache) -> usize;
+    /// Replaces `bytes` by what a page of every layer holds, in this device's own layout.
+    fn read_page(&self, cache: &Self::Cache, page: u32, bytes: &mut Vec<u8>);
+    /// Sets a page of every layer to what [`Device::read_page`] gave for a cache of the same shape but for its pages.
+    fn write_page(&self, cache: &mut Self::Cache, page: u32, bytes: &[u8]);
 
     /// Row `i` of `out` becomes row `tokens[i]` of `table`.
     fn embed(&self, table: &Self::Table, tokens: &[u32], out: &mut Self::Buffer);

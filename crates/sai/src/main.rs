@@ -19,6 +19,7 @@ mod inspect;
 mod interrupt;
 mod models;
 mod perplexity;
+mod prompt_cache;
 mod terminal;
 mod text_file;
 mod ui;

@@ -242,3 +242,51 @@ fn perplexity_is_one_line_or_an_object() {
     let error = fails(&mut measure(&["--context", "4096"]));
     assert!(error.contains("a window takes 4096"), "{error}");
 }
+
+#[test]
+fn a_prompt_cache_saves_time_and_never_changes_the_answer() {
+    let Some(model) = smollm2() else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let cache = home.path().join("cache");
+    let answer = |more: &[&str]| {
+        let mut command = sai(home.path());
+        command.args([
+            "generate",
+            "--json",
+            "--temp",
+            "0",
+            "-n",
+            "6",
+            "-p",
+            "The capital of France is",
+            "-m",
+        ]);
+        let ran = succeeds(command.arg(&model).args(more));
+        let object: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        (object["text"].clone(), object["usage"]["cached_tokens"].as_u64().expect("a count"), ran.err)
+    };
+    let (text, cached, _) = answer(&[]);
+    assert_eq!(cached, 0);
+    assert_eq!(answer(&["--prompt-cache", "cache"]).0, text);
+    let (same, cached, said) = answer(&["--prompt-cache", "cache"]);
+    assert_eq!(same, text);
+    assert!(cached > 0 && said.contains("tokens from cache"), "{cached} {said}");
+
+    // Other settings, and damage: one line, and the answer all the same.
+    let refused = |more: &[&str], words: &str| {
+        let (same, cached, said) = answer(&[&["--prompt-cache", "cache"], more].concat());
+        assert_eq!((&same, cached), (&text, 0));
+        assert!(said.lines().any(|line| line.starts_with("sai: cache: ") && line.contains(words)), "{said}");
+    };
+    refused(&["--context", "64"], "context");
+    refused(&["--cache-type", "f32"], "F16");
+    let bytes = std::fs::read(&cache).expect("the cache");
+    std::fs::write(&cache, &bytes[..bytes.len() - 1]).expect("the cache is cut");
+    refused(&["--cache-type", "f32"], "damaged");
+    assert!(answer(&["--prompt-cache", "cache", "--cache-type", "f32"]).1 > 0, "it was written anew");
+    std::fs::write(&cache, "something else").expect("another file");
+    refused(&[], "no prompt cache");
+    let mut command = sai(home.path());
+    command.args(["generate", "-p", "x", "-n", "1", "--prompt-cache", "no/such/folder/cache", "-m"]);
+    assert!(fails(command.arg(&model)).contains("cannot be written"));
+}

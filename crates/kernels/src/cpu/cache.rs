@@ -103,6 +103,32 @@ impl Store {
             }
         }
     }
+
+    /// The bytes of `heads` pages of a head, of `page` values and `scales_a_page` scales each: values, then scales.
+    fn bytes(&self, from: usize, heads: usize, page: usize, scales_a_page: usize) -> [&[u8]; 2] {
+        let values = from * page..(from + heads) * page;
+        match self {
+            Store::F16(halves) => [bytemuck::cast_slice(&halves[values]), &[]],
+            Store::F32(floats) => [bytemuck::cast_slice(&floats[values]), &[]],
+            Store::Q8_0 { quants, scales } => [
+                bytemuck::cast_slice(&quants[values]),
+                bytemuck::cast_slice(&scales[from * scales_a_page..(from + heads) * scales_a_page]),
+            ],
+        }
+    }
+
+    /// As [`Store::bytes`], to be written.
+    fn bytes_mut(&mut self, from: usize, heads: usize, page: usize, scales_a_page: usize) -> [&mut [u8]; 2] {
+        let values = from * page..(from + heads) * page;
+        match self {
+            Store::F16(halves) => [bytemuck::cast_slice_mut(&mut halves[values]), &mut []],
+            Store::F32(floats) => [bytemuck::cast_slice_mut(&mut floats[values]), &mut []],
+            Store::Q8_0 { quants, scales } => [
+                bytemuck::cast_slice_mut(&mut quants[values]),
+                bytemuck::cast_slice_mut(&mut scales[from * scales_a_page..(from + heads) * scales_a_page]),
+            ],
+        }
+    }
 }
 
 fn zeroed<T: bytemuck::Zeroable>(length: usize) -> Result<Vec<T>, ()> {
@@ -194,6 +220,43 @@ impl Cache {
             }
         }
     }
+
+    /// Bytes of a page in all layers, on both sides.
+    pub(crate) fn page_bytes(&self) -> usize {
+        let CacheShape { layers, kv_heads, head_dim, dtype, .. } = self.shape;
+        layers * kv_heads * PAGE * 2 * dtype.head_bytes(head_dim)
+    }
+
+    /// Replaces `bytes` by those of a page: layer after layer, keys and then values.
+    pub(crate) fn read_page(&self, page: u32, bytes: &mut Vec<u8>) {
+        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
+        bytes.clear();
+        for layer in 0..layers {
+            let from = self.page(layer, page as usize, 0);
+            for side in [&self.keys, &self.values] {
+                for part in side.bytes(from, kv_heads, head_dim * PAGE, groups(head_dim) * PAGE) {
+                    bytes.extend_from_slice(part);
+                }
+            }
+        }
+    }
+
+    /// Sets a page to what [`Cache::read_page`] gave.
+    pub(crate) fn write_page(&mut self, page: u32, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.page_bytes(), "a page of another length");
+        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
+        let mut rest = bytes;
+        for layer in 0..layers {
+            let to = self.page(layer, page as usize, 0);
+            for side in [&mut self.keys, &mut self.values] {
+                for part in side.bytes_mut(to, kv_heads, head_dim * PAGE, groups(head_dim) * PAGE) {
+                    let (now, later) = rest.split_at(part.len());
+                    part.copy_from_slice(now);
+                    rest = later;
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -224,6 +287,15 @@ mod tests {
                 cache.append(layer, &qkv, heads, &[span]);
             }
             cache.copy_page(1, 2);
+            let (mut bytes, mut again) = (Vec::new(), Vec::new());
+            cache.read_page(2, &mut bytes);
+            assert_eq!((bytes.len(), bytes.len() * 3), (cache.page_bytes(), shape.bytes() as usize));
+            let mut other = Cache::new(shape).unwrap();
+            other.write_page(0, &bytes);
+            other.read_page(0, &mut again);
+            assert!(again == bytes && bytes.iter().any(|&byte| byte != 0));
+            other.read_page(1, &mut again);
+            assert!(again.iter().all(|&byte| byte == 0), "another page was written");
             for layer in 0..2 {
                 let at = |page| cache.page(layer, page, 0);
                 for side in [&cache.keys, &cache.values] {

@@ -147,6 +147,18 @@ impl Device for Cpu {
         cache.copy_page(from, to);
     }
 
+    fn page_bytes(&self, cache: &Cache) -> usize {
+        cache.page_bytes()
+    }
+
+    fn read_page(&self, cache: &Cache, page: u32, bytes: &mut Vec<u8>) {
+        cache.read_page(page, bytes);
+    }
+
+    fn write_page(&self, cache: &mut Cache, page: u32, bytes: &[u8]) {
+        cache.write_page(page, bytes);
+    }
+
     fn embed(&self, table: &Table, tokens: &[u32], out: &mut Buffer) {
         out.shape(tokens.len(), table.columns());
         for (&token, row) in tokens.iter().zip(out.values.chunks_exact_mut(table.columns())) {

@@ -32,6 +32,7 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::turn::Voice;
 use crate::cli::{DraftKind, ModelArgs};
+use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
 use crate::terminal::style::{Span, Style, paint};
 use crate::terminal::wrap::wrap;
@@ -62,6 +63,9 @@ pub(crate) struct Chat {
     /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
     #[arg(long, value_enum, default_value_t = DraftKind::Off, help_heading = "Conversation")]
     draft: DraftKind,
+
+    #[command(flatten)]
+    prompt_cache: PromptCacheArgs,
 
     /// Show the likeliest candidates of each step, and a summary in JSON
     #[arg(long, help_heading = "Conversation")]
@@ -94,6 +98,7 @@ struct Talk {
     signals: Signals,
     screen: Screen,
     draft: DraftKind,
+    prompt_cache: PromptCacheArgs,
     debug: bool,
     json: bool,
     quiet: bool,
@@ -158,6 +163,7 @@ impl Chat {
             signals: Signals::listen().context("cannot listen for signals")?,
             screen,
             draft: self.draft,
+            prompt_cache: self.prompt_cache,
             debug: self.debug,
             json: self.json,
             quiet: ui.is_quiet(),
@@ -171,8 +177,9 @@ impl Chat {
             let history = data.map(|folder| folder.join("history.txt"));
             talk::run(&mut talk, model, history, ui)
         } else {
-            let mut voice = Voice::new(&model)?;
-            piped::run(&mut talk, &mut voice, ui.in_is_terminal())
+            let mut voice = Voice::new(&model, &talk.prompt_cache, ui)?;
+            piped::run(&mut talk, &mut voice, ui.in_is_terminal())?;
+            voice.keep(&talk.prompt_cache)
         }
     }
 }

@@ -27,8 +27,14 @@ pub(crate) struct Usage {
     pub(crate) cached_tokens: usize,
     pub(crate) completion_tokens: usize,
     /// Tokens that were guessed before they were chosen, and those of them that were chosen.
+    #[serde(skip_serializing_if = "none")]
     pub(crate) drafted_tokens: usize,
+    #[serde(skip_serializing_if = "none")]
     pub(crate) accepted_tokens: usize,
+}
+
+fn none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Seconds, and tokens per second.

@@ -42,7 +42,11 @@ pub(super) fn run(talk: &mut Talk, model: Model, history: Option<PathBuf>, ui: &
     }
     let mut model = Box::new(model);
     loop {
-        match converse(talk, &mut Voice::new(&model)?, &mut line, ui)? {
+        let mut voice = Voice::new(&model, &talk.prompt_cache, ui)?;
+        let next = converse(talk, &mut voice, &mut line, ui)?;
+        voice.keep(&talk.prompt_cache)?;
+        drop(voice);
+        match next {
             Next::Leave => break,
             Next::With(other) => model = other,
         }

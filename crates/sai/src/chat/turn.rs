@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::conversation::Answer;
 use super::report::{self, Context, Figures, Shown, Timings, Usage};
 use super::{Screen, Talk, random};
+use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
 use crate::terminal::clean::{Cleaner, quoted};
 use crate::terminal::live::Live;
-use crate::ui::Thousands;
+use crate::ui::{Thousands, Ui};
 
 /// Candidates of a step that `--debug` shows.
 const CANDIDATES: usize = 5;
@@ -32,10 +33,17 @@ pub(super) struct Voice<'m> {
 impl<'m> Voice<'m> {
     /// # Errors
     /// The model was not taught to chat, or there is no memory for its context.
-    pub(super) fn new(model: &'m Model) -> anyhow::Result<Self> {
+    pub(super) fn new(model: &'m Model, cache: &PromptCacheArgs, ui: &Ui) -> anyhow::Result<Self> {
         // What cannot chat says so now, not when the first question is typed.
         model.chat_prompt(&[message("user", "")], usize::MAX)?;
-        Ok(Self { model, session: Session::new(model)? })
+        let mut session = Session::new(model)?;
+        cache.load(&mut session, ui)?;
+        Ok(Self { model, session })
+    }
+
+    /// Keeps what was computed for another run, where that is asked for.
+    pub(super) fn keep(&self, cache: &PromptCacheArgs) -> anyhow::Result<()> {
+        cache.save(&self.session)
     }
 }
 

@@ -15,6 +15,7 @@ use sai_generation::{Completion, Event, FinishReason, Model, Request, Sampling, 
 
 use crate::cli::{DraftKind, ModelArgs};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::prompt_cache::PromptCacheArgs;
 use crate::ui::{Thousands, Ui};
 use escape::unescape;
 
@@ -56,6 +57,9 @@ pub(crate) struct Generate {
     /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
     #[arg(long, value_enum, default_value_t = DraftKind::Off)]
     draft: DraftKind,
+
+    #[command(flatten)]
+    prompt_cache: PromptCacheArgs,
 
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -150,6 +154,7 @@ impl Generate {
         let view = report::View::new(&self.output, ui, prompt.clone());
         let interrupt = Interrupt::install(view.last_words())?;
         let mut session = Session::new(&model)?;
+        self.prompt_cache.load(&mut session, ui)?;
         let mut writer = Writer {
             model: &model,
             session: &mut session,
@@ -163,15 +168,15 @@ impl Generate {
         writer.tokens = model.encode_text(&prompt);
         if talks {
             let keep = writer.tokens.len();
-            return interactive::talk(&mut writer, &self.talk, keep, |text| self.read_escapes(text));
+            interactive::talk(&mut writer, &self.talk, keep, |text| self.read_escapes(text))?;
+            return self.prompt_cache.save(&session);
         }
         let completion = writer.answer()?;
+        drop(writer);
+        self.prompt_cache.save(&session)?;
         match completion.finish_reason {
-            FinishReason::Interrupted => {
-                drop(writer);
-                // What was said stays said; a script should see that it is not all.
-                std::process::exit(EXIT_INTERRUPTED);
-            }
+            // What was said stays said; a script should see that it is not all.
+            FinishReason::Interrupted => std::process::exit(EXIT_INTERRUPTED),
             FinishReason::ContextFull => {
                 let length = Thousands(session.context_length() as u64);
                 ui.note(format_args!("the context of {length} tokens is full; --context sets its length"));
