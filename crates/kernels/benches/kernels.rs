@@ -41,7 +41,7 @@ fn main() {
         let floats = dtype.is_float();
         let name = dtype.name().to_lowercase();
         // As wide as a model of a billion parameters; for one row as much as leaves the caches.
-        for (rows, outputs) in [(1, if floats { 8192 } else { 32_768 }), (512, 2048)] {
+        for (rows, outputs) in [(1, if floats { 32_768 } else { 131_072 }), (512, 2048)] {
             let name = format!("linear {name}, {rows} row{}", if rows == 1 { "" } else { "s" });
             if wanted(&name) {
                 measured.push(linear(&device, name, dtype, rows, outputs));

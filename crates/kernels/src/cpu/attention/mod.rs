@@ -19,6 +19,7 @@ use super::math::{self, exp};
 use super::pool::Pool;
 use crate::device::{CacheType, Heads, PAGE, Span};
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use std::ops::Range;
 
 /// Rows of a span that go over the keys and values together.
@@ -264,7 +265,9 @@ fn widen_plain(quants: &[i8], scales: &[f16], keys: bool, out: &mut [f32]) {
     let dim = quants.len() / PAGE;
     // Scales lie (groups, positions) on both sides.
     for (g, scales) in scales.as_chunks::<PAGE>().0.iter().enumerate() {
-        let scales = scales.map(f16::to_f32);
+        let mut wide = [0.0; PAGE];
+        scales.convert_to_f32_slice(&mut wide);
+        let scales = wide;
         let components = g * CacheType::GROUP..dim.min((g + 1) * CacheType::GROUP);
         if keys {
             let (quants, out) = (quants.as_chunks::<PAGE>().0, out.as_chunks_mut::<PAGE>().0);
