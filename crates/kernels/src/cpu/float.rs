@@ -10,7 +10,7 @@ use half::slice::HalfFloatSliceExt;
 use sai_formats::DType;
 
 /// Rows of activations from which a matrix product beats dot products.
-const GEMM_ROWS: usize = 4;
+pub(crate) const GEMM_ROWS: usize = 4;
 /// Weights widened at a time, on the stack.
 const WIDEN: usize = 512;
 

@@ -62,12 +62,17 @@ pub(crate) fn linear(
 /// Cuts a matrix into tasks of a part and some of the part's outputs: enough of them that the threads end
 /// together, whole tiles, and for few rows no smaller than what outweighs handing a task out.
 fn cut(w: &Matrix, threads: usize, rows: usize) -> Vec<(usize, Range<usize>)> {
-    const TASKS_A_THREAD: usize = 4;
     const SMALLEST: usize = 16 * 1024;
-    let even = w.outputs().div_ceil(threads * TASKS_A_THREAD);
-    let grain = even.max(SMALLEST.div_ceil(w.inputs() * rows)).next_multiple_of(TILE);
     let mut tasks = Vec::new();
     for (i, part) in w.parts.iter().enumerate() {
+        // A product of floats packs all rows again for each task, so that few are better; but it also widens the
+        // task's weights, which must not take much memory.
+        let (tasks_a_thread, most) = match part.weights {
+            Weights::Floats { .. } if rows >= float::GEMM_ROWS => (1, 2048),
+            _ => (4, usize::MAX),
+        };
+        let even = w.outputs().div_ceil(threads * tasks_a_thread);
+        let grain = even.max(SMALLEST.div_ceil(w.inputs() * rows)).min(most).next_multiple_of(TILE);
         let outputs = part.outputs.len();
         for start in (0..outputs).step_by(grain) {
             tasks.push((i, start..(start + grain).min(outputs)));
