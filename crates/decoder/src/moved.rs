@@ -167,7 +167,7 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
     for entry in &all {
         let source = find(tensors, &entry.hugging_face, &entry.shape)?;
         if !source.dtype.is_float() {
-            return Err(not_float(tensors, source));
+            return Err(not_float(source));
         }
         if let Some([_, matrix]) = &entry.matrix
             && tensors.get(matrix).is_some_and(|matrix| matrix.dtype != source.dtype)
@@ -223,6 +223,9 @@ pub fn to_hugging_face(
     let mut moved = Vec::with_capacity(all.len());
     for entry in &all {
         let source = find(tensors, &entry.gguf, &entry.shape)?;
+        if !source.dtype.is_known() {
+            return Err(not_float(source));
+        }
         let to = match (dtype, &entry.matrix) {
             (Some(dtype), _) => dtype,
             (None, None) => source.dtype,
@@ -233,7 +236,7 @@ pub fn to_hugging_face(
             }
         };
         if !to.is_float() {
-            return Err(not_float(tensors, source));
+            return Err(not_float(source));
         }
         moved.push(Moved {
             spec: Spec { name: entry.hugging_face.clone(), dtype: to, shape: entry.shape.clone() },
@@ -289,9 +292,15 @@ fn refuse_others<'n>(
     }
 }
 
-fn not_float(tensors: &Tensors, tensor: &Tensor) -> Error {
+/// A tensor that must be expanded first; or cannot be, where sai does not know its type.
+fn not_float(tensor: &Tensor) -> Error {
+    if !tensor.dtype.is_known()
+        && let Err(unknown) = tensor.to_f32()
+    {
+        return unknown.into();
+    }
     Error::NotFloat {
-        path: tensors.path().to_path_buf(),
+        path: tensor.file.to_path_buf(),
         tensor: tensor.name.escape_debug().to_string(),
         dtype: tensor.dtype,
     }

@@ -150,7 +150,15 @@ fn what_would_be_lost_is_refused() {
     assert!(error.contains("is missing"), "{error}");
 
     let partial = Config { rope: sai_decoder::Rope { dim: 16, ..config.rope.clone() }, ..config.clone() };
-    assert!(partial.to_gguf(Path::new("m")).is_err());
+    assert!(partial.to_gguf(Path::new("m")).is_err() && partial.to_json(Path::new("m")).is_err());
+    let integers = DType::from_name("I32").unwrap();
+    let tensors = container.tensors().iter().map(|t| match t.name.as_str() {
+        "model.norm.weight" => Tensor { dtype: integers, ..t.clone() },
+        _ => t.clone(),
+    });
+    let odd = Tensors::new(Path::new("m"), tensors.collect()).unwrap();
+    let error = sai_decoder::to_gguf(&config, &odd, None).err().unwrap().to_string();
+    assert!(error.contains("type I32, which sai cannot run"), "{error}");
     let divisors = sai_decoder::RopeScaling::Divisors((0..16).map(|i| 1.0 + i as f32).collect());
     let strange = Config { rope: sai_decoder::Rope { scaling: divisors, ..config.rope.clone() }, ..config };
     let error = strange.to_json(Path::new("m.gguf")).unwrap_err().to_string();

@@ -15,11 +15,12 @@ fn home() -> tempfile::TempDir {
 fn help_and_version_are_answers() {
     let home = home();
     let help = succeeds(sai(home.path()).arg("--help"));
-    for word in ["chat", "generate", "inspect", "perplexity", "bench", "Examples", "smollm2-135m"] {
+    for word in ["chat", "generate", "inspect", "perplexity", "bench", "convert", "Examples", "smollm2-135m"]
+    {
         assert!(help.out.contains(word), "{word} is missing in {}", help.out);
     }
     assert!(succeeds(sai(home.path()).arg("--version")).out.starts_with("sai "));
-    for verb in ["chat", "generate", "inspect", "perplexity", "bench"] {
+    for verb in ["chat", "generate", "inspect", "perplexity", "bench", "convert"] {
         succeeds(sai(home.path()).args([verb, "--help"]));
     }
 }

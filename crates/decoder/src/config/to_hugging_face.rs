@@ -14,13 +14,14 @@ impl Config {
     pub fn to_json(&self, path: &Path) -> Result<Map<String, Value>, Error> {
         let wrong = |fact: &str| Err(Error::Config { path: path.to_path_buf(), fact: fact.to_owned() });
         let (model_type, class) = match (self.qkv_bias, self.attention_out_bias, self.mlp_bias) {
-            (false, false, _) | (true, true, _) if self.architecture == "mistral" && !self.qkv_bias => {
-                ("mistral", "MistralForCausalLM")
-            }
+            (false, false, false) if self.architecture == "mistral" => ("mistral", "MistralForCausalLM"),
             (false, false, _) | (true, true, _) => ("llama", "LlamaForCausalLM"),
             (true, false, false) => ("qwen2", "Qwen2ForCausalLM"),
             _ => return wrong("has biases in places where neither of `llama` and `qwen2` has them"),
         };
+        if self.rope.dim != self.head_dim {
+            return wrong("turns a part of each head, which neither of `llama` and `qwen2` does");
+        }
         let mut out = Map::new();
         let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
         put("architectures", json!([class]));
@@ -48,9 +49,6 @@ impl Config {
                 put("sliding_window", Value::Null);
             }
             _ => {}
-        }
-        if self.rope.dim != self.head_dim {
-            put("partial_rotary_factor", json!(self.rope.dim as f64 / self.head_dim as f64));
         }
         put("rope_theta", json!(self.rope.theta));
         put("rope_scaling", self.scaling_json(path)?);

@@ -76,6 +76,9 @@ impl Tokenizer {
         (v.eot, v.eom) = (self.roles.eot, self.roles.eom);
         (v.add_bos, v.add_eos) = (Some(self.add_bos()), Some(self.add_eos()));
         self.name_ends(&mut v, ends, &mut notes);
+        if v.eos.is_none() && v.model == "gpt2" {
+            notes.push("no token ends a text, and llama.cpp takes token 11 for one that does".to_owned());
+        }
         self.note_added(&mut notes);
         Ok(ForGguf { vocabulary: v, notes })
     }
