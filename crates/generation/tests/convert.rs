@@ -57,7 +57,7 @@ fn every_pre_tokeniser_gives_the_same_ids_there_and_back() {
         let (home, folder, gguf) = home(name);
         with_tokenizer_json(&folder, name, json!({}));
         let notes = to_gguf(&folder, &gguf);
-        assert_eq!(notes.len(), 3, "{notes:?}");
+        assert_eq!(notes.len(), if name == "qwen2" { 4 } else { 3 }, "{notes:?}");
         to_folder(&gguf, &home.path().join("back"), None);
         let (a, b, c) = (open(&folder), open(&gguf), open(&home.path().join("back")));
         for text in texts(&format!("{name}_ids.json")) {

@@ -33,6 +33,10 @@ static BACKEND: LazyLock<LlamaBackend> = LazyLock::new(|| {
 /// Tokens of an answer; more than the fifty that are asked for, so that rotary angles and caches have their say.
 const ANSWER: usize = 64;
 
+/// Logits of a random model, which spread by about 3, are the same within this. llama.cpp makes the angles of a
+/// position by repeated products in single precision.
+const TIE: f32 = 2e-3;
+
 const TEXTS: [&str; 9] = [
     "동해 물과 백두산이 마르고 닳도록 하느님이 보우하사 우리나라 만세.",
     "<|im_start|>user\n한국의 수도는 어디입니까? 1234 서울!<|im_end|>\n<|im_start|>assistant\n",
@@ -45,60 +49,70 @@ const TEXTS: [&str; 9] = [
     "ᄒ\u{1161}ᆫ글 풀어쓰기 각",
 ];
 
-/// What llama.cpp makes of the texts, and of the first of them as a prompt.
-fn peer(path: &Path, prompt: &[u32]) -> (Vec<Vec<u32>>, Vec<u32>) {
-    let ids = |tokens: &[LlamaToken]| tokens.iter().map(|token| token.0 as u32).collect::<Vec<u32>>();
-    let model = LlamaModel::load_from_file(&BACKEND, path, &LlamaModelParams::default()).expect("the file loads");
-    let vocab = model.vocab();
-    let texts = TEXTS.iter().map(|text| ids(&vocab.tokenize(text.as_bytes(), true, true))).collect();
+fn ids(tokens: &[LlamaToken]) -> Vec<u32> {
+    tokens.iter().map(|token| token.0 as u32).collect()
+}
+
+/// Goes along an answer, holding each token to be llama.cpp's likeliest, or as likely as that but for rounding.
+/// Random models come to such ties; a real one is given none (`tie` 0).
+fn follow(model: &LlamaModel, prompt: &[u32], answer: &[u32], tie: f32) {
     let size = prompt.len() + ANSWER;
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(size as u32))
         .with_n_threads(2)
         .with_n_threads_batch(2)
         .with_type_k(KvCacheType::F32)
-        .with_type_v(KvCacheType::F32);
+        .with_type_v(KvCacheType::F32)
+        .with_flash_attention_policy(0);
     let mut context = model.new_context(&BACKEND, params).expect("a context");
     let mut batch = LlamaBatch::new(size, 1);
-    let mut answer: Vec<u32> = Vec::new();
     let mut next: Vec<u32> = prompt.to_vec();
-    while answer.len() < ANSWER {
+    let mut at = 0;
+    for (step, &token) in answer.iter().enumerate() {
         batch.clear();
-        let at = if answer.is_empty() { 0 } else { prompt.len() + answer.len() - 1 };
         for (i, &token) in next.iter().enumerate() {
             batch.add(LlamaToken(token as i32), (at + i) as i32, &[0], i + 1 == next.len()).expect("room");
         }
+        at += next.len();
         context.decode(&mut batch).expect("a pass");
         let logits = context.get_logits_ith(batch.n_tokens() - 1);
-        let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-        let token = best.map_or(0, |(id, _)| id as u32);
-        if vocab.is_eog(LlamaToken(token as i32)) {
-            break;
-        }
-        answer.push(token);
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let behind = most - logits[token as usize];
+        assert!(
+            behind <= tie,
+            "token {step} of the answer, {token}, is {behind} behind llama.cpp's likeliest"
+        );
+        assert!(!model.vocab().is_eog(LlamaToken(token as i32)), "llama.cpp ends its answer with {token}");
         next = vec![token];
     }
-    (texts, answer)
 }
 
-/// Holds llama.cpp to sai on a GGUF file.
-fn same_in_llama_cpp(path: &Path, prompt: &str) {
+/// Holds llama.cpp to sai on a GGUF file. A random model may end an answer at any time, so the longest counts.
+fn same_in_llama_cpp(path: &Path, prompts: &[&str], tie: f32) {
     let options = LoadOptions { threads: 2, cache_type: CacheType::F32, ..LoadOptions::default() };
     let model = Model::open(path, &options).expect("sai opens it");
-    let prompt = model.encode_text(prompt);
-    let (texts, answer) = peer(path, &prompt);
-    for (text, ids) in TEXTS.iter().zip(&texts) {
+    let peer =
+        LlamaModel::load_from_file(&BACKEND, path, &LlamaModelParams::default()).expect("llama.cpp does");
+    // Qwen2's tokenizer composes a text first, which llama.cpp does not.
+    let composes = model.tokenizer.facts().normalizer == "NFC";
+    for text in TEXTS.into_iter().filter(|text| !(composes && text.contains('\u{1161}'))) {
         // llama.cpp puts its BOS before one that the text has already, and says so.
-        let ours = model.tokenizer.encode(text);
         let bos = model.tokenizer.bos().filter(|_| model.tokenizer.add_bos());
-        let ours: Vec<u32> = bos.into_iter().chain(ours).collect();
-        assert_eq!(&ours, ids, "{}: {text:?}", path.display());
+        let ours: Vec<u32> = bos.into_iter().chain(model.tokenizer.encode(text)).collect();
+        let theirs = ids(&peer.vocab().tokenize(text.as_bytes(), true, true));
+        assert_eq!(ours, theirs, "{}: {text:?}", path.display());
     }
-    let mut session = Session::new(&model).expect("a session");
-    let request = Request { sampling: Sampling::greedy(), max_new_tokens: ANSWER, ..Request::default() };
-    let ours = session.generate(&prompt, &request, &mut |_| ControlFlow::Continue(())).expect("an answer");
-    assert_eq!(ours.tokens, answer, "{}", path.display());
-    assert!(answer.len() > 50, "{}: an answer of {} tokens shows little", path.display(), answer.len());
+    let mut longest = 0;
+    for prompt in prompts {
+        let prompt = model.encode_text(prompt);
+        let mut session = Session::new(&model).expect("a session");
+        let request = Request { sampling: Sampling::greedy(), max_new_tokens: ANSWER, ..Request::default() };
+        let ours =
+            session.generate(&prompt, &request, &mut |_| ControlFlow::Continue(())).expect("an answer");
+        follow(&peer, &prompt, &ours.tokens, tie);
+        longest = longest.max(ours.tokens.len());
+    }
+    assert!(longest > 50, "{}: an answer of {longest} tokens shows little", path.display());
 }
 
 fn to_gguf(folder: &Path, target: &Path) {
@@ -116,13 +130,16 @@ fn random_models_of_each_vocabulary() {
         ("smollm", json!({ "rope_scaling": { "rope_type": "linear", "factor": 2.5 } })),
         ("llama3", llama3),
         ("qwen2", json!({ "tie_word_embeddings": true, "rope_theta": 1000000.0 })),
-        ("yarn", json!({ "rope_scaling": { "rope_type": "yarn", "factor": 4.0,
-            "original_max_position_embeddings": 64, "beta_fast": 16.0, "attention_factor": 1.25 } })),
+        (
+            "yarn",
+            json!({ "rope_scaling": { "rope_type": "yarn", "factor": 4.0,
+            "original_max_position_embeddings": 64, "beta_fast": 16.0, "attention_factor": 1.25 } }),
+        ),
     ] {
         let (folder, gguf) = (home.path().join(name), home.path().join(format!("{name}.gguf")));
         folders::with_tokenizer_json(&folder, if name == "yarn" { "gpt2" } else { name }, more);
         to_gguf(&folder, &gguf);
-        same_in_llama_cpp(&gguf, TEXTS[0]);
+        same_in_llama_cpp(&gguf, &TEXTS, TIE);
     }
 }
 
@@ -132,7 +149,8 @@ fn a_folder_as_42dot_publishes_it() {
     let (folder, gguf) = (home.path().join("42dot_LLM-SFT-1.3B"), home.path().join("42dot.gguf"));
     folders::fortytwo_dot(&folder);
     to_gguf(&folder, &gguf);
-    same_in_llama_cpp(&gguf, "호기심 많은 인간 (human)과 인공지능 봇 (AI bot)의 대화입니다. \n<human>: 안녕? <bot>:");
+    let form = "호기심 많은 인간 (human)과 인공지능 봇 (AI bot)의 대화입니다. \n<human>: 안녕? <bot>:";
+    same_in_llama_cpp(&gguf, &[form, TEXTS[0], TEXTS[5]], TIE);
 }
 
 #[test]
@@ -144,5 +162,6 @@ fn the_real_model_by_way_of_a_folder() {
     let written = model.write(&folder, false, &mut |_| ControlFlow::Continue(())).expect("a folder");
     assert!(written.is_continue());
     to_gguf(&folder, &gguf);
-    same_in_llama_cpp(&gguf, "<|im_start|>user\nTell me about the history of Korea.<|im_end|>\n<|im_start|>assistant\n");
+    let prompt = "<|im_start|>user\nTell me about the history of Korea.<|im_end|>\n<|im_start|>assistant\n";
+    same_in_llama_cpp(&gguf, &[prompt], 0.0);
 }

@@ -134,8 +134,10 @@ impl Tokenizer {
             );
             return Err(Error::unsupported(path, fact));
         };
-        if rules.nfc && pre != "qwen2" {
-            notes.push("text is brought to Unicode's composed form first, which GGUF cannot say".to_owned());
+        if rules.nfc {
+            notes.push(
+                "text is brought to Unicode's composed form first, which llama.cpp does not do".to_owned(),
+            );
         }
         if rules.prefix_space {
             notes.push("a space is put before a text, which llama.cpp does not do for this kind".to_owned());
