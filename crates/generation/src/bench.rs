@@ -165,7 +165,7 @@ impl Bench {
                 Ok((container, config, started))
             }
             BenchModel::Random(random) => {
-                self.check(Path::new(random_model::NAME), random.config(), random.bytes())?;
+                self.check(Path::new(random_model::NAME), random.config(), random.most_bytes())?;
                 let container = random.make()?;
                 Ok((container, random.config().clone(), Instant::now()))
             }

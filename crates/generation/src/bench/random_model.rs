@@ -49,6 +49,11 @@ impl RandomModel {
         elements.saturating_mul(self.dtype.block_bytes() as u64) / self.dtype.block_len() as u64
     }
 
+    /// Bytes of its weights while a device takes them in: quantised ones are then there a second time, repacked.
+    pub(super) fn most_bytes(&self) -> u64 {
+        if self.dtype.is_float() { self.bytes() } else { self.bytes().saturating_mul(2) }
+    }
+
     /// Makes the weights, on all cores.
     ///
     /// # Errors
