@@ -40,6 +40,11 @@ impl Moved {
         Moved { spec: Spec { name, dtype, shape }, source: source.clone(), rows: Rows::Stay }
     }
 
+    /// Lets the source's pages leave memory, once the tensor was made and used.
+    pub fn release(&self) {
+        self.source.data.release();
+    }
+
     /// Its bytes in the new form. They are borrowed from the source where nothing changes.
     ///
     /// # Errors

@@ -42,6 +42,7 @@ fn fill(
                 return Ok(ControlFlow::Break(()));
             }
         }
+        moved.release();
     }
     writer.finish().map_err(sai_decoder::Error::from)?;
     Ok(ControlFlow::Continue(()))
