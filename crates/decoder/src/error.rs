@@ -53,6 +53,29 @@ pub enum Error {
         /// Its type.
         dtype: sai_formats::DType,
     },
+    /// A weight that the type it is to have cannot hold.
+    #[error("{}: tensor `{tensor}`, row {row}: {source}", path.display())]
+    CannotHold {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The row.
+        row: usize,
+        /// What it is, by its column.
+        source: Box<sai_formats::Error>,
+    },
+    /// No threads to quantise with.
+    #[error("no threads can be started: {0}; ask for fewer with --threads")]
+    Threads(rayon::ThreadPoolBuildError),
+    /// A file that is no importance matrix.
+    #[error("{}: {fact}", path.display())]
+    Imatrix {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the way out.
+        fact: String,
+    },
     /// A tensor of another shape than the configuration says.
     #[error("{}: tensor `{tensor}` has shape {found:?} where the configuration needs {expected:?}", file.display())]
     Shape {

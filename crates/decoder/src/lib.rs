@@ -12,17 +12,23 @@
 //! [`fork`](KvCache::fork) costs nothing until one side writes, [`truncate`](KvCache::truncate) takes back,
 //! [`free`](KvCache::free) gives up.
 //!
-//! This room has no SIMD and no threads (`kernels` does), knows no text (`tokenizer` does), and chooses no token
+//! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`Recorder`] makes while the model
+//! reads a text, says which errors matter.
+//!
+//! This room has no SIMD (`kernels` does) and no threads but those that a plan is written with, knows no text (`tokenizer` does), and chooses no token
 //! (`generation` does). It never prints.
 
 mod batch;
 mod config;
 mod error;
 mod forward;
+mod imatrix;
 mod kv_cache;
 mod memory;
 mod model;
 mod moved;
+mod quantize;
+mod recorder;
 mod rope;
 mod weights;
 mod work;
@@ -31,10 +37,13 @@ pub use batch::{Batch, Wanted};
 pub use config::Config;
 pub use error::Error;
 pub use forward::Run;
+pub use imatrix::Imatrix;
 pub use kv_cache::{KvCache, Sequence};
 pub use memory::Memory;
 pub use model::{Decoder, Layer, Linear};
 pub use moved::{KEPT_TYPES, Moved, ToGguf, to_gguf, to_hugging_face};
+pub use quantize::{Mix, Plan, Planned};
+pub use recorder::Recorder;
 pub use rope::{Rope, RopeScaling};
 pub use sai_kernels::{CacheType, Cpu, Device, Limits, RopeStyle};
 pub use work::Work;

@@ -67,6 +67,24 @@ impl Names {
         self.layer(layer, name, "bias")
     }
 
+    /// GGUF's name of a weight, from this kind of file's; `None` for names that it does not give.
+    pub(crate) fn to_gguf(self, name: &str) -> Option<String> {
+        for top in [Names::embedding, Names::final_norm, Names::head] {
+            if top(self) == name {
+                return Some(top(Names::Gguf));
+            }
+        }
+        LAYER_NAMES.iter().find_map(|(ours, theirs)| {
+            let layer = match self {
+                Names::Gguf => name.strip_prefix("blk.")?.strip_suffix(&format!(".{ours}.weight"))?,
+                Names::HuggingFace => {
+                    name.strip_prefix("model.layers.")?.strip_suffix(&format!(".{theirs}.weight"))?
+                }
+            };
+            Some(Names::Gguf.weight(layer.parse().ok()?, ours))
+        })
+    }
+
     fn layer(self, layer: usize, name: &str, kind: &str) -> String {
         match self {
             Names::Gguf => format!("blk.{layer}.{name}.{kind}"),

@@ -8,7 +8,7 @@
 //! so that a prompt that begins as the last one ended costs only what is new. [`Sampling`] says how the next token
 //! is chosen, with the definitions of `transformers` in the order of 42dot's example, and [`Draft`] how several are
 //! guessed so that one pass checks them together. [`score`] and [`perplexity`] judge a text instead of making one, and
-//! a [`Bench`] how fast a model is.
+//! a [`Bench`] how fast a model is; [`imatrix()`] watches a model read.
 //!
 //! Whoever calls hears of every step through a closure and can stop at any; the text that reaches them is whole
 //! syllables, with stop strings already taken out, wherever the borders of tokens lie.
@@ -20,6 +20,7 @@ mod bench;
 pub mod convert;
 mod draft;
 mod error;
+mod imatrix;
 mod model;
 mod prompt;
 mod prompt_cache;
@@ -31,9 +32,10 @@ mod stop;
 pub use bench::{Bench, BenchModel, BenchReport, RandomModel, Spread};
 pub use draft::Draft;
 pub use error::Error;
+pub use imatrix::imatrix;
 pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
 pub use prompt::ChatPrompt;
-pub use sai_decoder::{CacheType, Config, Device, Memory};
+pub use sai_decoder::{CacheType, Config, Device, Imatrix, Memory, Mix, Plan};
 pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenizer};
 pub use sampling::{Candidate, Pick, Sampler, Sampling, processors};
 pub use scoring::{Perplexity, perplexity, score};

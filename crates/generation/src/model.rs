@@ -121,13 +121,13 @@ impl Model {
 
 /// What a model's files hold beside its weights.
 pub(crate) struct Parts {
-    tokenizer: Tokenizer,
+    pub(crate) tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     name: Option<String>,
 }
 
 impl Parts {
-    fn of(container: &Container, path: &Path) -> Result<Parts, Error> {
+    pub(crate) fn of(container: &Container, path: &Path) -> Result<Parts, Error> {
         match container {
             Container::Gguf(gguf) => gguf::parts(gguf),
             Container::Safetensors(_) => {

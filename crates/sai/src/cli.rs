@@ -11,13 +11,14 @@ Examples:
   sai generate -m m.gguf -p \"The capital of Korea is\" -n 32
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
   sai perplexity -m m.gguf -f text.txt
+  sai quantize m.gguf small.gguf q4_k_m      a smaller file: about 5 bits a weight
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
   smollm2-135m, 42dot-sft, 42dot-plm";
 
-/// Run compact Korean–English language models: chat, complete, inspect, measure.
+/// Run compact Korean–English language models: chat, complete, inspect, convert, quantise, measure.
 #[derive(Parser)]
 #[command(name = "sai", version, after_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct Cli {
@@ -36,6 +37,8 @@ pub(crate) enum Verb {
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
     Perplexity(crate::perplexity::Perplexity),
+    Quantize(crate::quantize::Quantize),
+    Imatrix(crate::imatrix::Imatrix),
     Bench(crate::bench::Bench),
 }
 
@@ -47,6 +50,8 @@ impl Verb {
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),
+            Self::Quantize(verb) => verb.run(ui),
+            Self::Imatrix(verb) => verb.run(ui),
             Self::Bench(verb) => verb.run(ui),
         }
     }

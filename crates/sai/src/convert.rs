@@ -8,7 +8,6 @@ use clap::ValueEnum;
 use sai_formats::{Container, DType};
 use sai_generation::convert::{FolderModel, GgufModel, Progress};
 
-use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Size, Ui};
 
 /// Turn a Hugging Face folder into a GGUF file, or a GGUF file into a folder.
@@ -85,17 +84,7 @@ impl Convert {
         bytes: u64,
         write: &mut dyn FnMut(&mut Progress<'_>) -> Result<ControlFlow<()>, sai_generation::Error>,
     ) -> anyhow::Result<()> {
-        let interrupt = Interrupt::install("")?;
-        let bar = ui.bytes_bar(bytes, "convert");
-        let outcome = write(&mut |done| {
-            bar.set_position(done);
-            if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        bar.finish_and_clear();
-        if outcome?.is_break() {
-            ui.note("interrupted; nothing was written");
-            std::process::exit(EXIT_INTERRUPTED);
-        }
+        crate::watched::run(ui, ui.bytes_bar(bytes, "convert"), |progress| write(progress))?;
         ui.note(format_args!("{}: {} of weights", name(&self.target), Size(bytes)));
         Ok(())
     }

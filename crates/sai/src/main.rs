@@ -15,14 +15,17 @@ mod chat;
 mod cli;
 mod convert;
 mod generate;
+mod imatrix;
 mod inspect;
 mod interrupt;
 mod models;
 mod perplexity;
 mod prompt_cache;
+mod quantize;
 mod terminal;
 mod text_file;
 mod ui;
+mod watched;
 
 use std::process::ExitCode;
 

@@ -80,6 +80,17 @@ impl Ui {
         };
     }
 
+    /// Something that a person should know before they rely on the result. `quiet` does not keep it back.
+    pub(crate) fn warn(&self, text: impl Display) {
+        let text = text.to_string();
+        let text = visible(&text);
+        let _ = if self.err_color {
+            writeln!(io::stderr(), "\x1b[33mwarning:\x1b[0m {text}")
+        } else {
+            writeln!(io::stderr(), "warning: {text}")
+        };
+    }
+
     /// The one line that a failed command leaves.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let text = visible(&one_line(error)).into_owned();
