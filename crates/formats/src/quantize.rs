@@ -17,6 +17,7 @@ use bytemuck::Pod;
 use crate::blocks::*;
 use crate::{DType, Error};
 use half::LARGEST;
+use lanes::{Groups, Lanes};
 
 /// Turns numbers into blocks of `dtype`.
 ///
@@ -100,16 +101,16 @@ fn blocks(dtype: DType, values: &[f32], importance: Option<&[f32]>, out: &mut [u
         DType::F32 => floats::f32_bytes(values, out),
         DType::F16 => floats::f16_bytes(values, out),
         DType::BF16 => floats::bf16_bytes(values, out),
-        DType::Q8_0 => runs::<SIMPLE, _>(values, importance, out, simple::q8_0),
-        DType::Q4_0 => runs::<SIMPLE, _>(values, importance, out, simple::q4_0),
-        DType::Q4_1 => runs::<SIMPLE, _>(values, importance, out, simple::q4_1),
-        DType::Q5_0 => runs::<SIMPLE, _>(values, importance, out, simple::q5_0),
-        DType::Q5_1 => runs::<SIMPLE, _>(values, importance, out, simple::q5_1),
-        DType::Q2_K => runs::<SUPER, _>(values, importance, out, affine::q2_k),
-        DType::Q3_K => runs::<SUPER, _>(values, importance, out, signed::q3_k),
-        DType::Q4_K => runs::<SUPER, _>(values, importance, out, affine::q4_k),
-        DType::Q5_K => runs::<SUPER, _>(values, importance, out, affine::q5_k),
-        DType::Q6_K => runs::<SUPER, _>(values, importance, out, signed::q6_k),
+        DType::Q8_0 => runs::<[BlockQ8_0; 8]>(values, importance, out),
+        DType::Q4_0 => runs::<[BlockQ4_0; 8]>(values, importance, out),
+        DType::Q4_1 => runs::<[BlockQ4_1; 8]>(values, importance, out),
+        DType::Q5_0 => runs::<[BlockQ5_0; 8]>(values, importance, out),
+        DType::Q5_1 => runs::<[BlockQ5_1; 8]>(values, importance, out),
+        DType::Q2_K => runs::<BlockQ2K>(values, importance, out),
+        DType::Q3_K => runs::<BlockQ3K>(values, importance, out),
+        DType::Q4_K => runs::<BlockQ4K>(values, importance, out),
+        DType::Q5_K => runs::<BlockQ5K>(values, importance, out),
+        DType::Q6_K => runs::<BlockQ6K>(values, importance, out),
         // Refused before.
         DType::Other(_) => {}
     }
@@ -118,76 +119,61 @@ fn blocks(dtype: DType, values: &[f32], importance: Option<&[f32]>, out: &mut [u
 /// Weights of a run.
 const RUN: usize = SUPER;
 
-/// Neighbouring weights, and what a unit of squared error of each matters; zeros fill the last run.
+/// Neighbouring weights, and how much the column of each matters, where that is known; zeros fill the last run.
 struct Run {
     x: [f32; RUN],
-    w: [f32; RUN],
+    importance: Option<[f32; RUN]>,
 }
 
-/// Takes the runs one after another, each of `RUN / BLOCK` blocks; of the last, which may be short, only the blocks
-/// that are filled are kept.
+/// What a run becomes. A trait and not a function that is handed over, because such a one would be called where it was
+/// compiled, and not be compiled anew with the instructions of [`avx2`].
+trait FromRun: Pod {
+    fn from_run(run: &Run) -> Self;
+}
+
+/// Takes the runs one after another; of the blocks of the last, which may be short, only those that are filled are
+/// kept.
 #[inline(always)]
-fn runs<const BLOCK: usize, B: Pod>(
-    values: &[f32],
-    importance: Option<&[f32]>,
-    out: &mut [u8],
-    encode: impl Fn(&Run) -> B,
-) {
-    let mut run = Run { x: [0.0; RUN], w: [1.0; RUN] };
+fn runs<B: FromRun>(values: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let mut run = Run { x: [0.0; RUN], importance: importance.map(|_| [1.0; RUN]) };
     let mut column = 0;
     for (values, out) in values.chunks(RUN).zip(out.chunks_mut(size_of::<B>())) {
         run.x[..values.len()].copy_from_slice(values);
         run.x[values.len()..].fill(0.0);
-        match importance {
-            None => run.w.fill(1.0),
-            Some(row) => {
-                for w in &mut run.w[..values.len()] {
-                    *w = row[column];
-                    column = if column + 1 == row.len() { 0 } else { column + 1 };
-                }
+        if let (Some(row), Some(places)) = (importance, &mut run.importance) {
+            for place in &mut places[..values.len()] {
+                *place = row[column];
+                column = if column + 1 == row.len() { 0 } else { column + 1 };
             }
         }
-        for (x, w) in run.x.as_chunks::<BLOCK>().0.iter().zip(run.w.as_chunks_mut::<BLOCK>().0) {
-            weigh(x, w);
-        }
-        let blocks = encode(&run);
+        let blocks = B::from_run(&run);
         out.copy_from_slice(&bytemuck::bytes_of(&blocks)[..out.len()]);
     }
 }
 
-/// Importances of a block into the weights of its errors, with a mean of one.
-///
-/// Large weights count more, by as much as their squares exceed the block's mean square: with equal errors for all, the
-/// search would cut off the few large ones for the sake of the many small, and models suffer from that more than the
-/// sum of squares tells.
-#[inline(always)]
-fn weigh<const BLOCK: usize>(x: &[f32; BLOCK], w: &mut [f32; BLOCK]) {
-    let mut squares = [0.0; BLOCK];
-    for i in 0..BLOCK {
-        squares[i] = x[i] * x[i];
+impl Run {
+    /// Eight groups of `N` weights from place `at` on.
+    #[inline(always)]
+    fn groups<const N: usize>(&self, at: usize) -> Groups<N> {
+        let importance = self.importance.as_ref().map(|importance| &importance[at..at + 8 * N]);
+        Groups::of(&self.x[at..at + 8 * N], importance)
     }
-    let mean = sum(&squares) / BLOCK as f32;
-    for i in 0..BLOCK {
-        w[i] *= mean + squares[i];
-    }
-    let scale = BLOCK as f32 / sum(w);
-    if scale.is_finite() {
-        w.iter_mut().for_each(|w| *w *= scale);
-    } else {
-        w.fill(1.0);
-    }
-}
 
-/// The sum in eight parts, which instructions for eight numbers add in the same order as those for one.
-#[inline(always)]
-fn sum<const N: usize>(x: &[f32; N]) -> f32 {
-    let mut parts = [0.0; 8];
-    for x in x.as_chunks::<8>().0 {
-        for i in 0..8 {
-            parts[i] += x[i];
+    /// The groups of a block that takes the whole run, weighed.
+    #[inline(always)]
+    fn super_block<const N: usize, const SETS: usize>(&self) -> [Groups<N>; SETS] {
+        let mut sets = [Groups::EMPTY; SETS];
+        let mut squares = Lanes::ZERO;
+        for (i, set) in sets.iter_mut().enumerate() {
+            *set = self.groups(8 * N * i);
+            squares = squares + set.squares();
         }
+        let mean = Lanes::splat(squares.sum() / RUN as f32);
+        for set in &mut sets {
+            set.weigh(mean);
+        }
+        sets
     }
-    parts.iter().sum()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `Q2_K`, `Q4_K` and `Q5_K`: groups with an integer scale and an integer minimum each, under two halves.
 
-use super::Run;
 use super::half::Half;
 use super::lanes::{Groups, Lanes, unpick};
 use super::search::{Line, Sums, Totals, lines};
+use super::{FromRun, Run};
 use crate::blocks::*;
 
 /// What a type can store, and where its search begins.
@@ -14,40 +14,72 @@ struct Kind {
     most: f32,
     /// Where the span of a group's weights is laid.
     starts: &'static [f32],
+    /// The neighbours that the last choice is among.
+    last: &'static [(f32, f32)],
 }
 
-const TWO: Kind = Kind { top: 3.0, most: 15.0, starts: &[2.5, 2.8, 3.0, 3.2, 3.5, 3.8, 4.2, 4.7] };
-const FOUR: Kind = Kind { top: 15.0, most: 63.0, starts: &[14.2, 14.6, 15.0, 15.4, 15.8, 16.3, 16.9, 17.5] };
-const FIVE: Kind = Kind { top: 31.0, most: 63.0, starts: &[30.2, 30.6, 31.0, 31.4, 31.8, 32.4, 33.0] };
+/// A scale and a minimum next to those that are nearest: scales alone, both apart, both together.
+const STEPS: [(f32, f32); 9] = [
+    (0.0, 0.0),
+    (-1.0, 0.0),
+    (1.0, 0.0),
+    (0.0, -1.0),
+    (0.0, 1.0),
+    (-1.0, -1.0),
+    (1.0, 1.0),
+    (-1.0, 1.0),
+    (1.0, -1.0),
+];
 
-#[inline(always)]
-pub(super) fn q2_k(run: &Run) -> BlockQ2K {
-    let groups = [0, 128].map(|at| Groups::<16>::of(&run.x[at..at + 128], &run.w[at..at + 128]));
-    let Fit { d, dmin, scales, mins, q } = fit(&groups, &TWO);
-    let mut block = BlockQ2K { scales: [0; 16], qs: [0; 64], d: d.bytes, dmin: dmin.bytes };
-    for i in 0..16 {
-        block.scales[i] = scales[i] | mins[i] << 4;
+const TWO: Kind =
+    Kind { top: 3.0, most: 15.0, starts: &[2.5, 2.8, 3.0, 3.2, 3.5, 3.8, 4.2, 4.7], last: &STEPS };
+const FOUR: Kind = Kind {
+    top: 15.0,
+    most: 63.0,
+    starts: &[14.2, 14.6, 15.0, 15.4, 15.8, 16.3, 16.9, 17.5],
+    last: STEPS.split_at(5).0,
+};
+const FIVE: Kind = Kind {
+    top: 31.0,
+    most: 63.0,
+    starts: &[30.2, 30.6, 31.0, 31.4, 31.8, 32.4, 33.0],
+    last: STEPS.split_at(5).0,
+};
+
+impl FromRun for BlockQ2K {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let groups = run.super_block::<16, 2>();
+        let Fit { d, dmin, scales, mins, q } = fit(&groups, &TWO);
+        let mut block = BlockQ2K { scales: [0; 16], qs: [0; 64], d: d.bytes, dmin: dmin.bytes };
+        for i in 0..16 {
+            block.scales[i] = scales[i] | mins[i] << 4;
+        }
+        for (i, q) in q.into_iter().enumerate() {
+            block.qs[i / 128 * 32 + i % 32] |= q << (i / 32 % 4 * 2);
+        }
+        block
     }
-    for (i, q) in q.into_iter().enumerate() {
-        block.qs[i / 128 * 32 + i % 32] |= q << (i / 32 % 4 * 2);
-    }
-    block
 }
 
-#[inline(always)]
-pub(super) fn q4_k(run: &Run) -> BlockQ4K {
-    let fit = fit(&[Groups::<32>::of(&run.x, &run.w)], &FOUR);
-    BlockQ4K { d: fit.d.bytes, dmin: fit.dmin.bytes, scales: fit.pack_scales(), qs: fit.low_bits() }
+impl FromRun for BlockQ4K {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let fit = fit(&run.super_block::<32, 1>(), &FOUR);
+        BlockQ4K { d: fit.d.bytes, dmin: fit.dmin.bytes, scales: fit.pack_scales(), qs: fit.low_bits() }
+    }
 }
 
-#[inline(always)]
-pub(super) fn q5_k(run: &Run) -> BlockQ5K {
-    let fit = fit(&[Groups::<32>::of(&run.x, &run.w)], &FIVE);
-    let mut qh = [0; 32];
-    for (i, q) in fit.q.into_iter().enumerate() {
-        qh[i % 32] |= (q >> 4 & 1) << (i / 32);
+impl FromRun for BlockQ5K {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let fit = fit(&run.super_block::<32, 1>(), &FIVE);
+        let mut qh = [0; 32];
+        for (i, q) in fit.q.into_iter().enumerate() {
+            qh[i % 32] |= (q >> 4 & 1) << (i / 32);
+        }
+        BlockQ5K { d: fit.d.bytes, dmin: fit.dmin.bytes, scales: fit.pack_scales(), qh, qs: fit.low_bits() }
     }
-    BlockQ5K { d: fit.d.bytes, dmin: fit.dmin.bytes, scales: fit.pack_scales(), qh, qs: fit.low_bits() }
 }
 
 /// A block's numbers, ready to be packed.
@@ -100,11 +132,11 @@ fn fit<const N: usize, const SETS: usize>(groups: &[Groups<N>; SETS], kind: &Kin
 
     let (mut d, mut dmin) = (Half::nearest(steepest / kind.most), Half::nearest(deepest / kind.most));
     let mut best = (f32::NEG_INFINITY, d, dmin, [Near::NONE; SETS]);
-    for _ in 0..3 {
+    for steps in [&STEPS[..3], &STEPS[..3], kind.last] {
         let mut near = [Near::NONE; SETS];
         let mut gain = 0.0;
         for i in 0..SETS {
-            near[i] = nearby(&groups[i], &totals[i], (d.value, dmin.value), free[i], kind);
+            near[i] = nearby(&groups[i], &totals[i], (d.value, dmin.value), free[i], kind, steps);
             free[i] = Line::through(&totals[i], &near[i].sums, true);
             gain += near[i].gain.sum();
         }
@@ -177,6 +209,7 @@ fn nearby<const N: usize>(
     (d, dmin): (f32, f32),
     free: Line,
     kind: &Kind,
+    steps: &[(f32, f32)],
 ) -> Near {
     let (d, dmin) = (Lanes::splat(d), Lanes::splat(dmin));
     let middle = (
@@ -184,9 +217,9 @@ fn nearby<const N: usize>(
         ((Lanes::ZERO - free.offset) * dmin.inverse()).integers(0.0, kind.most),
     );
     let mut best = Near::NONE;
-    for (up, down) in [(0, 0), (0, -1), (0, 1), (-1, 0), (-1, -1), (-1, 1), (1, 0), (1, -1), (1, 1)] {
-        let scale = (middle.0 + Lanes::splat(up as f32)).integers(0.0, kind.most);
-        let min = (middle.1 + Lanes::splat(down as f32)).integers(0.0, kind.most);
+    for &(up, down) in steps {
+        let scale = (middle.0 + Lanes::splat(up)).integers(0.0, kind.most);
+        let min = (middle.1 + Lanes::splat(down)).integers(0.0, kind.most);
         let line = Line { scale: scale * d, offset: Lanes::ZERO - min * dmin };
         let sums = Sums::of(groups, line.scale.inverse(), line.offset, kind.top);
         let gain = line.gain(totals, &sums);

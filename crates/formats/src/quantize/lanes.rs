@@ -76,6 +76,12 @@ impl Lanes {
         self.abs().where_above(Lanes::splat(TINY), inverse, Lanes::ZERO)
     }
 
+    /// Zero for what is not finite.
+    #[inline(always)]
+    fn finite(self) -> Lanes {
+        Lanes::splat(f32::MAX).where_above(self, self, Lanes::ZERO)
+    }
+
     /// The low byte of each whole number, two's complement.
     #[inline(always)]
     pub(super) fn bytes(self) -> [u8; 8] {
@@ -135,19 +141,56 @@ pub(super) struct Groups<const N: usize> {
 }
 
 impl<const N: usize> Groups<N> {
-    /// From the groups one after another.
+    pub(super) const EMPTY: Groups<N> = Groups { x: [Lanes::ZERO; N], w: [Lanes::ZERO; N] };
+
+    /// From groups that lie one after another. `w` are importances; where there are none, all are alike.
     #[inline(always)]
-    pub(super) fn of(x: &[f32], w: &[f32]) -> Groups<N> {
-        let mut groups = Groups { x: [Lanes::ZERO; N], w: [Lanes::ZERO; N] };
-        for lane in 0..8 {
-            let (x, w) = (&x[lane * N..][..N], &w[lane * N..][..N]);
-            for i in 0..N {
-                groups.x[i].0[lane] = x[i];
-                groups.w[i].0[lane] = w[i];
-            }
-        }
-        groups
+    pub(super) fn of(x: &[f32], importance: Option<&[f32]>) -> Groups<N> {
+        let w = match importance {
+            Some(importance) => side_by_side(importance),
+            None => [Lanes::splat(1.0); N],
+        };
+        Groups { x: side_by_side(x), w }
     }
+
+    /// Σ x² of each group.
+    #[inline(always)]
+    pub(super) fn squares(&self) -> Lanes {
+        let mut sum = Lanes::ZERO;
+        for x in self.x {
+            sum = sum + x * x;
+        }
+        sum
+    }
+
+    /// Importances into the weights of errors; `mean` is that of `x²` in the block of each group.
+    ///
+    /// Large weights count more, by as much as their squares exceed the mean: with equal errors for all, the search would
+    /// cut off the few large ones for the sake of the many small, and models suffer from that more than the sum of
+    /// squares tells.
+    #[inline(always)]
+    pub(super) fn weigh(&mut self, mean: Lanes) {
+        // In units of the mean, so that sums are neither tiny nor huge; a block of zeros has no unit.
+        let unit = Lanes::splat(0.5) / mean;
+        let unit = unit.finite();
+        let most = Lanes::splat(0.5);
+        for i in 0..N {
+            self.w[i] = self.w[i] * (self.x[i] * self.x[i] * unit + most);
+        }
+    }
+}
+
+/// `N` numbers of each of eight groups that lie one after another.
+#[inline(always)]
+fn side_by_side<const N: usize>(x: &[f32]) -> [Lanes; N] {
+    let mut out = [Lanes::ZERO; N];
+    for lane in 0..8 {
+        let x = &x[lane * N..][..N];
+        for i in 0..N {
+            out[i].0[lane] = x[i];
+        }
+    }
+    out
 }
 
 /// Stored integers, side by side, as bytes one group after another.

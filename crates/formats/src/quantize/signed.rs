@@ -1,9 +1,9 @@
 //! `Q3_K` and `Q6_K`: sixteen groups of sixteen weights, each with a signed integer scale, under one half.
 
-use super::Run;
 use super::half::Half;
 use super::lanes::{Groups, Lanes, unpick};
 use super::search::{products, scales};
+use super::{FromRun, Run};
 use crate::blocks::*;
 
 /// Weights of a group.
@@ -30,40 +30,44 @@ const SIX: Kind = Kind {
     starts: &[-33.5, -32.6, -32.0, -31.4, -30.5, 32.0, 31.2, 30.4],
 };
 
-#[inline(always)]
-pub(super) fn q3_k(run: &Run) -> BlockQ3K {
-    let (d, scales, q) = fit(run, &THREE);
-    let mut block = BlockQ3K { hmask: [0; 32], qs: [0; 64], scales: [0; 12], d: d.bytes };
-    for (i, q) in q.into_iter().enumerate() {
-        let q = q.wrapping_add(4);
-        block.qs[i / 128 * 32 + i % 32] |= (q & 3) << (i / 32 % 4 * 2);
-        block.hmask[i % 32] |= (q >> 2 & 1) << (i / 32);
+impl FromRun for BlockQ3K {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, scales, q) = fit(run, &THREE);
+        let mut block = BlockQ3K { hmask: [0; 32], qs: [0; 64], scales: [0; 12], d: d.bytes };
+        for (i, q) in q.into_iter().enumerate() {
+            let q = q.wrapping_add(4);
+            block.qs[i / 128 * 32 + i % 32] |= (q & 3) << (i / 32 % 4 * 2);
+            block.hmask[i % 32] |= (q >> 2 & 1) << (i / 32);
+        }
+        for (i, scale) in scales.into_iter().enumerate() {
+            let scale = scale.wrapping_add(32);
+            block.scales[i % 8] |= (scale & 15) << (i / 8 * 4);
+            block.scales[8 + i % 4] |= (scale >> 4 & 3) << (i / 4 * 2);
+        }
+        block
     }
-    for (i, scale) in scales.into_iter().enumerate() {
-        let scale = scale.wrapping_add(32);
-        block.scales[i % 8] |= (scale & 15) << (i / 8 * 4);
-        block.scales[8 + i % 4] |= (scale >> 4 & 3) << (i / 4 * 2);
-    }
-    block
 }
 
-#[inline(always)]
-pub(super) fn q6_k(run: &Run) -> BlockQ6K {
-    let (d, scales, q) = fit(run, &SIX);
-    let mut block = BlockQ6K { ql: [0; 128], qh: [0; 64], scales: scales.map(|s| s as i8), d: d.bytes };
-    for (i, q) in q.into_iter().enumerate() {
-        let q = q.wrapping_add(32);
-        let (half, at) = (i / 128, i % 128);
-        block.ql[half * 64 + at % 64] |= (q & 15) << (at / 64 * 4);
-        block.qh[half * 32 + at % 32] |= (q >> 4 & 3) << (at / 32 * 2);
+impl FromRun for BlockQ6K {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, scales, q) = fit(run, &SIX);
+        let mut block = BlockQ6K { ql: [0; 128], qh: [0; 64], scales: scales.map(|s| s as i8), d: d.bytes };
+        for (i, q) in q.into_iter().enumerate() {
+            let q = q.wrapping_add(32);
+            let (half, at) = (i / 128, i % 128);
+            block.ql[half * 64 + at % 64] |= (q & 15) << (at / 64 * 4);
+            block.qh[half * 32 + at % 32] |= (q >> 4 & 3) << (at / 32 * 2);
+        }
+        block
     }
-    block
 }
 
 /// The half, the groups' scales, and the weights' integers; bytes in two's complement.
 #[inline(always)]
 fn fit(run: &Run, kind: &Kind) -> (Half, [u8; 16], [u8; SUPER]) {
-    let groups = [0, 128].map(|at| Groups::<GROUP>::of(&run.x[at..at + 128], &run.w[at..at + 128]));
+    let groups: [Groups<GROUP>; 2] = run.super_block();
     let mut free = [scales(&groups[0], kind.q, kind.starts, 2), scales(&groups[1], kind.q, kind.starts, 2)];
     let wider = |a: f32, b: &f32| if b.abs() > a.abs() { *b } else { a };
     let peak = free.iter().flat_map(|scales| &scales.0).fold(0.0, wider);

@@ -1,55 +1,65 @@
 //! The simple types: a scale for 32 weights, or a scale and a minimum. A run is eight blocks side by side.
 
-use super::Run;
 use super::half::{Half, halves};
 use super::lanes::{Groups, Lanes, unpick};
 use super::search::{Totals, lines, scales};
+use super::{FromRun, Run};
 use crate::blocks::*;
 
 /// Where the weight of largest magnitude is laid, for scales of four bits.
-const FOUR: [f32; 8] = [-8.6, -8.2, -7.8, -7.4, -6.9, -6.4, 7.2, 6.5];
+const FOUR: [f32; 7] = [-8.5, -8.0, -7.5, -7.0, -6.4, 7.3, 6.6];
 /// For scales of five bits.
-const FIVE: [f32; 6] = [-16.4, -15.8, -15.2, -14.4, 15.2, 14.4];
+const FIVE: [f32; 5] = [-16.4, -15.8, -15.0, 15.3, 14.5];
 /// For scales of eight.
-const EIGHT: [f32; 2] = [127.0, 126.4];
+const EIGHT: [f32; 1] = [127.0];
 /// Where the span of four-bit weights ends.
 const SPAN_FOUR: [f32; 5] = [15.0, 15.4, 15.9, 16.5, 14.5];
 /// Where the span of five-bit weights ends.
 const SPAN_FIVE: [f32; 4] = [31.0, 31.5, 32.1, 30.5];
 
-#[inline(always)]
-pub(super) fn q8_0(run: &Run) -> [BlockQ8_0; 8] {
-    let (d, q) = symmetric(run, (-127.0, 127.0), 0.0, &EIGHT, 1);
-    std::array::from_fn(|i| BlockQ8_0 { d: d[i].bytes, qs: q[i].map(|q| q as i8) })
+impl FromRun for [BlockQ8_0; 8] {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, q) = symmetric(run, (-127.0, 127.0), 0.0, &EIGHT, 1);
+        std::array::from_fn(|i| BlockQ8_0 { d: d[i].bytes, qs: q[i].map(|q| q as i8) })
+    }
 }
 
-#[inline(always)]
-pub(super) fn q4_0(run: &Run) -> [BlockQ4_0; 8] {
-    let (d, q) = symmetric(run, (-8.0, 7.0), 8.0, &FOUR, 2);
-    std::array::from_fn(|i| BlockQ4_0 { d: d[i].bytes, qs: nibbles(&q[i]) })
+impl FromRun for [BlockQ4_0; 8] {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, q) = symmetric(run, (-8.0, 7.0), 8.0, &FOUR, 1);
+        std::array::from_fn(|i| BlockQ4_0 { d: d[i].bytes, qs: nibbles(&q[i]) })
+    }
 }
 
-#[inline(always)]
-pub(super) fn q5_0(run: &Run) -> [BlockQ5_0; 8] {
-    let (d, q) = symmetric(run, (-16.0, 15.0), 16.0, &FIVE, 2);
-    std::array::from_fn(|i| BlockQ5_0 { d: d[i].bytes, qh: fifth_bits(&q[i]), qs: nibbles(&q[i]) })
+impl FromRun for [BlockQ5_0; 8] {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, q) = symmetric(run, (-16.0, 15.0), 16.0, &FIVE, 1);
+        std::array::from_fn(|i| BlockQ5_0 { d: d[i].bytes, qh: fifth_bits(&q[i]), qs: nibbles(&q[i]) })
+    }
 }
 
-#[inline(always)]
-pub(super) fn q4_1(run: &Run) -> [BlockQ4_1; 8] {
-    let (d, m, q) = affine(run, 15.0, &SPAN_FOUR, 2);
-    std::array::from_fn(|i| BlockQ4_1 { d: d[i].bytes, m: m[i].bytes, qs: nibbles(&q[i]) })
+impl FromRun for [BlockQ4_1; 8] {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, m, q) = affine(run, 15.0, &SPAN_FOUR, 2);
+        std::array::from_fn(|i| BlockQ4_1 { d: d[i].bytes, m: m[i].bytes, qs: nibbles(&q[i]) })
+    }
 }
 
-#[inline(always)]
-pub(super) fn q5_1(run: &Run) -> [BlockQ5_1; 8] {
-    let (d, m, q) = affine(run, 31.0, &SPAN_FIVE, 2);
-    std::array::from_fn(|i| BlockQ5_1 {
-        d: d[i].bytes,
-        m: m[i].bytes,
-        qh: fifth_bits(&q[i]),
-        qs: nibbles(&q[i]),
-    })
+impl FromRun for [BlockQ5_1; 8] {
+    #[inline(always)]
+    fn from_run(run: &Run) -> Self {
+        let (d, m, q) = affine(run, 31.0, &SPAN_FIVE, 2);
+        std::array::from_fn(|i| BlockQ5_1 {
+            d: d[i].bytes,
+            m: m[i].bytes,
+            qh: fifth_bits(&q[i]),
+            qs: nibbles(&q[i]),
+        })
+    }
 }
 
 /// Scales as they are stored, and the integers that are nearest under them, `shift` added.
@@ -61,7 +71,7 @@ fn symmetric(
     starts: &[f32],
     rounds: usize,
 ) -> ([Half; 8], [[u8; SIMPLE]; 8]) {
-    let groups = Groups::<SIMPLE>::of(&run.x, &run.w);
+    let groups = weighed(run);
     let (stored, d) = halves(scales(&groups, (lo, hi), starts, rounds));
     let inverse = d.inverse();
     let mut q = [Lanes::ZERO; SIMPLE];
@@ -74,7 +84,7 @@ fn symmetric(
 /// Scales and minima as they are stored, and the integers that are nearest under them.
 #[inline(always)]
 fn affine(run: &Run, top: f32, starts: &[f32], rounds: usize) -> ([Half; 8], [Half; 8], [[u8; SIMPLE]; 8]) {
-    let groups = Groups::<SIMPLE>::of(&run.x, &run.w);
+    let groups = weighed(run);
     let line = lines(&groups, &Totals::of(&groups), (top, false), starts, rounds);
     let ((stored, d), (stored_min, m)) = (halves(line.scale), halves(line.offset));
     let inverse = d.inverse();
@@ -83,6 +93,14 @@ fn affine(run: &Run, top: f32, starts: &[f32], rounds: usize) -> ([Half; 8], [Ha
         *q = ((x - m) * inverse).integers(0.0, top);
     }
     (stored, stored_min, bytes(&q))
+}
+
+/// The blocks, each its own group.
+#[inline(always)]
+fn weighed(run: &Run) -> Groups<SIMPLE> {
+    let mut groups = run.groups(0);
+    groups.weigh(groups.squares() * Lanes::splat(1.0 / SIMPLE as f32));
+    groups
 }
 
 #[inline(always)]
