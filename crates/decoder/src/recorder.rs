@@ -118,6 +118,18 @@ impl<D: Device> Device for Recorder<D> {
         self.inner.copy_page(cache, from, to);
     }
 
+    fn page_bytes(&self, cache: &D::Cache) -> usize {
+        self.inner.page_bytes(cache)
+    }
+
+    fn read_page(&self, cache: &D::Cache, page: u32, bytes: &mut Vec<u8>) {
+        self.inner.read_page(cache, page, bytes);
+    }
+
+    fn write_page(&self, cache: &mut D::Cache, page: u32, bytes: &[u8]) {
+        self.inner.write_page(cache, page, bytes);
+    }
+
     fn embed(&self, table: &D::Table, tokens: &[u32], out: &mut D::Buffer) {
         self.inner.embed(table, tokens, out);
     }

@@ -68,7 +68,10 @@ pub fn run(args: &Quantize) -> Result<()> {
         bail!("{}: llama.cpp could not quantise it to {kind}", args.source.display());
     }
     let bytes = std::fs::metadata(&args.target).with_context(|| args.target.display().to_string())?.len();
-    println!("{{\"type\": \"{kind}\", \"threads\": {}, \"seconds\": {seconds:.3}, \"bytes\": {bytes}}}", args.threads);
+    println!(
+        "{{\"type\": \"{kind}\", \"threads\": {}, \"seconds\": {seconds:.3}, \"bytes\": {bytes}}}",
+        args.threads
+    );
     Ok(())
 }
 
