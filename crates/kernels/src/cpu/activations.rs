@@ -66,8 +66,8 @@ impl Activations {
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an `Isa` is only ever one that this processor has.
-                Isa::Avx2 => unsafe { avx2::block(x, groups, values) },
-                Isa::Baseline => block(x, groups, values),
+                Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2::block(x, groups, values) },
+                _ => block(x, groups, values),
             }
         });
     }

@@ -8,9 +8,18 @@ pub(crate) enum Isa {
     /// AVX2 with FMA and F16C: every x86-64 server and laptop since about 2015.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// That, and AVX-512 F, BW and VNNI: servers since about 2019, and AMD's processors since 2022.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// NEON with dot products of bytes: Apple's processors, and others since about 2018.
+    #[cfg(target_arch = "aarch64")]
+    NeonDotprod,
 }
 
 impl Isa {
+    /// Whether the baseline multiplies and adds in one instruction.
+    pub(crate) const BASELINE_FMA: bool = cfg!(target_arch = "aarch64");
+
     /// The best that this processor has.
     pub(crate) fn detect() -> Isa {
         Isa::available().pop().unwrap_or(Isa::Baseline)
@@ -26,6 +35,16 @@ impl Isa {
             && is_x86_feature_detected!("f16c")
         {
             sets.push(Isa::Avx2);
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vnni")
+            {
+                sets.push(Isa::Avx512Vnni);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            sets.push(Isa::NeonDotprod);
         }
         sets
     }
@@ -35,6 +54,10 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => "AVX-512 VNNI",
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDotprod => "NEON with dot products",
             #[cfg(target_arch = "aarch64")]
             Isa::Baseline => "NEON",
             #[cfg(not(target_arch = "aarch64"))]

@@ -100,8 +100,8 @@ fn sum(isa: Isa, words: &[u64]) -> u64 {
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 => unsafe { avx2::sum(words) },
-        Isa::Baseline => plain::sum(words),
+        Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2::sum(words) },
+        _ => plain::sum(words),
     }
 }
 
@@ -111,6 +111,12 @@ fn floats(isa: Isa, steps: usize) -> u64 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
         Isa::Avx2 => unsafe { avx2::floats(steps) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512::floats(steps) },
+        #[cfg(target_arch = "aarch64")]
+        _ => neon::floats(steps),
+        #[cfg(not(target_arch = "aarch64"))]
         Isa::Baseline => plain::floats(steps),
     }
 }
@@ -121,6 +127,12 @@ fn bytes(isa: Isa, steps: usize) -> u64 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
         Isa::Avx2 => unsafe { avx2::bytes(steps) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512::bytes(steps) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: likewise.
+        Isa::NeonDotprod => unsafe { neon::bytes(steps) },
         Isa::Baseline => plain::bytes(steps),
     }
 }
@@ -141,6 +153,7 @@ mod plain {
         sums.iter().chain(rest).fold(0, |a, b| a.wrapping_add(*b))
     }
 
+    #[cfg(not(target_arch = "aarch64"))]
     pub(super) fn floats(steps: usize) -> u64 {
         const LANES: usize = 32;
         let (x, y) = black_box((0.5f32, 1.0f32));
@@ -209,6 +222,86 @@ mod avx2 {
         }
         black_box(sums);
         (steps * CHAINS * 32 * 2) as u64
+    }
+}
+
+/// As with AVX2, in twice as wide registers.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::*;
+    use std::hint::black_box;
+
+    const CHAINS: usize = 12;
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn floats(steps: usize) -> u64 {
+        let (x, y) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(1.0)));
+        let mut sums: [__m512; CHAINS] = black_box([y; CHAINS]);
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_ps(*sum, x, y);
+            }
+        }
+        black_box(sums);
+        (steps * CHAINS * 16 * 2) as u64
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn bytes(steps: usize) -> u64 {
+        let x = _mm512_set1_epi32(black_box(0x0303_0303));
+        let mut sums: [__m512i; CHAINS] = black_box([x; CHAINS]);
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = _mm512_dpbusd_epi32(*sum, x, *sum);
+            }
+        }
+        black_box(sums);
+        (steps * CHAINS * 64 * 2) as u64
+    }
+}
+
+/// As with AVX2: more chains, for there are more units.
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use std::arch::aarch64::*;
+    use std::arch::asm;
+    use std::hint::black_box;
+
+    const CHAINS: usize = 24;
+
+    pub(super) fn floats(steps: usize) -> u64 {
+        // SAFETY: every aarch64 has NEON.
+        unsafe {
+            let (x, y) = (vdupq_n_f32(black_box(0.5)), vdupq_n_f32(black_box(1.0)));
+            let mut sums: [float32x4_t; CHAINS] = black_box([y; CHAINS]);
+            for _ in 0..steps {
+                for sum in &mut sums {
+                    *sum = vfmaq_f32(*sum, x, y);
+                }
+            }
+            black_box(sums);
+        }
+        (steps * CHAINS * 4 * 2) as u64
+    }
+
+    #[target_feature(enable = "neon,dotprod")]
+    pub(super) fn bytes(steps: usize) -> u64 {
+        let x = vdupq_n_s32(black_box(0x0303_0303));
+        let mut sums: [int32x4_t; CHAINS] = black_box([x; CHAINS]);
+        for _ in 0..steps {
+            for sum in &mut sums {
+                // SAFETY: the caller has the dot product instructions, whose intrinsic is not yet stable.
+                unsafe {
+                    asm!(
+                        "sdot {sum:v}.4s, {x:v}.16b, {x:v}.16b",
+                        sum = inout(vreg) *sum, x = in(vreg) x,
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                }
+            }
+        }
+        black_box(sums);
+        (steps * CHAINS * 16 * 2) as u64
     }
 }
 

@@ -25,6 +25,11 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(not(target_arch = "aarch64"))]
 mod plain;
 
 use super::activations::{Activations, GROUP, Group};
@@ -107,14 +112,21 @@ impl Tiles {
                 match isa {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: an `Isa` is only ever one that this processor has.
-                    Isa::Avx2 => unsafe { pack_avx2(rows, blocks, tile) },
-                    Isa::Baseline => pack(rows, blocks, tile),
+                    Isa::Avx2 | Isa::Avx512Vnni => unsafe { pack_avx2(rows, blocks, tile) },
+                    _ => pack(rows, blocks, tile),
                 }
             });
         }
         let product: Product = match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::product::<B>,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => avx512::product::<B>,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Baseline => neon::product::<B>,
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDotprod => neon::product_dotprod::<B>,
+            #[cfg(not(target_arch = "aarch64"))]
             Isa::Baseline => plain::product::<B>,
         };
         Ok(Tiles { memory, tile_bytes, outputs, groups: blocks * B::GROUPS, product })

@@ -1,0 +1,224 @@
+//! The product of a tile with AVX-512 and VNNI: a register holds a step of all sixteen outputs, and one instruction
+//! multiplies it with four activations and adds the products to 32-bit sums.
+//!
+//! Of the twelve instructions that a group takes for a row, eight are those multiplications.
+
+use super::{Group, Layout, RUN, STEPS, TILE};
+use crate::cpu::activations::ROWS;
+use crate::cpu::quants::{Quants, Scaling};
+use crate::cpu::sink::Sink;
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+/// How far ahead one row asks for its weights.
+const AHEAD: usize = 2048;
+
+/// Rows that go through each stage together: more chains of sums than a multiplication takes cycles.
+const TOGETHER: usize = 8;
+
+/// The multiplication takes unsigned weights, so signed ones are moved up by this much, and their sums back.
+const SIGN: u8 = 128;
+
+/// Multiplies the rows of a block with one tile.
+///
+/// # Safety
+/// No other task may use these outputs of `sink` meanwhile; `tile` has a block for each `GROUPS` groups of `x`,
+/// which is (groups, rows) with at most [`ROWS`] rows; and AVX-512 F, BW and VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn product<B: Quants>(
+    tile: &[u8],
+    x: &[Group],
+    rows: Range<usize>,
+    outputs: Range<usize>,
+    sink: &Sink<'_>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if rows.len() == 1 {
+            // With one row known to the compiler its sum stays in a register.
+            let mut sums = [_mm512_setzero_ps(); 1];
+            add_tile::<B>(tile, x, &mut sums);
+            sink.put_tile(rows.start, outputs, floats(&sums));
+        } else {
+            let mut sums = [_mm512_setzero_ps(); ROWS];
+            let sums = &mut sums[..rows.len()];
+            add_rows::<B>(tile, x, sums);
+            sink.put_tile(rows.start, outputs, floats(sums));
+        }
+    }
+}
+
+/// Registers as the floats that they are.
+fn floats(sums: &[__m512]) -> &[[f32; TILE]] {
+    // SAFETY: a register is sixteen floats, and any bits are floats.
+    unsafe { std::slice::from_raw_parts(sums.as_ptr().cast(), sums.len()) }
+}
+
+/// # Safety
+/// As [`add_tile`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn add_rows<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [__m512]) {
+    // SAFETY: the caller's promise.
+    unsafe { add_tile::<B>(tile, x, sums) }
+}
+
+/// # Safety
+/// As [`product`], with a sum for each row of `x`.
+#[inline(always)]
+unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [__m512]) {
+    let rows = sums.len();
+    let mut x = x.as_ptr();
+    for block in tile.chunks_exact(Layout::<B>::BLOCK) {
+        let head = block.as_ptr();
+        for g in 0..B::GROUPS {
+            // SAFETY: the layout of a block, and a group of every row for each of a block's.
+            unsafe {
+                let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
+                if rows == 1 {
+                    for line in (0..Layout::<B>::GROUP).step_by(64) {
+                        // Past the end it asks for what is not read, which costs nothing.
+                        _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
+                    }
+                }
+                let q = unpack::<B>(scales.add(Layout::<B>::SCALES));
+                for half in 0..B::HALVES {
+                    let scales = widen_scales::<B>(head, scales, half);
+                    let (together, rest) = sums.as_chunks_mut::<TOGETHER>();
+                    for (i, sums) in together.iter_mut().enumerate() {
+                        add_half::<B, TOGETHER>(&q, half, scales, x.add(i * TOGETHER), sums);
+                    }
+                    for (r, sums) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+                        add_half::<B, 1>(&q, half, scales, x.add(together.len() * TOGETHER + r), sums);
+                    }
+                }
+                x = x.add(rows);
+            }
+        }
+    }
+}
+
+/// Adds the products of a group, or of half of one, for `R` rows.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn add_half<B: Quants, const R: usize>(
+    q: &[__m512i; STEPS],
+    half: usize,
+    (scale, min): (__m512, __m512),
+    x: *const Group,
+    sums: &mut [__m512; R],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let steps = STEPS / B::HALVES;
+        let mut integers = [_mm512_setzero_si512(); R];
+        for s in half * steps..(half + 1) * steps {
+            for r in 0..R {
+                let x = _mm512_set1_epi32((*x.add(r)).quants.as_ptr().cast::<i32>().add(s).read());
+                integers[r] = _mm512_dpbusd_epi32(integers[r], q[s], x);
+            }
+        }
+        for r in 0..R {
+            let x = &*x.add(r);
+            let products = _mm512_mul_ps(_mm512_cvtepi32_ps(integers[r]), _mm512_set1_ps(x.scale));
+            let x_sum = if B::HALVES == 1 { x.sum } else { x.halves[half] };
+            let sum = _mm512_fmadd_ps(products, scale, sums[r]);
+            sums[r] = _mm512_fnmadd_ps(min, _mm512_set1_ps(x_sum), sum);
+        }
+    }
+}
+
+/// The integers of a group, step after step, as unsigned ones.
+///
+/// # Safety
+/// `planes` are those of a group; AVX-512 F and BW.
+#[inline(always)]
+unsafe fn unpack<B: Quants>(planes: *const u8) -> [__m512i; STEPS] {
+    let (low, high) = (B::BITS[0] as usize, B::BITS[1] as usize);
+    // SAFETY: run `s % width` of a plane of `width`.
+    unsafe {
+        let mut q = [_mm512_setzero_si512(); STEPS];
+        for s in 0..STEPS {
+            q[s] = _mm512_loadu_si512(planes.add(s % low * RUN).cast());
+            if low < 8 {
+                let bits = _mm512_srl_epi16(q[s], _mm_cvtsi32_si128((low * (s / low)) as i32));
+                q[s] = _mm512_and_si512(bits, _mm512_set1_epi8((1 << low) - 1));
+            }
+            if high > 0 {
+                // The bits are kept first and moved then, so that none comes from the byte beside.
+                let at = high * (s / high);
+                let mask = ((1u8 << high) - 1) << at;
+                let bits = _mm512_loadu_si512(planes.add(Layout::<B>::UPPER + s % high * RUN).cast());
+                let bits = _mm512_and_si512(bits, _mm512_set1_epi8(mask as i8));
+                let bits = if at > low {
+                    _mm512_srl_epi16(bits, _mm_cvtsi32_si128((at - low) as i32))
+                } else {
+                    _mm512_sll_epi16(bits, _mm_cvtsi32_si128((low - at) as i32))
+                };
+                q[s] = _mm512_or_si512(q[s], bits);
+            }
+            if B::SIGNED {
+                q[s] = _mm512_xor_si512(q[s], _mm512_set1_epi8(SIGN as i8));
+            }
+        }
+        q
+    }
+}
+
+/// Scales and minima of the outputs, for one half of a group's columns.
+///
+/// # Safety
+/// `head` and `scales` are those of a block and a group of it; AVX-512 F.
+#[inline(always)]
+unsafe fn widen_scales<B: Quants>(head: *const u8, scales: *const u8, half: usize) -> (__m512, __m512) {
+    // SAFETY: the caller's promise, and the layout of scales.
+    unsafe {
+        match B::SCALING {
+            Scaling::Offset(offset) => {
+                let d = halves(scales);
+                let offset = if B::SIGNED { offset + SIGN } else { offset };
+                (d, _mm512_mul_ps(d, _mm512_set1_ps(f32::from(offset))))
+            }
+            Scaling::Min => {
+                (halves(scales), _mm512_sub_ps(_mm512_setzero_ps(), halves(scales.add(2 * TILE))))
+            }
+            Scaling::ScaledMin => {
+                let (scale, min) = if B::HALVES == 1 {
+                    (bytes(scales), bytes(scales.add(TILE)))
+                } else {
+                    let both = bytes(scales.add(TILE * half));
+                    (_mm512_and_si512(both, _mm512_set1_epi32(15)), _mm512_srli_epi32::<4>(both))
+                };
+                let (d, dmin) = (halves(head), halves(head.add(2 * TILE)));
+                (_mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)), _mm512_mul_ps(dmin, _mm512_cvtepi32_ps(min)))
+            }
+            Scaling::ScaledOffset(offset) => {
+                let scale = _mm512_cvtepi8_epi32(_mm_loadu_si128(scales.add(TILE * half).cast()));
+                let scale = _mm512_mul_ps(halves(head), _mm512_cvtepi32_ps(scale));
+                (scale, _mm512_mul_ps(scale, _mm512_set1_ps(f32::from(offset))))
+            }
+        }
+    }
+}
+
+/// Sixteen halves, widened.
+///
+/// # Safety
+/// `at` has sixteen halves; AVX-512 F.
+#[inline(always)]
+unsafe fn halves(at: *const u8) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(at.cast())) }
+}
+
+/// Sixteen unsigned bytes, widened.
+///
+/// # Safety
+/// `at` has sixteen bytes; AVX-512 F.
+#[inline(always)]
+unsafe fn bytes(at: *const u8) -> __m512i {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(at.cast())) }
+}
