@@ -7,9 +7,10 @@
 Prints a Markdown table. Both files of a type are judged by the same program, `sai perplexity`, on the same texts, joined
 by empty lines; speed is the ratio of the whole commands' times, run in turns round by round.
 
-    peers/quantize.py --expand model.gguf f32.gguf [--wide]
+    peers/quantize.py --expand model.gguf f32.gguf [--wide] [--off-grid]
 
-makes the source: every tensor in f32. --wide gives SmolLM2 a width of 768 in place of 576, with zeros, heads that say
+makes the source: every tensor in f32. --off-grid gives weights that come from Q4_1 blocks a random part of their
+block's step, seeded, because on a grid of four bits some types are exact, as they are on no trained model. --wide gives SmolLM2 a width of 768 in place of 576, with zeros, heads that say
 nothing and norms that make up for it: the same function, and rows that the blocks of K types divide, so that nothing
 falls back to another type. Needs the packages of scripts/fixtures/requirements.txt.
 """
@@ -26,7 +27,7 @@ PEERS = pathlib.Path(__file__).resolve().parent
 TYPES = "q8_0 q6_k q5_k_m q5_k_s q5_1 q5_0 q4_k_m q4_k_s q4_1 q4_0 q3_k_l q3_k_m q3_k_s q2_k".split()
 
 
-def expand(source, target, wide):
+def expand(source, target, wide, off_grid):
     import gguf
     import numpy as np
 
@@ -57,8 +58,13 @@ def expand(source, target, wide):
         out[tuple(slice(n) for n in values.shape)] = values
         return out
 
+    random = np.random.default_rng(42)
     for tensor in reader.tensors:
         values = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        if off_grid and tensor.tensor_type == gguf.GGMLQuantizationType.Q4_1:
+            steps = np.ascontiguousarray(tensor.data.reshape(-1, 20)[:, :2]).view(np.float16).astype(np.float32)
+            parts = random.random((steps.shape[0], 32), dtype=np.float32) - 0.5
+            values = (values.reshape(-1, 32) + parts * steps).reshape(values.shape)
         writer.add_tensor(tensor.name, padded(values, tensor.name))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -102,6 +108,7 @@ def main():
     parser.add_argument("texts", type=pathlib.Path, nargs="+")
     parser.add_argument("--expand", action="store_true")
     parser.add_argument("--wide", action="store_true")
+    parser.add_argument("--off-grid", action="store_true")
     parser.add_argument("--types", default=",".join(TYPES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -109,7 +116,7 @@ def main():
     parser.add_argument("--llama-cpp", default=PEERS / "target/release/peer-llama-cpp")
     args = parser.parse_args()
     if args.expand:
-        return expand(args.source, args.texts[0], args.wide)
+        return expand(args.source, args.texts[0], args.wide, args.off_grid)
     with tempfile.TemporaryDirectory() as folder:
         compare(args, pathlib.Path(folder))
 

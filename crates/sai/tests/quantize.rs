@@ -34,8 +34,8 @@ fn a_folder_becomes_a_file_of_any_type_that_runs() {
         assert!(ran.out.is_empty() && ran.err.contains(&format!("{file}: ")), "{ran:?}");
         assert!(ran.err.contains("bits a weight") && !ran.err.contains("warning"), "{ran:?}");
         let ran =
-            succeeds(sai(home.path()).args(["generate", "-m", &file, "-p", "abc", "-n", "4", "--temp", "0"]));
-        assert!(ran.out.starts_with("abc"), "{ran:?}");
+            succeeds(sai(home.path()).args(["generate", "-m", &file, "-p", "ABC", "-n", "4", "--temp", "0"]));
+        assert!(ran.out.starts_with("ABC"), "{ran:?}");
     }
     // Rows of 32 and 48: no K type fits, and nothing but halves fits 48.
     let ran = succeeds(sai(home.path()).args(["quantize", "m", "k.gguf", "q4_k_m", "--tensors"]));
@@ -66,7 +66,7 @@ fn a_file_that_is_there_stays() {
     let home = home();
     let target = home.path().join("there.gguf");
     std::fs::write(&target, "what was there").unwrap();
-    let error = fails(sai(home.path()).args(["quantize", "m", "there.gguf", "q8_0"]));
+    let error = fails(sai(home.path()).args(["quantize", "m", "there.gguf", "q8_0", "-q"]));
     assert!(error.contains("there.gguf: it is there already; give --force"), "{error}");
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "what was there");
     succeeds(sai(home.path()).args(["quantize", "m", "there.gguf", "q8_0", "--force"]));
@@ -94,7 +94,8 @@ fn importances_are_found_in_a_text_and_used() {
     let [with, without] = ["with.gguf", "without.gguf"].map(|f| std::fs::read(home.path().join(f)).unwrap());
     assert!(with != without);
 
-    let error = fails(sai(home.path()).args(["quantize", "m", "x.gguf", "q4_0", "--imatrix", "with.gguf"]));
+    let error =
+        fails(sai(home.path()).args(["quantize", "m", "x.gguf", "q4_0", "-q", "--imatrix", "with.gguf"]));
     assert!(error.contains("with.gguf: this GGUF is no importance matrix"), "{error}");
     let error = fails(sai(home.path()).args(["imatrix", "m", "missing.txt", "-o", "j.gguf"]));
     assert!(error.contains("missing.txt: cannot be read"), "{error}");
