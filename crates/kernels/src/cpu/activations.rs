@@ -66,7 +66,7 @@ impl Activations {
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an `Isa` is only ever one that this processor has.
-                Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2::block(x, groups, values) },
+                Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2::block(x, groups, values) },
                 _ => block(x, groups, values),
             }
         });

@@ -33,7 +33,9 @@ pub(crate) unsafe fn product(
         match isa {
             _ if rows >= GEMM_ROWS => matrix(dtype, weights, x, columns, first, sink),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512Vnni => dots(avx2::dot, dtype, weights, x, columns, first, sink),
+            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => {
+                dots(avx2::dot, dtype, weights, x, columns, first, sink);
+            }
             _ => dots(dot, dtype, weights, x, columns, first, sink),
         }
     }

@@ -8,7 +8,10 @@ pub(crate) enum Isa {
     /// AVX2 with FMA and F16C: every x86-64 server and laptop since about 2015.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// That, and AVX-512 F, BW and VNNI: servers since about 2019, and AMD's processors since 2022.
+    /// AVX2, and its own form of VNNI: Intel's processors without AVX-512 since about 2021.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// AVX2, and AVX-512 F, BW and VNNI: servers since about 2019, and AMD's processors since 2022.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
     /// NEON with dot products of bytes: Apple's processors, and others since about 2018.
@@ -35,6 +38,9 @@ impl Isa {
             && is_x86_feature_detected!("f16c")
         {
             sets.push(Isa::Avx2);
+            if is_x86_feature_detected!("avxvnni") {
+                sets.push(Isa::AvxVnni);
+            }
             if is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vnni")
@@ -54,6 +60,8 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => "AVX2 with VNNI",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => "AVX-512 VNNI",
             #[cfg(target_arch = "aarch64")]

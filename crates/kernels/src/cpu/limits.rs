@@ -100,7 +100,7 @@ fn sum(isa: Isa, words: &[u64]) -> u64 {
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2::sum(words) },
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2::sum(words) },
         _ => plain::sum(words),
     }
 }
@@ -110,7 +110,7 @@ fn floats(isa: Isa, steps: usize) -> u64 {
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 => unsafe { avx2::floats(steps) },
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2::floats(steps) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: likewise.
         Isa::Avx512Vnni => unsafe { avx512::floats(steps) },
@@ -127,6 +127,9 @@ fn bytes(isa: Isa, steps: usize) -> u64 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
         Isa::Avx2 => unsafe { avx2::bytes(steps) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::AvxVnni => unsafe { avx2::bytes_vnni(steps) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: likewise.
         Isa::Avx512Vnni => unsafe { avx512::bytes(steps) },
@@ -218,6 +221,19 @@ mod avx2 {
             for sum in &mut sums {
                 let pairs = _mm256_maddubs_epi16(x, *sum);
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+            }
+        }
+        black_box(sums);
+        (steps * CHAINS * 32 * 2) as u64
+    }
+
+    #[target_feature(enable = "avx2,avxvnni")]
+    pub(super) fn bytes_vnni(steps: usize) -> u64 {
+        let x = _mm256_set1_epi32(black_box(0x0303_0303));
+        let mut sums: [__m256i; CHAINS] = black_box([x; CHAINS]);
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = _mm256_dpbusd_avx_epi32(*sum, x, *sum);
             }
         }
         black_box(sums);

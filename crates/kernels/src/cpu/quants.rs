@@ -45,6 +45,7 @@ pub(crate) trait Quants: Pod + Send + Sync {
     /// How integers become weights.
     const SCALING: Scaling;
     /// The largest integer's magnitude.
+    #[cfg(any(target_arch = "x86_64", test))]
     const LARGEST: i32 = if Self::SIGNED { 128 } else { (1 << (Self::BITS[0] + Self::BITS[1])) - 1 };
 
     /// `d`, and `m` or `dmin` where the type has one, in half precision.

@@ -8,7 +8,7 @@ pub(crate) fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2(x, gain, eps, y) },
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(x, gain, eps, y) },
         _ => rows::<{ Isa::BASELINE_FMA }>(x, gain, eps, y),
     }
 }

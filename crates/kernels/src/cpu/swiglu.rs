@@ -8,7 +8,7 @@ pub(crate) fn swiglu(isa: Isa, gate_up: &[f32], columns: usize, hidden: &mut [f3
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2(gate_up, columns, hidden) },
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(gate_up, columns, hidden) },
         _ => rows::<{ Isa::BASELINE_FMA }>(gate_up, columns, hidden),
     }
 }

@@ -249,7 +249,7 @@ fn widen(isa: Isa, quants: &[i8], scales: &[f16], keys: bool, out: &mut Vec<f32>
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::Avx512Vnni => unsafe { widen_avx2(quants, scales, keys, out) },
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { widen_avx2(quants, scales, keys, out) },
         _ => widen_plain(quants, scales, keys, out),
     }
 }
@@ -331,7 +331,7 @@ fn fold<T: Element, const Q: usize>(
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::Avx512Vnni => unsafe { avx2::fold(queries, page, seen, states) },
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2::fold(queries, page, seen, states) },
         _ => plain::fold(queries, page, seen, states),
     }
 }

@@ -10,13 +10,13 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 /// Outputs of a register.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// How far ahead one row asks for its weights: the processor's own prefetching alone reads a fifth less.
-const AHEAD: usize = 2048;
+pub(super) const AHEAD: usize = 2048;
 
 /// Sums of a row: a register for each half of the tile's outputs.
-type Sums = [__m256; TILE / LANES];
+pub(super) type Sums = [__m256; TILE / LANES];
 
 /// Multiplies the rows of a block with one tile.
 ///
@@ -48,7 +48,7 @@ pub(super) unsafe fn product<B: Quants>(
 }
 
 /// Registers as the floats that they are.
-fn floats(sums: &[Sums]) -> &[[f32; TILE]] {
+pub(super) fn floats(sums: &[Sums]) -> &[[f32; TILE]] {
     // SAFETY: two registers of eight floats are sixteen floats, and any bits are floats.
     unsafe { std::slice::from_raw_parts(sums.as_ptr().cast(), sums.len()) }
 }
@@ -225,7 +225,7 @@ unsafe fn add_lanes<B: Quants, const R: usize>(
 /// # Safety
 /// AVX2 and FMA.
 #[inline(always)]
-unsafe fn add<B: Quants>(
+pub(super) unsafe fn add<B: Quants>(
     integers: __m256i,
     x: &Group,
     half: usize,
@@ -342,7 +342,7 @@ unsafe fn add_signed_half<const R: usize>(
 /// # Safety
 /// AVX2.
 #[inline(always)]
-unsafe fn step(x: &[i8; 32], s: usize) -> __m256i {
+pub(super) unsafe fn step(x: &[i8; 32], s: usize) -> __m256i {
     let [a, b, c, d] = x.as_chunks::<STEP>().0[s];
     // SAFETY: the caller has AVX2.
     unsafe { _mm256_set1_epi32(i32::from_le_bytes([a as u8, b as u8, c as u8, d as u8])) }
@@ -353,7 +353,7 @@ unsafe fn step(x: &[i8; 32], s: usize) -> __m256i {
 /// # Safety
 /// `planes` are those of a group, from the eight outputs' bytes of the first run; AVX2.
 #[inline(always)]
-unsafe fn unpack<B: Quants>(planes: *const u8) -> [__m256i; STEPS] {
+pub(super) unsafe fn unpack<B: Quants>(planes: *const u8) -> [__m256i; STEPS] {
     let (low, high) = (B::BITS[0] as usize, B::BITS[1] as usize);
     // SAFETY: run `s % width` of a plane of `width`.
     unsafe {
@@ -398,7 +398,7 @@ unsafe fn shift_left(x: __m256i, bits: usize) -> __m256i {
 /// # Safety
 /// `head` and `scales` are those of a block and a group of it; AVX2 and F16C.
 #[inline(always)]
-unsafe fn widen_scales<B: Quants>(
+pub(super) unsafe fn widen_scales<B: Quants>(
     head: *const u8,
     scales: *const u8,
     lanes: usize,

@@ -3,7 +3,7 @@
 //!
 //! Of the twelve instructions that a group takes for a row, eight are those multiplications.
 
-use super::{Group, Layout, RUN, STEPS, TILE};
+use super::{Group, Layout, RUN, SIGN, STEPS, TILE};
 use crate::cpu::activations::ROWS;
 use crate::cpu::quants::{Quants, Scaling};
 use crate::cpu::sink::Sink;
@@ -15,9 +15,6 @@ const AHEAD: usize = 2048;
 
 /// Rows that go through each stage together: more chains of sums than a multiplication takes cycles.
 const TOGETHER: usize = 8;
-
-/// The multiplication takes unsigned weights, so signed ones are moved up by this much, and their sums back.
-const SIGN: u8 = 128;
 
 /// Multiplies the rows of a block with one tile.
 ///

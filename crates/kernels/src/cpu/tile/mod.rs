@@ -27,6 +27,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(not(target_arch = "aarch64"))]
@@ -50,6 +52,10 @@ const STEP: usize = 4;
 const STEPS: usize = GROUP / STEP;
 /// One step of every output.
 const RUN: usize = TILE * STEP;
+
+/// VNNI takes unsigned weights, so its forms move signed ones up by this much, and their sums back.
+#[cfg(target_arch = "x86_64")]
+const SIGN: u8 = 128;
 
 /// The sizes of a block type's tiles.
 struct Layout<B>(std::marker::PhantomData<B>);
@@ -112,7 +118,7 @@ impl Tiles {
                 match isa {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: an `Isa` is only ever one that this processor has.
-                    Isa::Avx2 | Isa::Avx512Vnni => unsafe { pack_avx2(rows, blocks, tile) },
+                    Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { pack_avx2(rows, blocks, tile) },
                     _ => pack(rows, blocks, tile),
                 }
             });
@@ -120,6 +126,8 @@ impl Tiles {
         let product: Product = match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::product::<B>,
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => avx_vnni::product::<B>,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => avx512::product::<B>,
             #[cfg(target_arch = "aarch64")]
