@@ -10,9 +10,9 @@ by empty lines; speed is the ratio of the whole commands' times, run in turns ro
     peers/quantize.py --expand model.gguf f32.gguf [--wide] [--off-grid]
 
 makes the source: every tensor in f32. --off-grid gives weights that come from Q4_1 blocks a random part of their
-block's step, seeded, because on a grid of four bits some types are exact, as they are on no trained model. --wide gives SmolLM2 a width of 768 in place of 576, with zeros, heads that say
-nothing and norms that make up for it: the same function, and rows that the blocks of K types divide, so that nothing
-falls back to another type. Needs the packages of scripts/fixtures/requirements.txt.
+block's step, seeded, because on a grid of four bits some types are exact, as they are on no trained model. --wide gives
+SmolLM2 a width of 768 in place of 576, with zeros, heads that say nothing and norms that make up for it: the same
+function, and rows that the blocks of K types divide, so that nothing falls back to another type. Needs the packages of scripts/fixtures/requirements.txt.
 """
 
 import argparse
