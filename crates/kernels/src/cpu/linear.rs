@@ -85,18 +85,8 @@ fn cut(w: &Matrix, threads: usize, rows: usize) -> Vec<(usize, Range<usize>)> {
 mod tests {
     use super::*;
     use crate::cpu::matrix::Table;
-    use crate::cpu::testing::{Random, assert_close};
-    use sai_formats::{Bytes, DType, Tensor};
-
-    fn tensor(name: &str, dtype: DType, shape: &[usize], data: Vec<u8>) -> Tensor {
-        Tensor {
-            name: name.to_owned(),
-            dtype,
-            shape: shape.to_vec(),
-            data: Bytes::from_vec(data),
-            file: std::path::Path::new("test.gguf").into(),
-        }
-    }
+    use crate::cpu::testing::{Random, assert_close, tensor};
+    use sai_formats::DType;
 
     #[test]
     fn parts_of_different_types_stand_side_by_side() {

@@ -155,15 +155,7 @@ fn weights(isa: Isa, pool: &Pool, tensor: &Tensor, outputs: usize) -> Result<Wei
 #[cfg(test)]
 mod tests {
     use super::*;
-    fn tensor(name: &str, dtype: DType, shape: &[usize], data: Vec<u8>) -> Tensor {
-        Tensor {
-            name: name.to_owned(),
-            dtype,
-            shape: shape.to_vec(),
-            data: Bytes::from_vec(data),
-            file: std::path::Path::new("test.gguf").into(),
-        }
-    }
+    use crate::cpu::testing::tensor;
 
     #[test]
     fn weights_that_do_not_fit_are_errors_that_name_them() {

@@ -1,5 +1,7 @@
 //! What the kernels' tests share.
 
+use sai_formats::{Bytes, DType, Tensor};
+
 /// A small seeded generator (SplitMix64), so that a failure can be repeated.
 pub(crate) struct Random(u64);
 
@@ -31,5 +33,16 @@ pub(crate) fn assert_close(got: &[f32], want: &[f32], tolerance: f32) {
     assert_eq!(got.len(), want.len());
     for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
         assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "at {i}: {got} instead of {want}");
+    }
+}
+
+/// A tensor as a file would hold it.
+pub(crate) fn tensor(name: &str, dtype: DType, shape: &[usize], data: Vec<u8>) -> Tensor {
+    Tensor {
+        name: name.to_owned(),
+        dtype,
+        shape: shape.to_vec(),
+        data: Bytes::from_vec(data),
+        file: std::path::Path::new("test.gguf").into(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A step is a load that broadcasts four activations, a multiplication and an addition.
 
-use super::{Group, Layout, RUN, STEP, STEPS, TILE};
+use super::{Group, Layout, RUN, STEP, STEPS, TILE, ask_ahead};
 use crate::cpu::activations::ROWS;
 use crate::cpu::quants::{Quants, Scaling};
 use crate::cpu::sink::Sink;
@@ -11,9 +11,6 @@ use std::ops::Range;
 
 /// Outputs of a register.
 pub(super) const LANES: usize = 8;
-
-/// How far ahead one row asks for its weights: the processor's own prefetching alone reads a fifth less.
-pub(super) const AHEAD: usize = 2048;
 
 /// Sums of a row: a register for each half of the tile's outputs.
 pub(super) type Sums = [__m256; TILE / LANES];
@@ -65,10 +62,7 @@ unsafe fn add_row<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums; 1]) {
             // SAFETY: the layout of a block, and a group of the row for each of a block's.
             unsafe {
                 let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
-                for line in (0..Layout::<B>::GROUP).step_by(64) {
-                    // Past the end it asks for what is not read, which costs nothing.
-                    _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
-                }
+                ask_ahead::<B>(scales);
                 for lanes in 0..TILE / LANES {
                     let q = unpack::<B>(scales.add(Layout::<B>::SCALES + lanes * LANES * STEP));
                     add_half_tile::<B>(head, scales, &q, lanes, x.as_ptr().add(b * B::GROUPS + g), sums);

@@ -3,15 +3,12 @@
 //!
 //! Of the twelve instructions that a group takes for a row, eight are those multiplications.
 
-use super::{Group, Layout, RUN, SIGN, STEPS, TILE};
+use super::{Group, Layout, RUN, SIGN, STEPS, TILE, ask_ahead};
 use crate::cpu::activations::ROWS;
 use crate::cpu::quants::{Quants, Scaling};
 use crate::cpu::sink::Sink;
 use std::arch::x86_64::*;
 use std::ops::Range;
-
-/// How far ahead one row asks for its weights.
-const AHEAD: usize = 2048;
 
 /// Rows that go through each stage together: more chains of sums than a multiplication takes cycles.
 const TOGETHER: usize = 8;
@@ -73,10 +70,7 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [__m512]) {
             unsafe {
                 let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
                 if rows == 1 {
-                    for line in (0..Layout::<B>::GROUP).step_by(64) {
-                        // Past the end it asks for what is not read, which costs nothing.
-                        _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
-                    }
+                    ask_ahead::<B>(scales);
                 }
                 let q = unpack::<B>(scales.add(Layout::<B>::SCALES));
                 for half in 0..B::HALVES {

@@ -1,8 +1,8 @@
 //! The product of a tile with AVX2 and its form of VNNI, for processors with that and no AVX-512: eight outputs in a
 //! register, as with AVX2, but one instruction does what takes it three.
 
-use super::avx2::{AHEAD, LANES, Sums, add, floats, step, unpack, widen_scales};
-use super::{Group, Layout, SIGN, STEP, STEPS, TILE};
+use super::avx2::{LANES, Sums, add, floats, step, unpack, widen_scales};
+use super::{Group, Layout, SIGN, STEP, STEPS, TILE, ask_ahead};
 use crate::cpu::activations::ROWS;
 use crate::cpu::quants::Quants;
 use crate::cpu::sink::Sink;
@@ -63,15 +63,15 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
             unsafe {
                 let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
                 if rows == 1 {
-                    for line in (0..Layout::<B>::GROUP).step_by(64) {
-                        // Past the end it asks for what is not read, which costs nothing.
-                        _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast());
-                    }
+                    ask_ahead::<B>(scales);
                 }
                 for lanes in 0..TILE / LANES {
                     let mut q = unpack::<B>(scales.add(Layout::<B>::SCALES + lanes * LANES * STEP));
                     if B::SIGNED {
-                        q = q.map(|q| _mm256_xor_si256(q, _mm256_set1_epi8(SIGN as i8)));
+                        // A closure would not be compiled for these instructions.
+                        for q in &mut q {
+                            *q = _mm256_xor_si256(*q, _mm256_set1_epi8(SIGN as i8));
+                        }
                     }
                     for half in 0..B::HALVES {
                         let (scale, mut min) = widen_scales::<B>(head, scales, lanes, half);

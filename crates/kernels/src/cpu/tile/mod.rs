@@ -57,6 +57,21 @@ const RUN: usize = TILE * STEP;
 #[cfg(target_arch = "x86_64")]
 const SIGN: u8 = 128;
 
+/// How far ahead one row asks for its weights: the processor's own prefetching alone reads a fifth less.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 2048;
+
+/// Asks for the group that one row comes to [`AHEAD`] bytes after the one at `scales`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn ask_ahead<B: Quants>(scales: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in (0..Layout::<B>::GROUP).step_by(64) {
+        // SAFETY: a prefetch reads nothing that the program sees; past the end it asks for what is not read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(AHEAD + line).cast()) };
+    }
+}
+
 /// The sizes of a block type's tiles.
 struct Layout<B>(std::marker::PhantomData<B>);
 
