@@ -28,6 +28,7 @@ mod sampling;
 mod scoring;
 mod session;
 mod stop;
+mod vocabulary;
 
 pub use bench::{Bench, BenchModel, BenchReport, RandomModel, Spread};
 pub use draft::Draft;
@@ -40,3 +41,4 @@ pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenize
 pub use sampling::{Candidate, Pick, Sampler, Sampling, processors};
 pub use scoring::{Perplexity, perplexity, score};
 pub use session::{Completion, Event, FinishReason, Request, Session, Step, Timings, Usage};
+pub use vocabulary::open_tokenizer;

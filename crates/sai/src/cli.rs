@@ -13,6 +13,7 @@ Examples:
   sai perplexity -m m.gguf -f text.txt
   sai quantize m.gguf small.gguf q4_k_m      a smaller file: about 5 bits a weight
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
+  sai tokenizer encode 안녕하세요           the tokens of a text
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Quantize(crate::quantize::Quantize),
     Imatrix(crate::imatrix::Imatrix),
     Bench(crate::bench::Bench),
+    Tokenizer(crate::tokenizer::Tokenizer),
 }
 
 impl Verb {
@@ -53,6 +55,7 @@ impl Verb {
             Self::Quantize(verb) => verb.run(ui),
             Self::Imatrix(verb) => verb.run(ui),
             Self::Bench(verb) => verb.run(ui),
+            Self::Tokenizer(verb) => verb.run(ui),
         }
     }
 }

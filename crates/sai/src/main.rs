@@ -24,6 +24,7 @@ mod prompt_cache;
 mod quantize;
 mod terminal;
 mod text_file;
+mod tokenizer;
 mod ui;
 mod watched;
 

@@ -209,13 +209,25 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Text`] where the `tokenizers` library refuses the text; byte-level BPE never does.
     pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
+        self.encode_placed(text, false)
+    }
+
+    /// [`Tokenizer::encode_plain`] with the bytes of `text` that each id stands for.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode_with_offsets`].
+    pub fn encode_plain_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
+        self.encode_placed(text, true)
+    }
+
+    fn encode_placed(&self, text: &str, plain: bool) -> Result<Vec<(u32, Range<usize>)>, Error> {
         let bpe = match &self.engine {
             Engine::ByteLevel(bpe) => bpe,
-            Engine::Library { library, .. } => return library.encode(text, false),
+            Engine::Library { library, .. } => return library.encode(text, plain),
         };
         let mut out = Vec::new();
         let mut ids = Vec::new();
-        for raw in self.added.cut_raw(text, false) {
+        for raw in self.added.cut_raw(text, plain) {
             if let Some(id) = raw.id {
                 out.push((id, raw.start..raw.end));
                 continue;
@@ -232,7 +244,7 @@ impl Tokenizer {
                     raw.start + map[first].1..raw.start + map[last].1
                 }
             };
-            for piece in self.added.cut_normalized(&normal, false) {
+            for piece in self.added.cut_normalized(&normal, plain) {
                 if let Some(id) = piece.id {
                     out.push((id, place(piece.start..piece.end)));
                     continue;
@@ -268,15 +280,28 @@ impl Tokenizer {
         self.decode_ids(ids, true)
     }
 
+    /// The text of ids for people: special tokens shown, and bytes that are no UTF-8 as `<0xEA>`.
+    pub fn decode_shown(&self, ids: &[u32]) -> String {
+        match &self.engine {
+            Engine::ByteLevel(_) => printable(&self.joined_bytes(ids, true)),
+            Engine::Library { library, .. } => library.decode(ids, true),
+        }
+    }
+
     fn decode_ids(&self, ids: &[u32], with_special: bool) -> String {
         if let Engine::Library { library, .. } = &self.engine {
             return library.decode(ids, with_special);
         }
+        let bytes = self.joined_bytes(ids, with_special);
+        String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+    }
+
+    fn joined_bytes(&self, ids: &[u32], with_special: bool) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids.iter().filter(|&&id| with_special || !self.is_special(id)) {
             bytes.extend_from_slice(self.bytes(id).unwrap_or_default());
         }
-        String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+        bytes
     }
 
     /// The bytes that a token stands for, which may be part of a character; `None` outside the vocabulary.

@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::choose::{self, Choice};
+use super::choose::{self, Choice, Wanted};
 use crate::ui::{Size, Thousands, Ui};
 
 /// How often a cut download is taken up again before the command gives up, without a byte in between.
@@ -124,10 +124,11 @@ struct Listing {
 }
 
 /// The local path of the model `id`: a GGUF file or a Hugging Face folder, fetched where the cache lacks it.
-pub(super) fn fetch(id: &HubId, ui: &Ui) -> anyhow::Result<PathBuf> {
+/// Where a vocabulary is wanted and lies in files of its own, the folder may hold these alone.
+pub(super) fn fetch(id: &HubId, wanted: Wanted, ui: &Ui) -> anyhow::Result<PathBuf> {
     let settings = Settings::from_env()?;
     if settings.offline {
-        return cached(id, &settings.cache)?.ok_or_else(|| {
+        return cached(id, wanted, &settings.cache)?.ok_or_else(|| {
             anyhow!(
                 "{id}: HF_HUB_OFFLINE is set and {} holds no whole copy; unset it, or give --model a local file",
                 settings.cache.path().display()
@@ -145,7 +146,7 @@ pub(super) fn fetch(id: &HubId, ui: &Ui) -> anyhow::Result<PathBuf> {
         Ok(listing) => listing,
         Err(error) if is_unreachable(&error) => {
             let why = describe(&error);
-            if let Some(path) = cached(id, &settings.cache)? {
+            if let Some(path) = cached(id, wanted, &settings.cache)? {
                 ui.note(format_args!(
                     "{id}: the Hub cannot be reached ({why}); taking the copy in the cache"
                 ));
@@ -170,8 +171,8 @@ pub(super) fn fetch(id: &HubId, ui: &Ui) -> anyhow::Result<PathBuf> {
 
     let download = Download { id, settings: &settings, api: &api, listing: &listing, ui };
     let names: Vec<String> = listing.siblings.iter().map(|s| s.rfilename.clone()).collect();
-    let choice =
-        choose::choose(&names, id.file.as_deref()).map_err(|why| anyhow!("{id}: the repository {why}"))?;
+    let choice = choose::choose(&names, id.file.as_deref(), wanted)
+        .map_err(|why| anyhow!("{id}: the repository {why}"))?;
     let path = match choice {
         Choice::Gguf(name) => {
             download.all(std::slice::from_ref(&name))?;
@@ -197,7 +198,7 @@ pub(super) fn fetch(id: &HubId, ui: &Ui) -> anyhow::Result<PathBuf> {
 }
 
 /// The copy of `id` in the cache, if a whole one is there.
-fn cached(id: &HubId, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
+fn cached(id: &HubId, wanted: Wanted, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
     let repo = id.at(&id.revision);
     let reference = cache.path().join(repo.folder_name()).join("refs").join(&id.revision);
     let commit = match std::fs::read_to_string(reference) {
@@ -210,7 +211,7 @@ fn cached(id: &HubId, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
     let folder = cache.repo(repo).pointer_path(&commit);
     let mut names = Vec::new();
     list_into(&folder, "", 0, &mut names);
-    match choose::choose(&names, id.file.as_deref()) {
+    match choose::choose(&names, id.file.as_deref(), wanted) {
         Ok(Choice::Gguf(name)) => Ok(Some(folder.join(name))),
         Ok(Choice::Folder(files)) => {
             if files.iter().any(|name| name == choose::INDEX) {

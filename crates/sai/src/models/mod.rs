@@ -12,8 +12,10 @@ mod open;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use sai_generation::Tokenizer;
 
 use crate::ui::Ui;
+use choose::Wanted;
 use hub::HubId;
 
 pub(crate) use open::open;
@@ -39,6 +41,19 @@ enum Home {
 /// # Errors
 /// One line that says what was tried and what to do.
 pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<PathBuf> {
+    find(asked, Wanted::Model, ui)
+}
+
+/// The tokenizer of the model called `asked`, without its weights; of a repository of the Hub only the
+/// vocabulary's files are fetched. A `tokenizer.json` is taken by its path.
+///
+/// # Errors
+/// One line that says what was tried, or what is wrong with the vocabulary.
+pub(crate) fn tokenizer(asked: &str, ui: &Ui) -> anyhow::Result<Tokenizer> {
+    Ok(sai_generation::open_tokenizer(&find(asked, Wanted::Vocabulary, ui)?)?)
+}
+
+fn find(asked: &str, wanted: Wanted, ui: &Ui) -> anyhow::Result<PathBuf> {
     if asked.trim().is_empty() {
         bail!(
             "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
@@ -58,7 +73,7 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<PathBuf> {
                     list(&tried)
                 )
             }),
-            Home::Hub(id) => hub::fetch(&HubId::parse(id).context("a short name of the table is no Hub id")?, ui),
+            Home::Hub(id) => hub::fetch(&HubId::parse(id).context("a short name of the table is no Hub id")?, wanted, ui),
         };
     }
     if path.components().count() == 1
@@ -67,7 +82,7 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<PathBuf> {
         return Ok(found);
     }
     if let Some(id) = HubId::parse(asked).filter(|_| !is_plainly_a_path(path)) {
-        return hub::fetch(&id, ui);
+        return hub::fetch(&id, wanted, ui);
     }
     if is_plainly_a_path(path) {
         bail!("{asked}: no such file or folder; give the path of a GGUF file or a Hugging Face folder");

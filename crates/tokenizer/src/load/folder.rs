@@ -76,6 +76,22 @@ impl Tokenizer {
         vocab_merges::read(&files, &mut config)
     }
 
+    /// The tokenizer of a `tokenizer.json`. Where the file has that name, the roles of tokens come from the
+    /// `tokenizer_config.json` and `special_tokens_map.json` beside it.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, is damaged, or contradicts itself or another.
+    pub fn from_file(path: &Path) -> Result<Tokenizer, Error> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let whole = Found::read(folder, &path.file_name().unwrap_or_default().to_string_lossy())?;
+        let Some((bytes, path)) = whole.get() else {
+            return Err(Error::Read { path: path.to_owned(), source: ErrorKind::NotFound.into() });
+        };
+        let named = path.file_name().is_some_and(|name| name == "tokenizer.json");
+        let config = if named { config_of(folder)?.0 } else { Config::default() };
+        tokenizer_json::read(bytes, path, &config)
+    }
+
     /// From the bytes of a `tokenizer.json`, and of a `tokenizer_config.json` where there is one. `path` names
     /// the file in messages.
     ///

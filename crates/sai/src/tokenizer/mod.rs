@@ -1,0 +1,51 @@
+//! `sai tokenizer`: what is done with a vocabulary alone.
+
+mod decode;
+mod encode;
+
+use clap::{Args, Subcommand};
+
+use crate::ui::Ui;
+
+/// Work with a vocabulary: text to token ids and back.
+#[derive(Args)]
+pub(crate) struct Tokenizer {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Encode(encode::Encode),
+    Decode(decode::Decode),
+}
+
+impl Tokenizer {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        match self.verb {
+            Verb::Encode(verb) => verb.run(ui),
+            Verb::Decode(verb) => verb.run(ui),
+        }
+    }
+}
+
+/// Which vocabulary.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VocabularyArgs {
+    /// `tokenizer.json`, its folder, a GGUF file, a Hub id (owner/name[@revision]) or short name
+    #[arg(
+        short,
+        long,
+        visible_alias = "model",
+        env = "SAI_MODEL",
+        default_value = "smollm2-135m",
+        hide_env_values = true
+    )]
+    pub(crate) tokenizer: String,
+}
+
+impl VocabularyArgs {
+    pub(crate) fn open(&self, ui: &Ui) -> anyhow::Result<sai_tokenizer::Tokenizer> {
+        crate::models::tokenizer(&self.tokenizer, ui)
+    }
+}
