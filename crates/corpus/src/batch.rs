@@ -1,0 +1,101 @@
+//! Documents, many at a time, in one allocation.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::Place;
+
+/// Documents of one file, one after another.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub(crate) path: Arc<PathBuf>,
+    pub(crate) arena: String,
+    pub(crate) entries: Vec<Entry>,
+    /// Languages and sources, each once.
+    pub(crate) names: Vec<String>,
+    pub(crate) broken: Vec<Broken>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) text: Range<usize>,
+    pub(crate) lang: Option<u32>,
+    pub(crate) source: Option<u32>,
+    pub(crate) place: Place,
+}
+
+/// A document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Document<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Its language, where the file says it.
+    pub lang: Option<&'a str>,
+    /// Where it comes from, where the file says it.
+    pub source: Option<&'a str>,
+    /// The file that it stands in.
+    pub path: &'a Path,
+    /// Where it stands there.
+    pub place: Place,
+}
+
+/// A document that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Where it stands in its file.
+    pub place: Place,
+    /// What is wrong with it.
+    pub fact: String,
+}
+
+impl Batch {
+    pub(crate) fn new(path: Arc<PathBuf>) -> Batch {
+        Batch { path, arena: String::new(), entries: Vec::new(), names: Vec::new(), broken: Vec::new() }
+    }
+
+    /// How many documents there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The bytes of all texts.
+    pub fn text_bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// The file that the documents stand in.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The documents, in their order.
+    pub fn documents(&self) -> impl ExactSizeIterator<Item = Document<'_>> {
+        self.entries.iter().map(|entry| Document {
+            text: &self.arena[entry.text.clone()],
+            lang: entry.lang.map(|name| self.names[name as usize].as_str()),
+            source: entry.source.map(|name| self.names[name as usize].as_str()),
+            path: &self.path,
+            place: entry.place,
+        })
+    }
+
+    /// What was passed over among them, where [`Options::skip_broken`](crate::Options::skip_broken) says so.
+    pub fn broken(&self) -> &[Broken] {
+        &self.broken
+    }
+
+    /// The number of a language or source. Neighbours mostly share theirs, so the newest are looked at first.
+    pub(crate) fn name(&mut self, name: &str) -> u32 {
+        let known = self.names.iter().rposition(|known| known == name);
+        known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        }) as u32
+    }
+}

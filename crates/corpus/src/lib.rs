@@ -1,0 +1,37 @@
+//! # corpus: documents in
+//!
+//! In: files, folders and globs of JSONL, Parquet and plain text, compressed with gzip or zstd or not at all, told
+//! apart by what they hold. Out: [`Batch`]es of documents, each with its text, its language and its source as the
+//! [`Columns`] name them, and the file and line that it stands in.
+//!
+//! The order is always the same: by the names of the files, whatever the number of threads. [`Reader`] reads and
+//! decompresses on threads of its own and hands out [`Raw`] blocks of whole lines; whoever takes one turns it into
+//! documents with [`Raw::parse`] on its own thread, so that the parsing spreads over as many threads as the work
+//! behind it. [`in_order`] does this for work that wants every core and its results in order; as an iterator a
+//! [`Reader`] gives batches to a single thread. Queues are short: a reader that is not asked reads no further, and
+//! one that is dropped ends its threads.
+//!
+//! Files are hostile. What is compressed is decompressed in pieces, so that a bomb costs time and no memory; a line,
+//! or a document of a text file, has a limit; a line that is no document is an error with its file and its number, or
+//! is counted and passed over where [`Options::skip_broken`] says so. The memory in use is some blocks of
+//! [`Options::block`] bytes for each thread, and as much as the longest document.
+//!
+//! This room prints nothing and knows nothing of tokens.
+
+mod batch;
+mod cut;
+mod error;
+mod in_order;
+mod inputs;
+mod options;
+mod parquet;
+mod parse;
+mod reader;
+mod source;
+
+pub use batch::{Batch, Broken, Document};
+pub use error::{Error, Place};
+pub use in_order::{Finished, in_order};
+pub use inputs::find;
+pub use options::{Columns, Format, Options};
+pub use reader::{Raw, Reader};
