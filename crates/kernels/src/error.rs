@@ -21,4 +21,12 @@ pub enum Error {
         /// Bytes of both.
         bytes: u64,
     },
+    /// More memory for training than there is.
+    #[error(
+        "training needs another {bytes} bytes of memory, more than can be had; use fewer rows a step, or recompute activations"
+    )]
+    Memory {
+        /// Bytes of the part that was refused.
+        bytes: u64,
+    },
 }

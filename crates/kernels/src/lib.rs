@@ -9,6 +9,8 @@
 //! the file is mapped, with f32 activations; quantised blocks repacked into tiles, with activations rounded to
 //! bytes, in integers (`cpu/tile/`).
 //!
+//! What training needs besides is the [`Training`] trait: a backward beside each forward, the loss, and AdamW, in f32.
+//!
 //! Each operation is a file: first what it means, then its fast forms, then tests that hold every form to
 //! the meaning on odd shapes and each instruction set of the machine. Instruction sets are found at run time,
 //! so one binary serves every processor of its architecture. Threads are one persistent pool
@@ -24,7 +26,9 @@
 mod cpu;
 mod device;
 mod error;
+mod training;
 
 pub use cpu::{Buffer, Cache, Cpu, Limits, Matrix, Table};
 pub use device::{CacheShape, CacheType, Device, Heads, PAGE, RopeStyle, Span};
 pub use error::Error;
+pub use training::{AdamWStep, LossSums, Training, View};

@@ -20,6 +20,7 @@ mod swiglu;
 #[cfg(test)]
 mod testing;
 mod tile;
+mod training;
 
 pub use cache::Cache;
 pub use limits::Limits;
@@ -43,6 +44,8 @@ pub struct Cpu {
     pool: Pool,
     /// Room for quantised activations, kept between products.
     quantized: Mutex<Activations>,
+    /// Room for packed matrices of floats, likewise.
+    packed: Mutex<Vec<f32>>,
 }
 
 /// Activations, row-major.
@@ -69,6 +72,11 @@ impl Buffer {
         &self.values
     }
 
+    /// All rows, to be changed: what ranks that train together sum.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
     fn shape(&mut self, rows: usize, columns: usize) {
         (self.rows, self.columns) = (rows, columns);
         self.values.resize(rows * columns, 0.0);
@@ -78,7 +86,12 @@ impl Buffer {
 impl Cpu {
     /// The processor with `threads` threads; 0 means one per available core.
     pub fn new(threads: usize) -> Cpu {
-        Cpu { isa: Isa::detect(), pool: Pool::new(threads), quantized: Mutex::default() }
+        Cpu {
+            isa: Isa::detect(),
+            pool: Pool::new(threads),
+            quantized: Mutex::default(),
+            packed: Mutex::default(),
+        }
     }
 
     /// Threads that compute.

@@ -1,0 +1,125 @@
+//! The backward of `y = x / √(mean(x²) + eps) · gain`. Zhang & Sennrich 2019.
+
+use crate::cpu::disjoint::Disjoint;
+use crate::cpu::isa::Isa;
+use crate::cpu::math;
+use crate::cpu::pool::Pool;
+
+/// Rows whose part of the gain's gradient is summed together: of a fixed number, so that the sum is the same on any
+/// number of threads.
+const ROWS: usize = 64;
+
+/// With `r = 1 / √(mean(x²) + eps)`: `d_x += r · (g − x · r² · mean(x · g))` for `g = d_y · gain`, and
+/// `d_gain += Σ d_y · x · r` over the rows.
+pub(super) fn backward(
+    isa: Isa,
+    pool: &Pool,
+    d_y: &[f32],
+    x: &[f32],
+    gain: &[f32],
+    eps: f32,
+    d_x: &mut [f32],
+    d_gain: &mut [f32],
+) {
+    let n = gain.len();
+    assert!(d_y.len() == x.len() && d_x.len() == x.len() && d_gain.len() == n, "rows that do not fit");
+    let mut parts = vec![0.0f32; x.len().div_ceil(n * ROWS) * n];
+    let (all, sums) = (Disjoint::new(d_x), Disjoint::new(&mut parts));
+    pool.run_chunks(x.len() / n, ROWS, &|rows| {
+        let (range, part) = (rows.start * n..rows.end * n, rows.start / ROWS * n);
+        // SAFETY: each chunk of rows has its own part.
+        let (d_x, sums) = unsafe { (all.part(range.clone()), sums.part(part..part + n)) };
+        let (d_y, x) = (&d_y[range.clone()], &x[range]);
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` is only ever one that this processor has.
+            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(d_y, x, gain, eps, d_x, sums) },
+            _ => some_rows::<{ Isa::BASELINE_FMA }>(d_y, x, gain, eps, d_x, sums),
+        }
+    });
+    for part in parts.chunks_exact(n) {
+        for (d_gain, part) in d_gain.iter_mut().zip(part) {
+            *d_gain += part;
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2(d_y: &[f32], x: &[f32], gain: &[f32], eps: f32, d_x: &mut [f32], d_gain: &mut [f32]) {
+    some_rows::<true>(d_y, x, gain, eps, d_x, d_gain);
+}
+
+#[inline(always)]
+fn some_rows<const FMA: bool>(
+    d_y: &[f32],
+    x: &[f32],
+    gain: &[f32],
+    eps: f32,
+    d_x: &mut [f32],
+    d_gain: &mut [f32],
+) {
+    let n = gain.len();
+    for ((d_y, x), d_x) in d_y.chunks_exact(n).zip(x.chunks_exact(n)).zip(d_x.chunks_exact_mut(n)) {
+        let r = 1.0 / (math::dot::<FMA>(x, x) / n as f32 + eps).sqrt();
+        for i in 0..n {
+            d_gain[i] += d_y[i] * x[i] * r;
+        }
+        let shared = product_sum::<FMA>(x, d_y, gain) / n as f32 * r * r;
+        for i in 0..n {
+            d_x[i] += r * (d_y[i] * gain[i] - x[i] * shared);
+        }
+    }
+}
+
+/// `Σ a · b · c`.
+#[inline(always)]
+fn product_sum<const FMA: bool>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    let mut sums = [0.0f32; 32];
+    let whole = a.len() / 32 * 32;
+    for at in (0..whole).step_by(32) {
+        let (a, b, c) = (&a[at..at + 32], &b[at..at + 32], &c[at..at + 32]);
+        for i in 0..32 {
+            sums[i] = math::fma::<FMA>(a[i] * b[i], c[i], sums[i]);
+        }
+    }
+    let rest: f32 = (whole..a.len()).map(|i| a[i] * b[i] * c[i]).sum();
+    math::sum_lanes(sums) + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::testing::{Random, assert_close};
+
+    #[test]
+    fn every_path_is_the_reference() {
+        let mut random = Random::new(42);
+        for (rows, n) in [(1, 1), (3, 17), (65, 40), (130, 96)] {
+            let [d_y, x, before] = [(); 3].map(|()| random.normals(rows * n));
+            let (gain, gain_before) = (random.normals(n), random.normals(n));
+            let (mut want, mut want_gain) = (before.clone(), vec![0.0f64; n]);
+            for row in 0..rows {
+                let at = row * n;
+                let wide = |values: &[f32], i: usize| f64::from(values[at + i]);
+                let square = (0..n).map(|i| wide(&x, i).powi(2)).sum::<f64>() / n as f64 + 1e-5;
+                let inner: f64 = (0..n).map(|i| wide(&x, i) * wide(&d_y, i) * f64::from(gain[i])).sum();
+                for i in 0..n {
+                    let g = wide(&d_y, i) * f64::from(gain[i]);
+                    want[at + i] += ((g - wide(&x, i) * inner / n as f64 / square) / square.sqrt()) as f32;
+                    want_gain[i] += wide(&d_y, i) * wide(&x, i) / square.sqrt();
+                }
+            }
+            let want_gain: Vec<f32> =
+                want_gain.iter().zip(&gain_before).map(|(w, b)| *w as f32 + b).collect();
+            for isa in Isa::available() {
+                for threads in [1, 3] {
+                    let (mut d_x, mut d_gain) = (before.clone(), gain_before.clone());
+                    backward(isa, &Pool::new(threads), &d_y, &x, &gain, 1e-5, &mut d_x, &mut d_gain);
+                    assert_close(&d_x, &want, 1e-5);
+                    assert_close(&d_gain, &want_gain, 1e-5);
+                }
+            }
+        }
+    }
+}
