@@ -88,6 +88,12 @@ pub enum Error {
         /// The shape it should have.
         expected: Vec<usize>,
     },
+    /// What cannot be trained, or rows that do not fit together.
+    #[error("training: {fact}")]
+    Training {
+        /// What is wrong, and the way out.
+        fact: String,
+    },
     /// No free page is left for the tokens of a batch.
     #[error("the cache has room for {capacity} tokens, and {needed} more do not fit; use a longer context")]
     CacheFull {

@@ -15,6 +15,8 @@
 //! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`Recorder`] makes while the model
 //! reads a text, says which errors matter.
 //!
+//! [`training`] is the same model with gradients, in f32.
+//!
 //! This room has no SIMD (`kernels` does) and no threads but those that a plan is written with, knows no text (`tokenizer` does), and chooses no token
 //! (`generation` does). It never prints.
 
@@ -30,6 +32,7 @@ mod moved;
 mod quantize;
 mod recorder;
 mod rope;
+pub mod training;
 mod weights;
 mod work;
 

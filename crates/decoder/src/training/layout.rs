@@ -1,0 +1,172 @@
+//! Where each tensor of a model lies in an arena.
+
+use crate::weights::Names;
+use crate::{Config, Error, RopeStyle};
+use sai_kernels::View;
+
+/// A tensor of the model by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// As Hugging Face's files name it.
+    pub name: String,
+    /// (outputs, inputs) of a matrix, or the length of a vector.
+    pub shape: Vec<usize>,
+    /// Where its values are.
+    pub view: View,
+}
+
+/// All tensors of a model in one arena: matrices first, which AdamW decays, then vectors.
+///
+/// Query, key and value lie side by side, and so do gate and up, so that each is one matrix to the pass.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    tensors: Vec<Placed>,
+    decayed: usize,
+    length: usize,
+    pub(super) embedding: View,
+    pub(super) head: View,
+    pub(super) final_norm: View,
+    pub(super) layers: Vec<LayerViews>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LayerViews {
+    pub(super) attention_norm: View,
+    pub(super) qkv: Projection,
+    pub(super) attention_out: Projection,
+    pub(super) ffn_norm: View,
+    pub(super) gate_up: Projection,
+    pub(super) ffn_down: Projection,
+}
+
+/// A matrix, and its bias where the model has one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Projection {
+    pub(super) weight: View,
+    pub(super) bias: Option<View>,
+}
+
+impl Layout {
+    /// The layout of a model.
+    ///
+    /// # Errors
+    /// Its heads lie in pairs, as in GGUF files, while these names belong to heads in halves; or it is too large to be
+    /// addressed.
+    pub fn of(config: &Config) -> Result<Layout, Error> {
+        let c = config;
+        let wrong = |fact: &str| Error::Training { fact: fact.to_owned() };
+        if c.rope.style != RopeStyle::Halves {
+            return Err(wrong(
+                "a model is trained in Hugging Face's form; make it a folder with `sai convert`",
+            ));
+        }
+        if usize::try_from(c.parameters()).ok().and_then(|n| n.checked_mul(4)).is_none() {
+            return Err(wrong("the model has more parameters than can be addressed"));
+        }
+        let (d, f) = (c.hidden_size, c.intermediate_size);
+        let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
+        let names = Names::HuggingFace;
+        let mut arena = Arena { tensors: Vec::new(), end: 0 };
+
+        let embedding = arena.stack([(names.embedding(), c.vocab_size)], Some(d));
+        let head = match c.tie_word_embeddings {
+            true => embedding,
+            false => arena.stack([(names.head(), c.vocab_size)], Some(d)),
+        };
+        let parts = |layer: usize, kind: fn(Names, usize, &str) -> String| {
+            let one = move |name: &str, n: usize| (kind(names, layer, name), n);
+            (
+                [one("attn_q", queries), one("attn_k", keys), one("attn_v", keys)],
+                [one("attn_output", d)],
+                [one("ffn_gate", f), one("ffn_up", f)],
+                [one("ffn_down", d)],
+            )
+        };
+        let matrices: Vec<[View; 4]> = (0..c.num_layers)
+            .map(|layer| {
+                let (qkv, out, gate_up, down) = parts(layer, Names::weight);
+                let (qkv, out) = (arena.stack(qkv, Some(d)), arena.stack(out, Some(queries)));
+                [qkv, out, arena.stack(gate_up, Some(d)), arena.stack(down, Some(f))]
+            })
+            .collect();
+        let decayed = arena.end;
+        let layers = matrices
+            .into_iter()
+            .enumerate()
+            .map(|(layer, [qkv, attention_out, gate_up, ffn_down])| {
+                let (of_qkv, of_out, of_gate_up, of_down) = parts(layer, Names::bias);
+                LayerViews {
+                    attention_norm: arena.stack([(names.weight(layer, "attn_norm"), d)], None),
+                    qkv: arena.projection(qkv, c.qkv_bias, of_qkv),
+                    attention_out: arena.projection(attention_out, c.attention_out_bias, of_out),
+                    ffn_norm: arena.stack([(names.weight(layer, "ffn_norm"), d)], None),
+                    gate_up: arena.projection(gate_up, c.mlp_bias, of_gate_up),
+                    ffn_down: arena.projection(ffn_down, c.mlp_bias, of_down),
+                }
+            })
+            .collect();
+        let final_norm = arena.stack([(names.final_norm(), d)], None);
+        let Arena { tensors, end } = arena;
+        Ok(Layout { tensors, decayed, length: end, embedding, head, final_norm, layers })
+    }
+
+    /// Values of the arena: the model's parameters, tied ones once.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none; never so.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Values before this one belong to matrices.
+    pub fn decayed(&self) -> usize {
+        self.decayed
+    }
+
+    /// The tensors in the order of the arena.
+    pub fn tensors(&self) -> &[Placed] {
+        &self.tensors
+    }
+
+    /// Where a tensor lies, by its name.
+    pub fn get(&self, name: &str) -> Option<&Placed> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+}
+
+/// An arena that is being laid out.
+struct Arena {
+    tensors: Vec<Placed>,
+    end: usize,
+}
+
+impl Arena {
+    /// Places tensors side by side: matrices of so many inputs, or vectors. Returns what they are together.
+    fn stack<const N: usize>(&mut self, parts: [(String, usize); N], inputs: Option<usize>) -> View {
+        let (start, mut outputs) = (self.end, 0);
+        for (name, n) in parts {
+            let (shape, view) = match inputs {
+                Some(inputs) => (vec![n, inputs], View { start: self.end, rows: n, columns: inputs }),
+                None => (vec![n], View { start: self.end, rows: 1, columns: n }),
+            };
+            self.end = view.range().end;
+            outputs += n;
+            self.tensors.push(Placed { name, shape, view });
+        }
+        match inputs {
+            Some(columns) => View { start, rows: outputs, columns },
+            None => View { start, rows: 1, columns: outputs },
+        }
+    }
+
+    fn projection<const N: usize>(
+        &mut self,
+        weight: View,
+        bias: bool,
+        parts: [(String, usize); N],
+    ) -> Projection {
+        Projection { weight, bias: bias.then(|| self.stack(parts, None)) }
+    }
+}

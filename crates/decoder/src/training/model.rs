@@ -1,0 +1,178 @@
+//! Parameters, gradients and moments, and a step.
+
+use super::init;
+use super::layout::Layout;
+use crate::{Config, Error};
+use sai_formats::{DType, Spec, Tensor, Tensors, safetensors};
+use sai_kernels::{AdamWStep, Training};
+use std::ops::Range;
+use std::path::Path;
+
+/// A model that is being trained.
+pub struct Model<D: Training> {
+    /// Where it runs.
+    pub device: D,
+    /// What it is.
+    pub config: Config,
+    /// Which tensor lies where in the two arenas.
+    pub layout: Layout,
+    /// One row of [`Layout::len`] values.
+    pub parameters: D::Buffer,
+    /// The same of gradients, which passes add to and a step sets to zero.
+    pub gradients: D::Buffer,
+    /// Radians a position, (rope_dim / 2).
+    pub(super) inv_freq: Vec<f32>,
+}
+
+/// What AdamW is set to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of their squares.
+    pub beta2: f64,
+    /// Added to the root of that mean.
+    pub eps: f64,
+    /// Decay of matrices, times the rate, a step.
+    pub decay: f64,
+}
+
+impl Default for AdamW {
+    /// As language models are mostly trained.
+    fn default() -> AdamW {
+        AdamW { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.1 }
+    }
+}
+
+/// AdamW's moments of some of a model's parameters: all, or the share of a rank.
+pub struct Moments<D: Training> {
+    /// The parameters that these are of.
+    pub range: Range<usize>,
+    /// Means of gradients.
+    pub first: D::Buffer,
+    /// Means of their squares.
+    pub second: D::Buffer,
+    /// Steps made so far.
+    pub steps: u64,
+}
+
+impl<D: Training> Moments<D> {
+    /// Moments of the parameters in `range`, all zero.
+    ///
+    /// # Errors
+    /// Not enough memory.
+    pub fn new(model: &Model<D>, range: Range<usize>) -> Result<Moments<D>, Error> {
+        let [first, second] = [(); 2].map(|()| model.device.zeros(1, range.len()));
+        Ok(Moments { range, first: first?, second: second?, steps: 0 })
+    }
+}
+
+impl<D: Training> Model<D> {
+    /// A model to be trained from nothing: normal values of deviation 0.02, residual projections smaller. The same for
+    /// the same seed on every machine.
+    ///
+    /// # Errors
+    /// [`Layout::of`]'s, or not enough memory.
+    pub fn new(device: D, config: Config, seed: u64) -> Result<Model<D>, Error> {
+        let mut model = Model::empty(device, config)?;
+        for tensor in model.layout.tensors() {
+            let values = init::values(tensor, model.config.num_layers, seed);
+            model.device.write(&mut model.parameters, tensor.view.start, &values);
+        }
+        Ok(model)
+    }
+
+    /// A model to be trained on, from a Hugging Face folder's tensors in any type.
+    ///
+    /// # Errors
+    /// [`Layout::of`]'s, a tensor that is missing or of another shape, or not enough memory.
+    pub fn load(device: D, config: Config, tensors: &Tensors) -> Result<Model<D>, Error> {
+        let mut model = Model::empty(device, config)?;
+        for placed in model.layout.tensors() {
+            let tensor = tensors.get(&placed.name).ok_or_else(|| Error::MissingTensor {
+                path: tensors.path().to_path_buf(),
+                tensor: placed.name.clone(),
+            })?;
+            if tensor.shape != placed.shape {
+                return Err(Error::Shape {
+                    file: tensor.file.to_path_buf(),
+                    tensor: placed.name.clone(),
+                    found: tensor.shape.clone(),
+                    expected: placed.shape.clone(),
+                });
+            }
+            model.device.write(&mut model.parameters, placed.view.start, &tensor.to_f32()?);
+            tensor.data.release();
+        }
+        Ok(model)
+    }
+
+    fn empty(device: D, config: Config) -> Result<Model<D>, Error> {
+        let layout = Layout::of(&config)?;
+        let [parameters, gradients] = [(); 2].map(|()| device.zeros(1, layout.len()));
+        let (parameters, gradients) = (parameters?, gradients?);
+        let inv_freq = config.rope.inv_freq();
+        Ok(Model { device, config, layout, parameters, gradients, inv_freq })
+    }
+
+    /// Writes the parameters to a safetensors file in `dtype`, a float type, whole or not at all.
+    ///
+    /// # Errors
+    /// A value that `dtype` cannot hold, or the disk refuses.
+    pub fn save(&self, path: &Path, dtype: DType) -> Result<(), Error> {
+        let specs = self.layout.tensors().iter().map(|tensor| Spec {
+            name: tensor.name.clone(),
+            dtype,
+            shape: tensor.shape.clone(),
+        });
+        let text = [("format".to_owned(), "pt".to_owned())];
+        let mut writer = safetensors::create(path, &text, specs.collect())?;
+        while let Some(spec) = writer.next_tensor() {
+            let placed = self.layout.get(&spec.name).ok_or_else(|| Error::MissingTensor {
+                path: path.to_path_buf(),
+                tensor: spec.name.clone(),
+            })?;
+            let mut values = vec![0.0f32; placed.view.range().len()];
+            self.device.read(&self.parameters, placed.view.start, &mut values);
+            let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let tensor = Tensor {
+                name: placed.name.clone(),
+                dtype: DType::F32,
+                shape: placed.shape.clone(),
+                data: data.into(),
+                file: path.into(),
+            };
+            writer.write(&tensor.to_floats(dtype)?)?;
+        }
+        Ok(writer.finish()?)
+    }
+
+    /// The root of the sum of all gradients' squares.
+    pub fn gradient_norm(&self) -> f64 {
+        self.device.square_sum(&self.gradients, 0..self.layout.len()).sqrt()
+    }
+
+    /// One step of AdamW for the parameters that `moments` are of, with their gradients times `gradient_scale`; these
+    /// gradients become zero.
+    pub fn step(&mut self, moments: &mut Moments<D>, adamw: &AdamW, rate: f64, gradient_scale: f64) {
+        moments.steps += 1;
+        let step = AdamWStep {
+            step: moments.steps,
+            rate,
+            beta1: adamw.beta1,
+            beta2: adamw.beta2,
+            eps: adamw.eps,
+            decay: adamw.decay,
+            decayed: self.layout.decayed(),
+            gradient_scale,
+        };
+        let Moments { range, first, second, .. } = moments;
+        let (parameters, gradients) = (&mut self.parameters, &mut self.gradients);
+        self.device.adamw(&step, range.clone(), parameters, gradients, first, second);
+    }
+
+    /// Forgets all gradients, as after a batch whose loss makes no sense.
+    pub fn clear_gradients(&mut self) {
+        self.device.clear(&mut self.gradients, 1);
+    }
+}
