@@ -30,6 +30,7 @@ mod alphabet;
 mod byte_level;
 mod classes;
 mod error;
+mod fingerprint;
 mod library;
 mod load;
 mod merge;
