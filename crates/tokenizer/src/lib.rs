@@ -13,6 +13,8 @@
 //! A vocabulary also goes the other way: [`Tokenizer::to_gguf`] gives the facts of a GGUF, and
 //! [`GgufVocabulary::to_folder`] the files of a folder, with the same ids for every text that both can say.
 //!
+//! New vocabularies come from [`train`], which counts the words of texts and learns the merges of byte-level BPE.
+//!
 //! Three rules keep a conversation honest. [`Tokenizer::encode`] reads special tokens written in a text and is
 //! for templates; [`Tokenizer::encode_plain`] leaves them text and is for what people type. No id is ever added
 //! by either: a template opens its own text, and for plain text the caller asks [`Tokenizer::add_bos`]. And a
@@ -40,6 +42,7 @@ mod stream;
 mod table;
 mod template;
 mod tokenizer;
+pub mod train;
 mod unicode_ranges;
 
 pub use added::AddedToken;

@@ -1,5 +1,6 @@
 //! Chat templates: how a conversation becomes the one text that a model was taught to continue.
 
+mod chatml;
 mod fortytwo_dot;
 mod jinja;
 mod json;
@@ -89,6 +90,9 @@ impl ChatTemplate {
 
     /// The same form as a Jinja template, for files that carry one.
     pub const FORTYTWO_DOT_JINJA: &str = fortytwo_dot::JINJA;
+
+    /// ChatML as a Jinja template: turns between `<|im_start|>` and `<|im_end|>`, which must be tokens.
+    pub const CHATML_JINJA: &str = chatml::JINJA;
 
     /// What 42dot's model reads first when a conversation brings no system message.
     pub const FORTYTWO_DOT_SYSTEM: &str = fortytwo_dot::SYSTEM;

@@ -25,24 +25,39 @@ impl GgufVocabulary {
     ) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
         Tokenizer::from_gguf(self.clone())?;
         let v = self.without_padding();
-        let (whole, flat) = if v.model == "llama" {
-            (sentence_piece_json(&v)?, None)
-        } else {
-            let rules = rules_of(&v)?;
-            (byte_level_json(&v, &rules), Some(vocab_merges(&v)))
-        };
-        let mut whole = whole;
-        whole["post_processor"] = v.around();
-        let mut files = vec![
-            ("tokenizer.json", pretty(&whole)),
-            ("tokenizer_config.json", pretty(&v.config(templates, context))),
-            ("special_tokens_map.json", pretty(&Value::Object(v.roles_json()))),
-        ];
-        if let Some([vocab, merges]) = flat {
-            files.push(("vocab.json", vocab));
-            files.push(("merges.txt", merges));
+        if v.model == "llama" {
+            return Ok(v.files(sentence_piece_json(&v)?, templates, Some(context)));
         }
-        Ok(files)
+        Ok(v.byte_level_files(&rules_of(&v)?, templates, Some(context)))
+    }
+
+    /// The files of a byte-level vocabulary that treats text by `rules`, whatever its `pre` says. Its facts must agree
+    /// with each other.
+    pub(crate) fn byte_level_files(
+        &self,
+        rules: &Rules,
+        templates: &TemplateSources,
+        context: Option<usize>,
+    ) -> Vec<(&'static str, Vec<u8>)> {
+        let mut files = self.files(byte_level_json(self, rules), templates, context);
+        let [vocab, merges] = vocab_merges(self);
+        files.extend([("vocab.json", vocab), ("merges.txt", merges)]);
+        files
+    }
+
+    /// The files of every vocabulary, `whole` being its `tokenizer.json`.
+    fn files(
+        &self,
+        mut whole: Value,
+        templates: &TemplateSources,
+        context: Option<usize>,
+    ) -> Vec<(&'static str, Vec<u8>)> {
+        whole["post_processor"] = self.around();
+        vec![
+            ("tokenizer.json", pretty(&whole)),
+            ("tokenizer_config.json", pretty(&self.config(templates, context))),
+            ("special_tokens_map.json", pretty(&Value::Object(self.roles_json()))),
+        ]
     }
 
     /// The same without the tokens at its end that only fill up the embedding.
@@ -116,7 +131,7 @@ impl GgufVocabulary {
         roles.into_iter().filter_map(|(name, id)| Some((name.to_owned(), json!(self.token(id)?)))).collect()
     }
 
-    fn config(&self, templates: &TemplateSources, context: usize) -> Value {
+    fn config(&self, templates: &TemplateSources, context: Option<usize>) -> Value {
         let mut out = self.roles_json();
         out.insert("add_bos_token".to_owned(), json!(self.adds_bos()));
         out.insert("add_eos_token".to_owned(), json!(self.adds_eos()));
@@ -129,7 +144,9 @@ impl GgufVocabulary {
         });
         out.insert("added_tokens_decoder".to_owned(), Value::Object(added.collect()));
         out.insert("clean_up_tokenization_spaces".to_owned(), json!(false));
-        out.insert("model_max_length".to_owned(), json!(context));
+        if let Some(context) = context {
+            out.insert("model_max_length".to_owned(), json!(context));
+        }
         out.insert("tokenizer_class".to_owned(), json!("PreTrainedTokenizerFast"));
         if let Some(template) = templates.to_json() {
             out.insert("chat_template".to_owned(), template);
