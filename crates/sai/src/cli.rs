@@ -14,6 +14,7 @@ Examples:
   sai quantize m.gguf small.gguf q4_k_m      a smaller file: about 5 bits a weight
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
   sai tokenizer encode 안녕하세요           the tokens of a text
+  sai tokenizer train --input corpus/ -o vocabulary
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:

@@ -2,12 +2,13 @@
 
 mod decode;
 mod encode;
+mod train;
 
 use clap::{Args, Subcommand};
 
 use crate::ui::Ui;
 
-/// Work with a vocabulary: text to token ids and back.
+/// Work with a vocabulary: text to token ids and back, and how it is trained.
 #[derive(Args)]
 pub(crate) struct Tokenizer {
     #[command(subcommand)]
@@ -18,6 +19,7 @@ pub(crate) struct Tokenizer {
 enum Verb {
     Encode(encode::Encode),
     Decode(decode::Decode),
+    Train(Box<train::Train>),
 }
 
 impl Tokenizer {
@@ -25,6 +27,7 @@ impl Tokenizer {
         match self.verb {
             Verb::Encode(verb) => verb.run(ui),
             Verb::Decode(verb) => verb.run(ui),
+            Verb::Train(verb) => verb.run(ui),
         }
     }
 }

@@ -1,0 +1,411 @@
+//! `sai tokenizer train`: a vocabulary from texts.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use sai_corpus::{Columns, Options, Reader, in_order};
+use sai_formats::FolderWriter;
+use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Sample};
+use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
+use serde_json::json;
+
+use crate::ui::{Size, Thousands, Ui};
+
+const EXAMPLES: &str = "\
+Examples:
+  sai tokenizer train --input corpus/ -o vocabulary
+  sai tokenizer train --input 'web/*.jsonl.zst' --sample ko=10M,en=10M --vocab-size 50304 -o vocabulary
+  sai tokenizer train --input ko.parquet --text-column body --pattern gpt2 -o vocabulary
+
+The defaults are the recipe of docs/tokenizer.md, with the measurements behind it.";
+
+/// Train a byte-level BPE vocabulary, and write it as a Hugging Face folder.
+///
+/// The merges are those of the trainer of Hugging Face's tokenizers, whatever the number of threads. All documents are
+/// taken, or with --sample so many of each language, drawn evenly in one pass.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Train {
+    /// Files, folders or globs of documents: JSONL, Parquet or text, plain or compressed with gzip or zstd
+    #[arg(short, long, required = true, num_args = 1.., value_name = "FILE")]
+    input: Vec<String>,
+
+    /// Folder to make
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Documents of each language to draw, such as ko=10M,en=10M; those of other languages are left out
+    #[arg(long, value_name = "LANG=N", value_delimiter = ',', value_parser = share)]
+    sample: Vec<(String, u64)>,
+
+    /// What the sample is drawn by
+    #[arg(long, default_value_t = 42, value_name = "N")]
+    seed: u64,
+
+    #[command(flatten)]
+    kind: Kind,
+
+    #[command(flatten)]
+    special: Special,
+
+    /// Key or column of a document's text
+    #[arg(long, default_value = "text", value_name = "NAME")]
+    text_column: String,
+
+    /// Key or column of a document's language
+    #[arg(long, default_value = "lang", value_name = "NAME")]
+    lang_column: String,
+
+    /// Pass over documents that cannot be read, instead of ending with an error
+    #[arg(long)]
+    skip_broken: bool,
+
+    /// Memory for words and what is learnt from them, such as 4G; four fifths of what is free where not given
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory: Option<u64>,
+
+    /// Threads to work with; 0 takes every core
+    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+
+    /// Print what was done as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is learnt.
+#[derive(Args)]
+struct Kind {
+    /// Tokens, special ones and the 256 bytes included
+    #[arg(long, default_value_t = 50_304, value_name = "N")]
+    vocab_size: usize,
+
+    /// Where text is cut into words: gpt2, llama3, qwen2, smollm, or a regular expression whose matches are words
+    #[arg(long, default_value = "llama3", value_name = "NAME|REGEX")]
+    pattern: String,
+
+    /// Bring text to Unicode's composed form first, or not
+    #[arg(long, value_enum, default_value_t = Normalize::None)]
+    normalize: Normalize,
+
+    /// How often a pair must be met to become a token
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    min_frequency: u64,
+
+    /// Join no two tokens that have so many bytes together, or more
+    #[arg(long, value_name = "BYTES")]
+    max_token_length: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Normalize {
+    Nfc,
+    None,
+}
+
+/// Special tokens, what they are for, and the chat template that is made of them.
+#[derive(Args)]
+struct Special {
+    /// Special tokens, which take the first ids; --special several times for several
+    #[arg(
+        long = "special",
+        value_name = "TOKEN",
+        default_values = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]
+    )]
+    tokens: Vec<String>,
+
+    /// Special token that opens a text; the first one where not given
+    #[arg(long, value_name = "TOKEN")]
+    bos: Option<String>,
+
+    /// Special token that ends a text; the first one where not given
+    #[arg(long, value_name = "TOKEN")]
+    eos: Option<String>,
+
+    /// Special token that fills up batches; <|pad|> where it is one, or else the one that ends a text
+    #[arg(long, value_name = "TOKEN")]
+    pad: Option<String>,
+
+    /// How a conversation is written: chatml, 42dot, none, or a file with a Jinja template; chatml where its tokens
+    /// are special, or else 42dot
+    #[arg(long, value_name = "NAME|FILE")]
+    chat_template: Option<String>,
+}
+
+impl Train {
+    pub(super) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        if self.output.read_dir().is_ok_and(|mut entries| entries.next().is_some()) || self.output.is_file() {
+            bail!("{}: it is there already; choose another name", self.output.display());
+        }
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let roles = self.special.roles()?;
+        let templates = self.special.templates()?;
+        let free = || crate::models::memory::available().map_or(u64::MAX, |free| free / 5 * 4);
+        let memory = self.memory.unwrap_or_else(free);
+        let counter = Counter::new(self.recipe()?, usize::try_from(memory).unwrap_or(usize::MAX))?;
+
+        let began = Instant::now();
+        let counting = match self.sample.is_empty() {
+            true => self.count_all(ui, &counter, threads)?,
+            false => self.count_sample(ui, &counter, threads)?,
+        };
+        let counted = began.elapsed();
+        let (text, words) = (counter.text(), counter.distinct());
+        if words == 0 {
+            bail!("{}: there is no text, or none in the sample's languages", self.input.join(" "));
+        }
+        let began = Instant::now();
+        let mut trained = None;
+        crate::watched::run(ui, ui.bar(self.kind.vocab_size as u64, "learn"), |progress| {
+            trained = counter.learn(threads, progress)?;
+            let stopped = trained.is_none();
+            anyhow::Ok(if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        let learning = began.elapsed();
+        let Some(trained) = trained else { bail!("nothing was learnt") };
+        if trained.len() < self.kind.vocab_size {
+            ui.warn(format_args!(
+                "{} tokens and not {}: no more pairs are met {} times; give more text, or a smaller --vocab-size",
+                Thousands(trained.len() as u64),
+                Thousands(self.kind.vocab_size as u64),
+                self.kind.min_frequency
+            ));
+        }
+        write(&self.output, trained.files(&roles, &templates)?)?;
+        ui.note(format_args!(
+            "{}: {} tokens, from {} of text with {} distinct words; read and counted in {:.1} s, learnt in {:.1} s",
+            self.output.display(),
+            Thousands(trained.len() as u64),
+            Size(text),
+            Thousands(words),
+            counted.as_secs_f64(),
+            learning.as_secs_f64()
+        ));
+        if self.json {
+            let done = json!({
+                "tokens": trained.len(), "merges": trained.merges().len(), "text_bytes": text, "distinct_words": words,
+                "threads": threads, "reading_and_counting_seconds": counted.as_secs_f64(),
+                "counting_seconds": counting.as_secs_f64(), "learning_seconds": learning.as_secs_f64(),
+                "peak_memory_bytes": crate::models::memory::peak(),
+            });
+            writeln!(std::io::stdout(), "{done}")?;
+        }
+        Ok(())
+    }
+
+    fn recipe(&self) -> anyhow::Result<Recipe> {
+        let kind = &self.kind;
+        Ok(Recipe {
+            pattern: Pattern::new(&kind.pattern).context("--pattern")?,
+            vocab_size: kind.vocab_size,
+            nfc: kind.normalize == Normalize::Nfc,
+            specials: self.special.tokens.clone(),
+            min_frequency: kind.min_frequency,
+            max_token_length: kind.max_token_length,
+        })
+    }
+
+    fn reader(&self) -> anyhow::Result<Reader> {
+        let options = Options {
+            columns: Columns {
+                text: self.text_column.clone(),
+                lang: (!self.sample.is_empty()).then(|| self.lang_column.clone()),
+                source: None,
+            },
+            skip_broken: self.skip_broken,
+            ..Options::default()
+        };
+        Ok(Reader::open(sai_corpus::find(&self.input)?, options)?)
+    }
+
+    /// Counts every document as it is read. How long a thread counted, reading left out.
+    fn count_all(&self, ui: &Ui, counter: &Counter, threads: usize) -> anyhow::Result<Duration> {
+        let reader = self.reader()?;
+        let busy = AtomicU64::new(0);
+        let mut broken = 0;
+        crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "count"), |progress| {
+            let mut failed = None;
+            let flow = in_order(
+                reader,
+                threads,
+                || counter.worker(),
+                |worker, batch| {
+                    let began = Instant::now();
+                    let counted = batch.documents().try_for_each(|document| worker.add(document.text));
+                    busy.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+                    counted.map(|()| batch.broken().len())
+                },
+                |finished| match finished.result {
+                    Ok(passed_over) => {
+                        broken += passed_over;
+                        progress(finished.bytes_done)
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        ControlFlow::Break(())
+                    }
+                },
+            )?;
+            failed.map_or(Ok(flow), |error| Err(anyhow::Error::from(error)))
+        })?;
+        warn_of(ui, broken);
+        Ok(Duration::from_nanos(busy.into_inner()) / threads as u32)
+    }
+
+    /// Draws the sample, and then counts it. How long the counting took.
+    fn count_sample(&self, ui: &Ui, counter: &Counter, threads: usize) -> anyhow::Result<Duration> {
+        let beside = match self.output.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut sample = Sample::new(&self.sample, self.seed, beside)?;
+        let reader = self.reader()?;
+        let mut broken = 0;
+        crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "sample"), |progress| {
+            let mut failed = None;
+            let flow = in_order(
+                reader,
+                threads,
+                || (),
+                |(), batch| batch,
+                |finished| {
+                    let batch = finished.result;
+                    broken += batch.broken().len();
+                    let added =
+                        batch.documents().try_for_each(|document| sample.add(document.lang, document.text));
+                    match added {
+                        Ok(()) => progress(finished.bytes_done),
+                        Err(error) => {
+                            failed = Some(error);
+                            ControlFlow::Break(())
+                        }
+                    }
+                },
+            )?;
+            failed.map_or(Ok(flow), |error| Err(anyhow::Error::from(error)))
+        })?;
+        warn_of(ui, broken);
+        let drawn = sample.finish()?;
+        for ((name, wanted), (_, taken, met)) in self.sample.iter().zip(drawn.counts()) {
+            ui.note(format_args!("{name}: {} of {} documents", Thousands(*taken), Thousands(*met)));
+            if taken < wanted {
+                ui.warn(format_args!(
+                    "{name}: {} documents were asked for, and there are {}; all are taken",
+                    Thousands(*wanted),
+                    Thousands(*met)
+                ));
+            }
+        }
+        let began = Instant::now();
+        crate::watched::run(ui, ui.bar(drawn.blocks() as u64, "count"), |progress| {
+            drawn.count(counter, threads, progress)
+        })?;
+        Ok(began.elapsed())
+    }
+}
+
+impl Special {
+    fn roles(&self) -> anyhow::Result<RoleNames> {
+        let named = |flag: &str, given: &Option<String>, default: Option<&String>| match given {
+            Some(token) if !self.tokens.contains(token) => {
+                bail!("{flag} {token}: it is none of the special tokens; give it with --special too")
+            }
+            given => Ok(given.as_ref().or(default).cloned()),
+        };
+        let eos = named("--eos", &self.eos, self.tokens.first())?;
+        let pad = self.tokens.iter().find(|token| *token == "<|pad|>").or(eos.as_ref());
+        Ok(RoleNames {
+            bos: named("--bos", &self.bos, self.tokens.first())?,
+            pad: named("--pad", &self.pad, pad)?,
+            eos,
+        })
+    }
+
+    fn templates(&self) -> anyhow::Result<TemplateSources> {
+        let is_special = |token: &str| self.tokens.iter().any(|special| special == token);
+        let chatml = is_special("<|im_start|>") && is_special("<|im_end|>");
+        let source = match self.chat_template.as_deref() {
+            Some("none") => None,
+            Some("chatml") if !chatml => bail!(
+                "--chat-template chatml: its turns stand between <|im_start|> and <|im_end|>; give both with --special"
+            ),
+            Some("chatml") => Some(ChatTemplate::CHATML_JINJA.to_owned()),
+            Some("42dot") => Some(ChatTemplate::FORTYTWO_DOT_JINJA.to_owned()),
+            Some(file) => {
+                let source = crate::text_file::read(Path::new(file))?;
+                ChatTemplate::jinja(&source, file)?;
+                Some(source)
+            }
+            None if chatml => Some(ChatTemplate::CHATML_JINJA.to_owned()),
+            None => Some(ChatTemplate::FORTYTWO_DOT_JINJA.to_owned()),
+        };
+        Ok(TemplateSources { default: source, named: Vec::new() })
+    }
+}
+
+/// Makes the folder, once it is seen that it can be read again.
+fn write(output: &Path, files: Vec<(&'static str, Vec<u8>)>) -> anyhow::Result<()> {
+    let folder = FolderWriter::start(output, false)?;
+    for (name, bytes) in &files {
+        folder.add(name, bytes)?;
+    }
+    Tokenizer::from_folder(folder.path())?;
+    Ok(folder.finish()?)
+}
+
+fn warn_of(ui: &Ui, broken: usize) {
+    if broken > 0 {
+        ui.warn(format_args!("{} broken documents were passed over", Thousands(broken as u64)));
+    }
+}
+
+/// `ko=10M`: a language and a number.
+fn share(text: &str) -> Result<(String, u64), String> {
+    let (language, number) =
+        text.split_once('=').ok_or("a share is a language and a number, such as ko=10M")?;
+    let count = scaled(number, 1000.0).filter(|&count| count > 0);
+    let count = count.ok_or_else(|| format!("{number} is no number of documents; 500k and 10M are"))?;
+    Ok((language.to_owned(), count))
+}
+
+/// `4G`: bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    scaled(text, 1024.0).ok_or_else(|| format!("{text} is no amount of memory; 500M and 4G are"))
+}
+
+/// A number that may end in k, M, G or T, each `step` times the one before.
+fn scaled(text: &str, step: f64) -> Option<u64> {
+    let (number, exponent) = match text.char_indices().next_back()? {
+        (at, 'k' | 'K') => (&text[..at], 1),
+        (at, 'm' | 'M') => (&text[..at], 2),
+        (at, 'g' | 'G') => (&text[..at], 3),
+        (at, 't' | 'T') => (&text[..at], 4),
+        _ => (text, 0),
+    };
+    let value = number.parse::<f64>().ok()? * step.powi(exponent);
+    (value.is_finite() && value >= 0.0 && value < 1e18).then_some(value.round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_letters() {
+        assert_eq!(share("ko=10M"), Ok(("ko".to_owned(), 10_000_000)));
+        assert_eq!(share("en=1.5k"), Ok(("en".to_owned(), 1500)));
+        assert_eq!(bytes("4G"), Ok(4 << 30));
+        assert_eq!(bytes("123"), Ok(123));
+        for wrong in ["ko", "ko=", "ko=-1", "ko=0", "ko=many", "ko=1e400", "ko=M"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+}
