@@ -35,12 +35,13 @@ pub struct Recipe {
     pub validate_every: u64,
     /// Tokens of each language that a validation reads at most.
     pub validation_tokens: u64,
-    /// Steps between samples of text.
-    pub sample_every: u64,
     /// Tokens of a sample.
     pub sample_tokens: usize,
-    /// Beginnings that samples continue.
+    /// Beginnings that the model continues at each checkpoint.
     pub samples: Vec<String>,
+    /// The tokenizer's folder; where the shards say it lay when they were packed, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// The model.
     pub model: Model,
     /// AdamW.

@@ -25,9 +25,9 @@ struct File {
     validation_share: Option<f64>,
     validate_every: Option<u64>,
     validation_tokens: Option<u64>,
-    sample_every: Option<u64>,
     sample_tokens: Option<usize>,
     samples: Option<Vec<String>>,
+    tokenizer: Option<PathBuf>,
     #[serde(default)]
     model: FileModel,
     #[serde(default)]
@@ -212,9 +212,9 @@ impl Resolving<'_> {
             )?,
             validate_every: every("validate_every", file.validate_every, 20)?,
             validation_tokens: file.validation_tokens.unwrap_or(50_000),
-            sample_every: every("sample_every", file.sample_every, 10)?,
             sample_tokens: file.sample_tokens.unwrap_or(64.min(context / 2)),
             samples: file.samples.unwrap_or_default(),
+            tokenizer: file.tokenizer,
             model: self.model(&file.model)?,
             optimizer: self.optimizer(&file.optimizer)?,
             schedule: self.schedule(&file.schedule, steps)?,

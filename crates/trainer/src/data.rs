@@ -1,0 +1,310 @@
+//! Sequences of tokens from several folders of shards, in proportion to their shares.
+//!
+//! A document is read as its end token, which opens it, and its own tokens; every token but the opening one is
+//! foretold once an epoch. Where shards have no end token, the first token of a document is not foretold. Sequences are
+//! filled to the last row; a document that does not fit goes on at the start of one of the next, as if it began there.
+
+use crate::order::{Order, held_out};
+use crate::{Error, Recipe};
+use sai_decoder::training::Packed;
+use sai_shards::{Document, Shards};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// The shards of a recipe, opened.
+pub struct Corpus {
+    sources: Vec<Opened>,
+    seed: u64,
+    held_out: f64,
+}
+
+struct Opened {
+    path: PathBuf,
+    share: f64,
+    language: Option<String>,
+    shards: Shards,
+    documents: u64,
+}
+
+/// How far a run is in its data: all that a resumed one needs to go on with the same tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    sources: Vec<Place>,
+}
+
+/// How far a run is in a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    /// Times that all documents were read.
+    epoch: u64,
+    /// Place of the current document in the epoch's order.
+    next: u64,
+    /// Targets of it that were read.
+    offset: u64,
+    /// Targets read of the source in all.
+    drawn: u64,
+}
+
+/// Rows for a pass, and where they came from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The token of each row.
+    pub tokens: Vec<u32>,
+    /// The token that follows each.
+    pub targets: Vec<u32>,
+    /// 1 for each row.
+    pub weights: Vec<f32>,
+    /// The rows of each document.
+    pub documents: Vec<Range<usize>>,
+    /// The source of each document by its number in the recipe, and its number there.
+    pub origins: Vec<(usize, u64)>,
+}
+
+impl Batch {
+    /// As the model takes it.
+    pub fn packed(&self) -> Packed<'_> {
+        let Batch { tokens, targets, weights, documents, .. } = self;
+        Packed { tokens, targets, weights, documents }
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.tokens.clear();
+        self.targets.clear();
+        self.weights.clear();
+        self.documents.clear();
+        self.origins.clear();
+    }
+
+    /// Adds the targets in `range` of a document, with the tokens before them.
+    fn push(&mut self, tokens: &Foretold<'_>, range: Range<usize>, origin: (usize, u64)) {
+        let start = self.tokens.len();
+        self.tokens.extend(tokens.inputs(range.clone()));
+        self.targets.extend(tokens.targets(range));
+        self.weights.resize(self.tokens.len(), 1.0);
+        self.documents.push(start..self.tokens.len());
+        self.origins.push(origin);
+    }
+}
+
+/// A document as inputs and what is to be foretold after each.
+struct Foretold<'a> {
+    document: Document<'a>,
+    opening: Option<u32>,
+}
+
+impl<'a> Foretold<'a> {
+    /// How many tokens are foretold.
+    fn len(&self) -> usize {
+        let closed = usize::from(self.opening.is_none());
+        self.document.tokens.len().saturating_sub(closed)
+    }
+
+    fn inputs(&self, range: Range<usize>) -> impl Iterator<Item = u32> + 'a {
+        self.opening.into_iter().chain(self.document.tokens.iter()).skip(range.start).take(range.len())
+    }
+
+    fn targets(&self, range: Range<usize>) -> impl Iterator<Item = u32> + 'a {
+        let first = usize::from(self.opening.is_none()) + range.start;
+        self.document.tokens.iter().skip(first).take(range.len())
+    }
+}
+
+impl Corpus {
+    /// Opens the shards of a recipe.
+    ///
+    /// # Errors
+    /// A folder is none of shards, two were packed with different tokenizers, tokens do not fit the model, or a source
+    /// has no document to train on.
+    pub fn open(recipe: &Recipe) -> Result<Corpus, Error> {
+        let mut sources: Vec<Opened> = Vec::new();
+        for source in &recipe.data {
+            let path = source.path.clone();
+            // All with the tokenizer of the first.
+            let tokenizer = sources.first().map(|first| first.shards.fingerprint());
+            let shards = Shards::open(&path, tokenizer)?;
+            if shards.vocab_size() as usize > recipe.model.vocab_size {
+                let fact = format!(
+                    "has a vocabulary of {} tokens, more than the model's {}; give a larger `model.vocab_size`",
+                    shards.vocab_size(),
+                    recipe.model.vocab_size
+                );
+                return Err(Error::Data { path, fact });
+            }
+            let documents = shards.totals().all.documents;
+            let (share, language) = (source.share, source.language.clone());
+            sources.push(Opened { path, share, language, shards, documents });
+        }
+        let corpus = Corpus { sources, seed: recipe.seed, held_out: recipe.validation_share };
+        for opened in &corpus.sources {
+            if !(0..opened.documents).any(|document| corpus.trains_on(opened, document)) {
+                let of = opened.language.as_ref().map_or_else(String::new, |l| format!(" of language `{l}`"));
+                let fact = format!("has no document{of} to train on");
+                return Err(Error::Data { path: opened.path.clone(), fact });
+            }
+        }
+        Ok(corpus)
+    }
+
+    /// Where a run begins.
+    pub fn start(&self) -> Position {
+        Position { sources: vec![Place::default(); self.sources.len()] }
+    }
+
+    /// Whether a position can be of this corpus.
+    pub(crate) fn knows(&self, position: &Position) -> bool {
+        position.sources.len() == self.sources.len()
+            && position.sources.iter().zip(&self.sources).all(|(place, source)| place.next < source.documents)
+    }
+
+    /// The shards of each source.
+    pub fn shards(&self) -> impl Iterator<Item = &Shards> {
+        self.sources.iter().map(|opened| &opened.shards)
+    }
+
+    /// Adds a sequence of `context` rows to `batch` and moves `position` past it.
+    pub fn sequence(&self, position: &mut Position, context: usize, batch: &mut Batch) {
+        let mut left = context;
+        while left > 0 {
+            let which = self.due(position);
+            let (Some(place), Some(source)) = (position.sources.get_mut(which), self.sources.get(which))
+            else {
+                return;
+            };
+            let order = Order::new(source.documents, self.seed, which as u64, place.epoch);
+            let number = order.at(place.next);
+            let rest = match self.foretold(source, number).filter(|_| self.trains_on(source, number)) {
+                None => 0,
+                Some(tokens) => {
+                    let from = (place.offset as usize).min(tokens.len());
+                    let to = tokens.len().min(from + left);
+                    if to > from {
+                        batch.push(&tokens, from..to, (which, number));
+                    }
+                    left -= to - from;
+                    place.drawn += (to - from) as u64;
+                    place.offset = to as u64;
+                    tokens.len() - to
+                }
+            };
+            if rest == 0 {
+                place.offset = 0;
+                place.next += 1;
+                if place.next >= source.documents {
+                    place.next = 0;
+                    place.epoch += 1;
+                }
+            }
+        }
+    }
+
+    /// Epochs of each source that a position has behind it, the current one by its part.
+    pub fn epochs(&self, position: &Position) -> Vec<f64> {
+        let places = position.sources.iter().zip(&self.sources);
+        places.map(|(p, s)| p.epoch as f64 + p.next as f64 / s.documents.max(1) as f64).collect()
+    }
+
+    /// Names a document for a person.
+    pub fn name(&self, (source, document): (usize, u64)) -> String {
+        let path = self.sources.get(source).map(|opened| opened.path.display().to_string());
+        format!("{} #{document}", path.unwrap_or_default())
+    }
+
+    /// Held-out documents of each language, by name, as many as come to `tokens` targets, with the bytes of their texts.
+    pub fn validation(&self, tokens: u64) -> Vec<HeldOut> {
+        let mut languages: Vec<HeldOut> = Vec::new();
+        for (which, source) in self.sources.iter().enumerate() {
+            // The same documents whatever the seed, so that runs compare.
+            let order = Order::new(source.documents, 0, which as u64, 0);
+            for at in 0..source.documents {
+                let number = order.at(at);
+                if !held_out(number, self.held_out) {
+                    continue;
+                }
+                let found = self.foretold(source, number);
+                let Some(found) = found.filter(|f| f.len() > 0 && wanted(source, &f.document)) else {
+                    continue;
+                };
+                let name = found.document.lang.unwrap_or("unknown");
+                let known = languages.iter().position(|held_out| held_out.language == name);
+                let known = known.unwrap_or_else(|| {
+                    languages.push(HeldOut { language: name.to_owned(), ..HeldOut::default() });
+                    languages.len() - 1
+                });
+                let language = &mut languages[known];
+                if language.tokens < tokens {
+                    language.tokens += found.len() as u64;
+                    language.text_bytes += u64::from(found.document.text_bytes);
+                    language.documents.push((which, number));
+                }
+            }
+        }
+        languages.sort_by(|a, b| a.language.cmp(&b.language));
+        languages
+    }
+
+    /// Cuts documents into passes of at most `rows` rows, none of them longer than `context`.
+    pub fn passes(
+        &self,
+        documents: &[(usize, u64)],
+        context: usize,
+        rows: usize,
+        on: &mut dyn FnMut(&Batch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        for &(which, number) in documents {
+            let Some(tokens) = self.sources.get(which).and_then(|source| self.foretold(source, number))
+            else {
+                continue;
+            };
+            let mut from = 0;
+            while from < tokens.len() {
+                let to = tokens.len().min(from + context);
+                if batch.tokens.len() + to - from > rows {
+                    on(&batch)?;
+                    batch.clear();
+                }
+                batch.push(&tokens, from..to, (which, number));
+                from = to;
+            }
+        }
+        if batch.tokens.is_empty() { Ok(()) } else { on(&batch) }
+    }
+
+    /// The source that is furthest behind its share.
+    fn due(&self, position: &Position) -> usize {
+        let behind = |which: &usize| {
+            let drawn = position.sources.get(*which).map_or(0, |place| place.drawn);
+            self.sources.get(*which).map_or(f64::INFINITY, |source| drawn as f64 / source.share)
+        };
+        (0..self.sources.len()).min_by(|a, b| behind(a).total_cmp(&behind(b))).unwrap_or(0)
+    }
+
+    fn foretold<'a>(&self, source: &'a Opened, number: u64) -> Option<Foretold<'a>> {
+        Some(Foretold { document: source.shards.document(number)?, opening: source.shards.end() })
+    }
+
+    fn trains_on(&self, source: &Opened, number: u64) -> bool {
+        let found = self.foretold(source, number);
+        !held_out(number, self.held_out)
+            && found.is_some_and(|found| found.len() > 0 && wanted(source, &found.document))
+    }
+}
+
+/// Held-out documents of a language.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeldOut {
+    /// Its name, `unknown` where documents do not say theirs.
+    pub language: String,
+    /// Tokens that are foretold.
+    pub tokens: u64,
+    /// Bytes of the texts.
+    pub text_bytes: u64,
+    /// Source and number of each document.
+    pub documents: Vec<(usize, u64)>,
+}
+
+fn wanted(source: &Opened, document: &Document<'_>) -> bool {
+    source.language.as_deref().is_none_or(|language| document.lang == Some(language))
+}

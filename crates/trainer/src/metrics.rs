@@ -1,0 +1,92 @@
+//! `metrics.jsonl`: a line for each step.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// The step, from 1.
+    pub step: u64,
+    /// Mean of −ln p over the step's tokens, in nats.
+    pub loss: f64,
+    /// The gradient's norm before clipping.
+    pub grad_norm: f64,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Tokens trained on since the run began.
+    pub tokens: u64,
+    /// Tokens a second in this step.
+    pub tokens_per_second: f64,
+    /// Share of the machine's arithmetic peak, once that is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_share: Option<f64>,
+    /// Where this step was followed by a validation, what that found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validation: Vec<Validation>,
+}
+
+/// How well held-out text of a language is foretold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// The language.
+    pub language: String,
+    /// Mean of −ln p over its tokens, in nats.
+    pub loss: f64,
+    /// Bits for each byte of its text: does not depend on the tokenizer.
+    pub bits_per_byte: f64,
+}
+
+/// The file, open for more lines.
+pub(crate) struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Opens the file of a run that goes on after `step`, and returns the lines up to there; later and broken ones go.
+    pub(crate) fn open(path: &Path, step: u64) -> Result<(MetricsFile, Vec<Metrics>), Error> {
+        let mut lines = Vec::new();
+        let mut length = 0;
+        match File::open(path) {
+            Ok(file) => {
+                let mut reader = BufReader::new(file);
+                let mut line = String::new();
+                while reader.read_line(&mut line).map_err(|e| Error::io(path, "read the file", e))? > 0 {
+                    match serde_json::from_str::<Metrics>(&line) {
+                        Ok(metrics) if metrics.step <= step && line.ends_with('\n') => lines.push(metrics),
+                        _ => break,
+                    }
+                    length += line.len() as u64;
+                    line.clear();
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io(path, "open the file", e)),
+        }
+        if lines.len() as u64 != step {
+            let fact = format!("has {} lines of the {step} steps before the checkpoint", lines.len());
+            return Err(Error::Data { path: path.to_owned(), fact });
+        }
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.map_err(|e| Error::io(path, "open the file", e))?;
+        file.set_len(length).map_err(|e| Error::io(path, "shorten the file", e))?;
+        Ok((MetricsFile { path: path.to_owned(), file }, lines))
+    }
+
+    /// Adds a line, in one write.
+    pub(crate) fn push(&mut self, metrics: &Metrics) -> Result<(), Error> {
+        let mut line =
+            serde_json::to_vec(metrics).map_err(|e| Error::io(&self.path, "write the file", e.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|e| Error::io(&self.path, "write the file", e))
+    }
+
+    /// Brings all lines to the disk.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(|e| Error::io(&self.path, "write the file", e))
+    }
+}

@@ -1,0 +1,53 @@
+//! The tokenizer's files, which go beside the weights so that other programs can use them.
+
+use crate::{Error, Recipe};
+use sai_shards::Shards;
+use sai_tokenizer::Tokenizer;
+use std::path::PathBuf;
+
+/// The files that a tokenizer may have in a Hugging Face folder.
+const NAMES: [&str; 6] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+];
+
+/// Named files.
+pub(crate) type Files = Vec<(String, Vec<u8>)>;
+
+/// The files of the tokenizer that made the shards: that of the recipe, or where it lay when they were packed. Where
+/// it is there no more, a note that says so.
+///
+/// # Errors
+/// The recipe's tokenizer cannot be read, or the one that is there did not make the shards.
+pub(crate) fn files(recipe: &Recipe, shards: &Shards) -> Result<(Files, Option<String>), Error> {
+    let said = recipe.tokenizer.clone();
+    let path = said.clone().unwrap_or_else(|| PathBuf::from(shards.tokenizer()));
+    let folder =
+        if path.is_dir() { path.clone() } else { path.parent().map(PathBuf::from).unwrap_or_default() };
+    if said.is_none() && !path.exists() {
+        let note = format!(
+            "{}: the tokenizer is not there any more; checkpoints will hold weights only, unless `tokenizer` is given",
+            path.display()
+        );
+        return Ok((Vec::new(), Some(note)));
+    }
+    let tokenizer = if path.is_dir() { Tokenizer::from_folder(&path)? } else { Tokenizer::from_file(&path)? };
+    if tokenizer.fingerprint()? != shards.fingerprint() {
+        let fact =
+            "is not the tokenizer that the shards were packed with; give that one as `tokenizer`".to_owned();
+        return Err(Error::Data { path, fact });
+    }
+    let mut files = Vec::new();
+    for name in NAMES {
+        let file = folder.join(name);
+        if file.is_file() {
+            let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, "read the file", e))?;
+            files.push((name.to_owned(), bytes));
+        }
+    }
+    Ok((files, None))
+}
