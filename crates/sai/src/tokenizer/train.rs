@@ -391,7 +391,7 @@ fn scaled(text: &str, step: f64) -> Option<u64> {
         _ => (text, 0),
     };
     let value = number.parse::<f64>().ok()? * step.powi(exponent);
-    (value.is_finite() && value >= 0.0 && value < 1e18).then_some(value.round() as u64)
+    (0.0..1e18).contains(&value).then_some(value.round() as u64)
 }
 
 #[cfg(test)]
