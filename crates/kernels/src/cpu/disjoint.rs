@@ -20,6 +20,12 @@ impl<'a, T> Disjoint<'a, T> {
         Disjoint { start: slice.as_mut_ptr(), length: slice.len(), slice: PhantomData }
     }
 
+    /// The first element, for who keeps the same promise by pointers.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> *mut T {
+        self.start
+    }
+
     /// The elements of `range`.
     ///
     /// # Safety

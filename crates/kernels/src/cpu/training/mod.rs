@@ -4,6 +4,7 @@ mod adamw;
 mod attention;
 mod loss;
 mod norm;
+mod pack;
 mod product;
 mod softmax;
 mod swiglu;

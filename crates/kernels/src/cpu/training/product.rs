@@ -2,9 +2,10 @@
 //!
 //! `b` is packed once for all threads in panels of `NR` columns, `a` by each task in groups of `MR` rows; a panel then
 //! stays in the first-level cache while the rows of a block pass by it from the second. The sum of an element is
-//! taken in the order of the inner dimension, in parts of at most [`DEPTH`], however the work is shared out: the same
+//! taken in the order of the inner dimension, in parts that its length alone decides, however the work is shared out: the same
 //! bits on any number of threads. Bound by multiply-adds.
 
+use super::pack::{across, beside, turned};
 use super::vector::{Plain, Vector};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
@@ -12,11 +13,17 @@ use crate::cpu::pool::Pool;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Most of the inner dimension at a time: a panel's share is then within the first-level cache.
-const DEPTH: usize = 384;
+/// Most of the inner dimension of a tile: a panel's share and a group's are then within the first-level cache.
+const DEPTH: usize = 256;
+/// Most of it that is packed at a time: what is summed of a block stays in the second-level cache meanwhile.
+const PACKED_DEPTH: usize = 3 * DEPTH;
+/// Panels whose sums are completed before others': with the block of `a` within the second-level cache.
+const NEAR: usize = 8;
 /// Columns of `b` that are packed at a time, a multiple of every panel.
 const WIDTH: usize = 4096;
-/// Rows of `a` in a block at most: with [`DEPTH`] half of a second-level cache, a multiple of every group.
+/// Panels that a task packs.
+const PACKED_PANELS: usize = 8;
+/// Rows of `a` in a block at most: with [`PACKED_DEPTH`] half of a second-level cache, a multiple of every group.
 const BLOCK: usize = 96;
 
 /// A matrix where it lies: element (i, j) is `values[i · row + j · column]`.
@@ -73,7 +80,7 @@ pub(crate) fn product(
         assert_eq!(base.len(), c.len(), "a sum of another shape");
     }
     let (group, panel) = sizes(isa);
-    let depth = k.div_ceil(k.div_ceil(DEPTH));
+    let depth = k.div_ceil(k.div_ceil(PACKED_DEPTH));
     // Blocks enough that the threads end together.
     let block = m.div_ceil(4 * pool.threads()).next_multiple_of(group).min(BLOCK);
     let c = Disjoint::new(c);
@@ -83,13 +90,16 @@ pub(crate) fn product(
             let first = inner.start == 0;
             packed.resize(packed.len().max(panels * panel * inner.len()), 0.0);
             let parts = Disjoint::new(packed);
-            pool.run_chunks(panels, 8, &|some| {
-                for i in some {
-                    // SAFETY: each panel is packed once.
-                    let out = unsafe { parts.part(i * panel * inner.len()..(i + 1) * panel * inner.len()) };
-                    let from = columns.start + i * panel;
-                    let count = panel.min(columns.end - from);
-                    pack(isa, b.values, from * b.column, b.column, count, panel, &inner, b.row, out);
+            pool.run_chunks(panels, PACKED_PANELS, &|some| {
+                let each = panel * inner.len();
+                // SAFETY: each panel is packed once.
+                let out = unsafe { parts.part(some.start * each..some.end * each) };
+                let from = columns.start + some.start * panel;
+                let count = (some.len() * panel).min(columns.end - from);
+                let values = &b.values[from * b.column + inner.start * b.row..];
+                match b.column {
+                    1 => across(values, b.row, count, panel, inner.len(), out),
+                    line => turned(isa, values, line, count, panel, inner.len(), out),
                 }
             });
             let store = Store {
@@ -102,16 +112,16 @@ pub(crate) fn product(
                 Task { a, inner: inner.clone(), columns: columns.clone(), packed: &*packed, store: &store };
             pool.run_chunks(m, block, &|rows| {
                 BLOCK_OF_A.with_borrow_mut(|room| {
-                    room.resize(room.len().max(BLOCK * DEPTH), 0.0);
+                    room.resize(room.len().max(BLOCK * PACKED_DEPTH), 0.0);
                     match isa {
                         #[cfg(target_arch = "x86_64")]
                         // SAFETY: an `Isa` is only ever one that this processor has; tasks' rows do not overlap.
-                        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(isa, &task, rows, room) },
+                        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(&task, rows, room) },
                         #[cfg(target_arch = "x86_64")]
                         // SAFETY: likewise.
-                        Isa::Avx512Vnni => unsafe { avx512(isa, &task, rows, room) },
+                        Isa::Avx512Vnni => unsafe { avx512(&task, rows, room) },
                         // SAFETY: plain Rust; tasks' rows do not overlap.
-                        _ => unsafe { rows_of::<Plain, 4, 2>(isa, &task, rows, room) },
+                        _ => unsafe { rows_of::<Plain, 4, 2>(&task, rows, room) },
                     }
                 });
             });
@@ -156,16 +166,16 @@ struct Store<'a> {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(isa: Isa, task: &Task<'_>, rows: Range<usize>, room: &mut [f32]) {
+unsafe fn avx2(task: &Task<'_>, rows: Range<usize>, room: &mut [f32]) {
     // SAFETY: the caller's promise.
-    unsafe { rows_of::<std::arch::x86_64::__m256, 6, 2>(isa, task, rows, room) }
+    unsafe { rows_of::<std::arch::x86_64::__m256, 6, 2>(task, rows, room) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512(isa: Isa, task: &Task<'_>, rows: Range<usize>, room: &mut [f32]) {
+unsafe fn avx512(task: &Task<'_>, rows: Range<usize>, room: &mut [f32]) {
     // SAFETY: the caller's promise.
-    unsafe { rows_of::<std::arch::x86_64::__m512, 12, 2>(isa, task, rows, room) }
+    unsafe { rows_of::<std::arch::x86_64::__m512, 12, 2>(task, rows, room) }
 }
 
 /// The products of some rows with all packed panels.
@@ -174,31 +184,38 @@ unsafe fn avx512(isa: Isa, task: &Task<'_>, rows: Range<usize>, room: &mut [f32]
 /// `V` is of an instruction set that the processor has, and no other task uses these rows of `c`.
 #[inline(always)]
 unsafe fn rows_of<V: Vector, const MR: usize, const NV: usize>(
-    isa: Isa,
     task: &Task<'_>,
     rows: Range<usize>,
     room: &mut [f32],
 ) {
     let panel = NV * V::LANES;
     let (a, depth) = (task.a, task.inner.len());
-    for (i, first) in rows.clone().step_by(MR).enumerate() {
-        let out = &mut room[i * MR * depth..(i + 1) * MR * depth];
-        let count = MR.min(rows.end - first);
-        pack(isa, a.values, first * a.row, a.row, count, MR, &task.inner, a.column, out);
+    // Rows stay rows where they lie so; where columns do, a group's steps lie one after another.
+    let values = &a.values[rows.start * a.row + task.inner.start * a.column..];
+    let (row, step) = if a.column == 1 { (depth, 1) } else { (1, MR) };
+    let room = &mut room[..rows.len().next_multiple_of(MR) * depth];
+    match a.column {
+        1 => beside(values, a.row, rows.len(), depth, room),
+        step => across(values, step, rows.len(), MR, depth, room),
     }
-    for (j, b) in task.packed.chunks_exact(panel * depth).enumerate() {
-        let column = task.columns.start + j * panel;
-        if column >= task.columns.end {
-            break;
-        }
-        let width = panel.min(task.columns.end - column);
-        for (i, first) in rows.clone().step_by(MR).enumerate() {
-            let group = &room[i * MR * depth..(i + 1) * MR * depth];
-            let height = MR.min(rows.end - first);
-            // SAFETY: both are packed for `depth` steps; the caller's promise.
-            unsafe {
-                let sums = tile::<V, MR, NV>(depth, group.as_ptr(), 1, MR, b.as_ptr(), panel);
-                task.store.put(first, column, height, width, sums);
+    let part = depth.div_ceil(depth.div_ceil(DEPTH));
+    for columns in ranges(task.columns.len(), NEAR * panel) {
+        for inner in ranges(depth, part) {
+            for column in columns.clone().step_by(panel) {
+                let b = &task.packed[column * depth + inner.start * panel..][..inner.len() * panel];
+                let width = panel.min(columns.end - column);
+                let column = task.columns.start + column;
+                for (i, first) in rows.clone().step_by(MR).enumerate() {
+                    let group = &room[i * MR * depth + inner.start * step..];
+                    let height = MR.min(rows.end - first);
+                    // SAFETY: both are packed for all steps; the caller's promise.
+                    unsafe {
+                        task.store.ask::<V>(first, column, height);
+                        let (a, b) = (group.as_ptr(), b.as_ptr());
+                        let sums = tile::<V, MR, NV>(inner.len(), a, row, step, b, panel);
+                        task.store.put(first, column, height, width, inner.start == 0, sums);
+                    }
+                }
             }
         }
     }
@@ -218,23 +235,47 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
     b: *const f32,
     stride: usize,
 ) -> [[V; NV]; MR] {
+    const UNROLLED: usize = 4;
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[V::splat(0.0); NV]; MR];
-        for k in 0..depth {
-            let (a, b) = (a.add(k * step), b.add(k * stride));
-            let mut columns = [V::splat(0.0); NV];
-            for j in 0..NV {
-                columns[j] = V::load(b.add(j * V::LANES));
+        let (mut a, mut b) = (a, b);
+        for _ in 0..depth / UNROLLED {
+            for i in 0..UNROLLED {
+                outer(&mut sums, a.add(i * step), row, b.add(i * stride));
             }
-            for i in 0..MR {
-                let x = V::splat(*a.add(i * row));
-                for j in 0..NV {
-                    sums[i][j] = x.multiply_add(columns[j], sums[i][j]);
-                }
-            }
+            (a, b) = (a.add(UNROLLED * step), b.add(UNROLLED * stride));
+        }
+        for i in 0..depth % UNROLLED {
+            outer(&mut sums, a.add(i * step), row, b.add(i * stride));
         }
         sums
+    }
+}
+
+/// Adds the products of `MR` values of `a`, `row` apart, with a row of `b`.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn outer<V: Vector, const MR: usize, const NV: usize>(
+    sums: &mut [[V; NV]; MR],
+    a: *const f32,
+    row: usize,
+    b: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut columns = [V::splat(0.0); NV];
+        for j in 0..NV {
+            columns[j] = V::load(b.add(j * V::LANES));
+        }
+        for i in 0..MR {
+            let x = V::splat(*a.add(i * row));
+            for j in 0..NV {
+                sums[i][j] = x.multiply_add(columns[j], sums[i][j]);
+            }
+        }
     }
 }
 
@@ -248,127 +289,86 @@ impl Store<'_> {
         column: usize,
         height: usize,
         width: usize,
+        begin: bool,
         sums: [[V; NV]; MR],
     ) {
-        let whole = width == NV * V::LANES;
-        for i in 0..MR {
-            if i == height {
-                break;
-            }
-            let at = (first + i) * self.stride + column;
-            // SAFETY: the caller's promise.
-            let out = unsafe { self.c.part(at..at + width) };
-            let bias = self.bias.map(|bias| &bias[column..column + width]);
-            let base = match self.onto {
-                Onto::Matrix(base) => Some(&base[at..at + width]),
-                _ => None,
-            };
-            let there = matches!(self.onto, Onto::There);
-            if whole {
-                for j in 0..NV {
-                    let at = j * V::LANES;
-                    // SAFETY: each slice has a whole tile's width.
-                    unsafe {
-                        let mut sum = sums[i][j];
-                        if let Some(bias) = bias {
-                            sum = V::load(bias.as_ptr().add(at)).add(sum);
-                        }
-                        if let Some(base) = base {
-                            sum = V::load(base.as_ptr().add(at)).add(sum);
-                        }
-                        if there {
-                            sum = V::load(out.as_ptr().add(at)).add(sum);
-                        }
-                        sum.store(out.as_mut_ptr().add(at));
+        // The first part of a sum begins it; others are added.
+        let (onto, bias) = if begin { (self.onto, self.bias) } else { (Onto::There, None) };
+        let at = first * self.stride + column;
+        if height == MR && width == NV * V::LANES {
+            // SAFETY: a whole tile lies within `c`, and within the matrix and the bias, which are as large.
+            unsafe {
+                let c = self.c.start().add(at);
+                let mut added = [V::splat(0.0); NV];
+                if let Some(values) = bias {
+                    for j in 0..NV {
+                        added[j] = V::load(values.as_ptr().add(column + j * V::LANES));
                     }
                 }
-            } else {
-                let mut values = [0.0f32; 64];
-                for j in 0..NV {
-                    // SAFETY: no tile is wider than 64.
-                    unsafe { sums[i][j].store(values.as_mut_ptr().add(j * V::LANES)) };
+                match onto {
+                    Onto::Zero => {
+                        for i in 0..MR {
+                            for j in 0..NV {
+                                sums[i][j].add(added[j]).store(c.add(i * self.stride + j * V::LANES));
+                            }
+                        }
+                    }
+                    Onto::There => add_tile(sums, added, c, c, self.stride),
+                    Onto::Matrix(base) => add_tile(sums, added, base.as_ptr().add(at), c, self.stride),
                 }
-                for j in 0..width {
-                    let mut sum = values[j];
-                    sum += bias.map_or(0.0, |bias| bias[j]);
-                    sum += base.map_or(0.0, |base| base[j]);
-                    out[j] = if there { out[j] + sum } else { sum };
-                }
+            }
+            return;
+        }
+        for i in 0..height {
+            let mut values = [0.0f32; 64];
+            for j in 0..NV {
+                // SAFETY: no tile is wider than 64.
+                unsafe { sums[i][j].store(values.as_mut_ptr().add(j * V::LANES)) };
+            }
+            let at = at + i * self.stride;
+            // SAFETY: the caller's promise.
+            let out = unsafe { self.c.part(at..at + width) };
+            for j in 0..width {
+                let base = match onto {
+                    Onto::Zero => 0.0,
+                    Onto::There => out[j],
+                    Onto::Matrix(base) => base[at + j],
+                };
+                out[j] = base + (values[j] + bias.map_or(0.0, |bias| bias[column + j]));
             }
         }
     }
-}
 
-/// Writes lines `0..count` of a matrix side by side, step after step of the inner dimension, and zeros up to `width`
-/// lines: `out[k · width + i] = values[start + i · line + inner[k] · step]`.
-fn pack(
-    isa: Isa,
-    values: &[f32],
-    start: usize,
-    line: usize,
-    count: usize,
-    width: usize,
-    inner: &Range<usize>,
-    step: usize,
-    out: &mut [f32],
-) {
-    let first = start + inner.start * step;
-    let lines = &values[first..];
-    if count == width && (line == 1 || step == 1) {
-        match (isa, width) {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: an `Isa` is only ever one that this processor has.
-            (Isa::Avx2 | Isa::AvxVnni, 6) => unsafe { lay_avx2::<6>(lines, line, step, out) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: likewise.
-            (Isa::Avx2 | Isa::AvxVnni, 16) => unsafe { lay_avx2::<16>(lines, line, step, out) },
-            (_, 12) => lay::<12>(lines, line, step, out),
-            (_, 32) => lay::<32>(lines, line, step, out),
-            (_, 4) => lay::<4>(lines, line, step, out),
-            _ => lay::<8>(lines, line, step, out),
-        }
-        return;
-    }
-    out.fill(0.0);
-    for i in 0..count {
-        for (out, k) in out.chunks_exact_mut(width).zip(inner.clone()) {
-            out[i] = values[start + i * line + k * step];
+    /// Asks for the rows of a tile ahead of its sums.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `V`.
+    #[inline(always)]
+    unsafe fn ask<V: Vector>(&self, first: usize, column: usize, height: usize) {
+        for i in 0..height {
+            // SAFETY: the tile's first column lies within `c`; nothing is read.
+            unsafe { V::prefetch(self.c.start().add((first + i) * self.stride + column)) };
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn lay_avx2<const W: usize>(lines: &[f32], line: usize, step: usize, out: &mut [f32]) {
-    lay::<W>(lines, line, step, out);
-}
-
-/// As [`pack`] for `W` whole lines: steps of them copied, or eight steps turned at a time so that each line is read whole.
+/// `c = base + (sums + bias)`, for a whole tile whose rows are `stride` apart.
+///
+/// # Safety
+/// All of the tile may be read from `base` and written to `c`; the processor has the instruction set of `V`.
 #[inline(always)]
-fn lay<const W: usize>(lines: &[f32], line: usize, step: usize, out: &mut [f32]) {
-    let (outs, rest) = out.as_chunks_mut::<W>();
-    assert!(rest.is_empty(), "panels of another width");
-    if line == 1 {
-        for (k, out) in outs.iter_mut().enumerate() {
-            out.copy_from_slice(&lines[k * step..k * step + W]);
-        }
-        return;
-    }
-    let whole = outs.len() / 8 * 8;
-    for k in (0..whole).step_by(8) {
-        let mut square = [[0.0f32; 8]; W];
-        for i in 0..W {
-            square[i].copy_from_slice(&lines[i * line + k..i * line + k + 8]);
-        }
-        for (j, out) in outs[k..k + 8].iter_mut().enumerate() {
-            for i in 0..W {
-                out[i] = square[i][j];
-            }
-        }
-    }
-    for k in whole..outs.len() {
-        for i in 0..W {
-            outs[k][i] = lines[i * line + k];
+unsafe fn add_tile<V: Vector, const MR: usize, const NV: usize>(
+    sums: [[V; NV]; MR],
+    bias: [V; NV],
+    base: *const f32,
+    c: *mut f32,
+    stride: usize,
+) {
+    for i in 0..MR {
+        for j in 0..NV {
+            let at = i * stride + j * V::LANES;
+            // SAFETY: the caller's promise.
+            unsafe { V::load(base.add(at)).add(sums[i][j].add(bias[j])).store(c.add(at)) };
         }
     }
 }

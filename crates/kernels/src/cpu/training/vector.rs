@@ -22,6 +22,12 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// As [`Vector::splat`].
     unsafe fn multiply_add(self, factor: Self, sum: Self) -> Self;
+    /// Asks for the line at `at` ahead of its use.
+    ///
+    /// # Safety
+    /// As [`Vector::splat`]; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const f32) {}
 }
 
 /// Four floats in plain Rust, which every processor of today has registers for.
@@ -100,6 +106,12 @@ mod x86 {
             // SAFETY: the caller's promise.
             unsafe { _mm256_fmadd_ps(self, factor, sum) }
         }
+
+        #[inline(always)]
+        unsafe fn prefetch(at: *const f32) {
+            // SAFETY: nothing is read.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
     }
 
     impl Vector for __m512 {
@@ -133,6 +145,12 @@ mod x86 {
         unsafe fn multiply_add(self, factor: Self, sum: Self) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm512_fmadd_ps(self, factor, sum) }
+        }
+
+        #[inline(always)]
+        unsafe fn prefetch(at: *const f32) {
+            // SAFETY: nothing is read.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
 }
