@@ -26,8 +26,13 @@ fuzz_target!(|input: (&[u8], &[u8], &[u8], Gguf, &str)| {
     ] {
         match result {
             Ok(tokenizer) => {
-                tokenizer.decode(&tokenizer.encode(text));
-                tokenizer.encode_with_offsets(text).expect("byte-level BPE refuses no text");
+                let ids = tokenizer.encode(text);
+                tokenizer.decode(&ids);
+                let placed = tokenizer.encode_with_offsets(text).expect("byte-level BPE refuses no text");
+                assert!(ids.iter().eq(placed.iter().map(|(id, _)| id)));
+                let mut cached = Vec::new();
+                tokenizer.encoder_within(0).encode_into(text, &mut cached);
+                assert_eq!(cached, ids);
             }
             Err(error) => assert!(!error.to_string().contains('\n')),
         }

@@ -17,34 +17,53 @@ pub(crate) enum Class {
     Space,
 }
 
-/// One byte a code point. The pages of what nobody writes stay untouched zeroes of the allocator.
-static TABLE: LazyLock<Box<[u8]>> = LazyLock::new(|| {
-    let mut table = vec![Class::Other as u8; 0x11_0000].into_boxed_slice();
+/// The class of an ASCII character.
+pub(crate) const fn ascii(byte: u8) -> Class {
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' => Class::Letter,
+        b'0'..=b'9' => Class::Number,
+        b'\t'..=b'\r' | b' ' => Class::Space,
+        _ => Class::Other,
+    }
+}
+
+/// Classes by code point in two levels: most blocks of 256 are like another, so that the table is small enough
+/// to stay in the nearest caches.
+pub(crate) struct Classes {
+    /// The block of each 256 code points.
+    blocks: Box<[u16]>,
+    classes: Vec<[Class; 256]>,
+}
+
+static TABLE: LazyLock<Classes> = LazyLock::new(|| {
+    let mut flat = vec![Class::Other; 0x11_0000];
     for (ranges, class) in [(LETTER, Class::Letter), (NUMBER, Class::Number), (SPACE, Class::Space)] {
         for &(first, last) in ranges {
-            table[first as usize..=last as usize].fill(class as u8);
+            flat[first as usize..=last as usize].fill(class);
         }
     }
-    table
+    let mut classes: Vec<[Class; 256]> = Vec::new();
+    let blocks = flat.as_chunks::<256>().0.iter().map(|block| {
+        let known = classes.iter().position(|known| known == block).unwrap_or_else(|| {
+            classes.push(*block);
+            classes.len() - 1
+        });
+        known as u16
+    });
+    let blocks = blocks.collect();
+    Classes { blocks, classes }
 });
 
-/// The table, fetched once a text rather than once a character.
-#[derive(Clone, Copy)]
-pub(crate) struct Classes(&'static [u8]);
-
 impl Classes {
-    pub(crate) fn get() -> Classes {
-        Classes(&TABLE)
+    /// The table, fetched once a text rather than once a character.
+    pub(crate) fn get() -> &'static Classes {
+        &TABLE
     }
 
     #[inline]
-    pub(crate) fn of(self, c: char) -> Class {
-        match self.0[c as usize] {
-            1 => Class::Letter,
-            2 => Class::Number,
-            3 => Class::Space,
-            _ => Class::Other,
-        }
+    pub(crate) fn of(&self, c: char) -> Class {
+        let c = c as usize;
+        self.classes[usize::from(self.blocks[c >> 8])][c & 0xff]
     }
 }
 

@@ -6,8 +6,9 @@
 //!
 //! Byte-level BPE, which is what the models that sai builds and runs use, is our own: a text is cut at its
 //! added tokens ([`AddedToken`]), the rest is cut into words by the pre-tokeniser of GPT-2, SmolLM, LLaMA 3 or
-//! Qwen2, and each word's bytes are merged in the order in which the vocabulary learnt its pairs. Nothing here
-//! costs more than n log n, whatever the text. Every other kind of vocabulary goes through the `tokenizers`
+//! Qwen2 or by an expression of the file's own, and each word's bytes are merged in the order in which the
+//! vocabulary learnt its pairs. An [`Encoder`] does this for many texts and remembers words. Nothing here
+//! costs more than n log n, whatever the text, but what an expression of a file may, which is bounded. Every other kind of vocabulary goes through the `tokenizers`
 //! library behind the same type. Ids are those of that library, always.
 //!
 //! A vocabulary also goes the other way: [`Tokenizer::to_gguf`] gives the facts of a GGUF, and
@@ -31,11 +32,15 @@ mod added;
 mod alphabet;
 mod byte_level;
 mod classes;
+mod encoder;
 mod error;
 mod fingerprint;
+mod hash;
 mod library;
 mod load;
 mod merge;
+mod pattern;
+mod runs;
 mod save;
 mod split;
 mod stream;
@@ -44,8 +49,10 @@ mod template;
 mod tokenizer;
 pub mod train;
 mod unicode_ranges;
+mod words;
 
 pub use added::AddedToken;
+pub use encoder::Encoder;
 pub use error::Error;
 pub use load::{folder::FolderTemplateError, gguf::GgufVocabulary};
 pub use save::gguf::ForGguf;

@@ -1,13 +1,17 @@
 //! Pre-tokenisers: where a text is cut before merges run, which never cross a cut.
 //!
-//! Each follows one published regular expression to the letter, without an engine: a text is read once,
+//! Each known one follows a published regular expression to the letter, without an engine: a text is read once,
 //! left to right, so the cost is linear whatever the text. The expressions are given beside each function
-//! and the tests hold both to each other.
+//! and the tests hold both to each other. What else a file asks for goes through an engine ([`crate::pattern`]).
+
+use std::sync::Arc;
 
 use crate::classes::{Class, Classes};
+use crate::pattern::Pattern;
+use crate::runs::Text;
 
-/// The known ways to cut a text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The ways to cut a text.
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Split {
     /// GPT-2: contractions, words with their leading space, numbers, the rest.
     Gpt2,
@@ -17,6 +21,8 @@ pub(crate) enum Split {
     Llama3,
     /// Qwen2: as LLaMA 3, every digit alone.
     Qwen2,
+    /// An expression of the file's own.
+    Pattern(Arc<Pattern>),
     /// No cut at all.
     Whole,
 }
@@ -39,73 +45,89 @@ impl Split {
         }
     }
 
+    /// The split of any regular expression: every match is a piece, and what lies between two.
+    ///
+    /// # Errors
+    /// What the engine has against the expression, in one line.
+    pub(crate) fn new(pattern: &str) -> Result<Split, String> {
+        match Split::from_pattern(pattern) {
+            Some(split) => Ok(split),
+            None => Ok(Split::Pattern(Arc::new(Pattern::new(pattern)?))),
+        }
+    }
+
     /// The name that people and llama.cpp know it by.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Split::Gpt2 => "gpt-2",
             Split::SmolLm => "smollm",
             Split::Llama3 => "llama-bpe",
             Split::Qwen2 => "qwen2",
+            Split::Pattern(_) => "its own expression",
             Split::Whole => "none",
         }
     }
 
     /// Calls `f` with each piece of `text` in order. The pieces are not empty and join to `text`.
-    pub(crate) fn for_each<'t>(self, text: &'t str, mut f: impl FnMut(&'t str)) {
-        let classes = Classes::get();
+    pub(crate) fn for_each<'t>(&self, text: &'t str, mut f: impl FnMut(&'t str)) {
+        self.for_each_range(text, |start, end| f(&text[start..end]));
+    }
+
+    /// Calls `f` with the first byte of each piece of `text` and the byte after its last.
+    // A function given by its name is called; a closure around it becomes part of the loop.
+    #[allow(clippy::redundant_closure)]
+    #[inline(always)]
+    pub(crate) fn for_each_range(&self, text: &str, mut f: impl FnMut(usize, usize)) {
+        let whole = Text::new(text, Classes::get());
         match self {
-            Split::Gpt2 => cut(text, f, |t, at| gpt2(classes, t, at)),
-            Split::Llama3 => cut(text, f, |t, at| llama3(classes, 3, t, at)),
-            Split::Qwen2 => cut(text, f, |t, at| llama3(classes, 1, t, at)),
+            Split::Gpt2 => cut(whole, 0, f, |t, at| gpt2(t, at)),
+            Split::Llama3 => cut(whole, 0, f, |t, at| llama3(t, 3, at)),
+            Split::Qwen2 => cut(whole, 0, f, |t, at| llama3(t, 1, at)),
             Split::SmolLm => {
                 // The digit splitter of `tokenizers` asks the standard library, not the regex engine.
                 let mut from = 0;
-                for (at, digit) in text.char_indices().filter(|(_, c)| c.is_numeric()) {
-                    cut(&text[from..at], &mut f, |t, at| gpt2(classes, t, at));
-                    from = at + digit.len_utf8();
-                    f(&text[at..from]);
+                while from < text.len() {
+                    let (digit, after) = whole.numeric(from);
+                    if digit > from {
+                        cut(whole.until(digit), from, &mut f, |t, at| gpt2(t, at));
+                    }
+                    if after > digit {
+                        f(digit, after);
+                    }
+                    from = after;
                 }
-                cut(&text[from..], f, |t, at| gpt2(classes, t, at));
             }
+            Split::Pattern(pattern) => pattern.for_each_range(text, f),
             Split::Whole if text.is_empty() => {}
-            Split::Whole => f(text),
+            Split::Whole => f(0, text.len()),
         }
     }
 }
 
-/// Cuts `text` at the ends that `end` finds, each beyond its start.
-#[inline]
-fn cut<'t>(text: &'t str, mut f: impl FnMut(&'t str), end: impl Fn(&'t str, usize) -> usize) {
-    let mut at = 0;
+/// Cuts `text` from byte `at` on at the ends that `end` finds, each beyond its start.
+#[inline(always)]
+fn cut(
+    text: Text<'_>,
+    mut at: usize,
+    mut f: impl FnMut(usize, usize),
+    end: impl Fn(Text<'_>, usize) -> usize,
+) {
     while at < text.len() {
         let next = end(text, at);
-        f(&text[at..next]);
+        f(at, next);
         at = next;
     }
 }
 
-/// The character at byte `at` and the byte after it.
-#[inline]
-fn char_at(text: &str, at: usize) -> Option<(char, usize)> {
-    let c = text[at..].chars().next()?;
-    Some((c, at + c.len_utf8()))
-}
-
-/// The end of the run of `class` from `at`.
-#[inline]
-fn run(classes: Classes, text: &str, at: usize, class: Class) -> usize {
-    text[at..].find(|c| classes.of(c) != class).map_or(text.len(), |n| at + n)
-}
-
 /// `\s+(?!\S)|\s+` at a white space: a run that text follows leaves its last character to that text.
 #[inline]
-fn spaces(classes: Classes, text: &str, at: usize) -> usize {
-    let end = run(classes, text, at, Class::Space);
+fn spaces(text: Text<'_>, at: usize) -> usize {
+    let end = text.run(at, Class::Space);
     if end == text.len() {
         return end;
     }
-    let last = text[at..end].char_indices().next_back().map_or(0, |(n, _)| n);
-    if last == 0 { end } else { at + last }
+    let last = text.before(end);
+    if last == at { end } else { last }
 }
 
 /// `'s|'t|'re|'ve|'m|'ll|'d` after the apostrophe: how many bytes it takes.
@@ -130,67 +152,75 @@ fn contraction_any_case(rest: &[u8]) -> Option<usize> {
 }
 
 /// [`GPT2`] at byte `at`: the end of its match.
-#[inline]
-fn gpt2(classes: Classes, text: &str, at: usize) -> usize {
-    let Some((c, next)) = char_at(text, at) else { return text.len() };
-    if c == '\''
-        && let Some(n) = contraction(&text.as_bytes()[next..])
-    {
-        return next + n;
-    }
-    match classes.of(c) {
-        Class::Space => {
-            if c == ' '
-                && let Some((d, after)) = char_at(text, next)
-                && classes.of(d) != Class::Space
-            {
-                return run(classes, text, after, classes.of(d));
-            }
-            spaces(classes, text, at)
-        }
-        class => run(classes, text, next, class),
+#[inline(always)]
+fn gpt2(text: Text<'_>, at: usize) -> usize {
+    let (first, next) = text.class(at);
+    match first {
+        // What most words begin with: the space before them.
+        Class::Space if text.byte(at) == b' ' && next < text.len() => match text.class(next) {
+            (Class::Space, _) => spaces(text, at),
+            (class, after) => text.run(after, class),
+        },
+        Class::Space => spaces(text, at),
+        Class::Other if text.byte(at) == b'\'' => match contraction(text.rest(next)) {
+            Some(n) => next + n,
+            None => text.run(next, first),
+        },
+        class => text.run(next, class),
     }
 }
 
 /// [`LLAMA3`] (`digits` = 3) or [`QWEN2`] (`digits` = 1) at byte `at`: the end of its match.
-#[inline]
-fn llama3(classes: Classes, digits: usize, text: &str, at: usize) -> usize {
-    let Some((c, next)) = char_at(text, at) else { return text.len() };
-    if c == '\''
-        && let Some(n) = contraction_any_case(&text.as_bytes()[next..])
+#[inline(always)]
+fn llama3(text: Text<'_>, digits: usize, at: usize) -> usize {
+    let (class, next) = text.class(at);
+    match class {
+        Class::Letter => return text.run(next, Class::Letter),
+        Class::Number => return numbers(text, digits, next),
+        Class::Other | Class::Space => {}
+    }
+    let first = text.byte(at);
+    if first == b'\''
+        && let Some(n) = contraction_any_case(text.rest(next))
     {
         return next + n;
     }
-    let class = classes.of(c);
-    match class {
-        Class::Letter => return run(classes, text, next, Class::Letter),
-        Class::Number => {
-            let taken = text[at..].chars().take(digits).take_while(|&c| classes.of(c) == Class::Number);
-            return at + taken.map(char::len_utf8).sum::<usize>();
-        }
-        Class::Other | Class::Space => {}
-    }
-    let following = char_at(text, next).map(|(d, after)| (classes.of(d), after));
-    if !matches!(c, '\r' | '\n')
+    let following = (next < text.len()).then(|| text.class(next));
+    if !matches!(first, b'\r' | b'\n')
         && let Some((Class::Letter, after)) = following
     {
-        return run(classes, text, after, Class::Letter);
+        return text.run(after, Class::Letter);
     }
     let symbols = match (class, following) {
         (Class::Other, _) => Some(next),
-        (_, Some((Class::Other, after))) if c == ' ' => Some(after),
+        (_, Some((Class::Other, after))) if first == b' ' => Some(after),
         _ => None,
     };
+    let breaks = |b: &u8| matches!(b, b'\r' | b'\n');
     if let Some(from) = symbols {
-        let end = run(classes, text, from, Class::Other);
-        let breaks = text.as_bytes()[end..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        return end + breaks;
+        let end = text.run(from, Class::Other);
+        return end + text.rest(end).iter().take_while(|b| breaks(b)).count();
     }
-    let end = run(classes, text, at, Class::Space);
-    match text.as_bytes()[at..end].iter().rposition(|b| matches!(b, b'\r' | b'\n')) {
+    let end = text.run(at, Class::Space);
+    match text.bytes(at, end).iter().rposition(breaks) {
         Some(last) => at + last + 1,
-        None => spaces(classes, text, at),
+        None => spaces(text, at),
     }
+}
+
+/// The end of a number of up to `digits` characters, the first of which ends at `at`.
+#[inline]
+fn numbers(text: Text<'_>, digits: usize, mut at: usize) -> usize {
+    for _ in 1..digits {
+        if at == text.len() {
+            break;
+        }
+        match text.class(at) {
+            (Class::Number, after) => at = after,
+            _ => break,
+        }
+    }
+    at
 }
 
 #[cfg(test)]
@@ -200,7 +230,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pieces(split: Split, text: &str) -> Vec<&str> {
+    fn pieces<'t>(split: &Split, text: &'t str) -> Vec<&'t str> {
         let mut out = Vec::new();
         split.for_each(text, |p| out.push(p));
         out
@@ -228,9 +258,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(3000))]
         #[test]
         fn pieces_are_the_matches_of_the_expression(text in text()) {
-            prop_assert_eq!(pieces(Split::Gpt2, &text), by_regex(GPT2, &text));
-            prop_assert_eq!(pieces(Split::Llama3, &text), by_regex(LLAMA3, &text));
-            prop_assert_eq!(pieces(Split::Qwen2, &text), by_regex(QWEN2, &text));
+            prop_assert_eq!(pieces(&Split::Gpt2, &text), by_regex(GPT2, &text));
+            prop_assert_eq!(pieces(&Split::Llama3, &text), by_regex(LLAMA3, &text));
+            prop_assert_eq!(pieces(&Split::Qwen2, &text), by_regex(QWEN2, &text));
         }
 
         #[test]
@@ -241,7 +271,37 @@ mod tests {
                 expected.extend(by_regex(GPT2, &part[..part.len() - digit]));
                 expected.extend((digit > 0).then(|| &part[part.len() - digit..]));
             }
-            prop_assert_eq!(pieces(Split::SmolLm, &text), expected);
+            prop_assert_eq!(pieces(&Split::SmolLm, &text), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_text_ends_with() {
+        let ends = [
+            "",
+            " ",
+            "  ",
+            "\n",
+            " \n",
+            "\n ",
+            "\r\n\r\n",
+            "\u{3000}",
+            "\u{3000} ",
+            "'",
+            "'l",
+            "'LL",
+            " '",
+            "\u{a0}!",
+        ];
+        for before in
+            ["", "a", "가", "7", "!", "'re", "abcdefgh", "abcdefghi", "가나다 ", "\u{378}", "12345678"]
+        {
+            for text in ends.iter().flat_map(|end| [format!("{before}{end}"), format!("{end}{before}{end}")])
+            {
+                assert_eq!(pieces(&Split::Gpt2, &text), by_regex(GPT2, &text), "{text:?}");
+                assert_eq!(pieces(&Split::Llama3, &text), by_regex(LLAMA3, &text), "{text:?}");
+                assert_eq!(pieces(&Split::Qwen2, &text), by_regex(QWEN2, &text), "{text:?}");
+            }
         }
     }
 
@@ -257,7 +317,7 @@ mod tests {
             for (split, regex) in &compiled {
                 let expected: Vec<&str> =
                     regex.find_iter(&text).map(|m| m.expect("match").as_str()).collect();
-                assert_eq!(pieces(*split, &text), expected);
+                assert_eq!(pieces(split, &text), expected);
             }
         }
     }

@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::added::{AddedToken, AddedTokens};
-use crate::byte_level::{ByteLevel, composition_map, spell};
+use crate::byte_level::{ByteLevel, Words, composition_map, spell};
+use crate::encoder::Spare;
 use crate::error::Error;
 use crate::library::{Joining, Library, Loaded};
+use crate::merge::Scratch;
 use crate::stream::Stream;
 use crate::table::{TokenTable, piece_bytes, printable};
 
@@ -67,6 +69,7 @@ pub struct Tokenizer {
     pub(crate) added: AddedTokens,
     pub(crate) roles: Roles,
     ends: Vec<u32>,
+    spare: Spare,
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -147,7 +150,7 @@ impl Tokenizer {
                 ends.push(id);
             }
         }
-        Ok(Tokenizer { engine, table, added, roles, ends })
+        Ok(Tokenizer { engine, table, added, roles, ends, spare: Spare::default() })
     }
 
     /// The same tokenizer with more ids that end generation, as a model's `generation_config.json` may name.
@@ -176,29 +179,43 @@ impl Tokenizer {
     }
 
     fn encode_text(&self, text: &str, plain: bool) -> Vec<u32> {
-        match &self.engine {
-            Engine::ByteLevel(bpe) => {
-                let mut ids = Vec::with_capacity(text.len() / 3);
-                for raw in self.added.cut_raw(text, plain) {
-                    if let Some(id) = raw.id {
-                        ids.push(id);
-                        continue;
-                    }
-                    let normal = bpe.normalize(&text[raw.start..raw.end]);
-                    for piece in self.added.cut_normalized(&normal, plain) {
-                        match piece.id {
-                            Some(id) => ids.push(id),
-                            None => bpe.encode(&normal[piece.start..piece.end], &mut ids, |_, _| {}),
-                        }
-                    }
-                }
-                ids
-            }
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        let mut words = self.spare.take();
+        self.encode_into(text, plain, &mut words, &mut ids);
+        self.spare.give_back(words);
+        ids
+    }
+
+    pub(crate) fn encode_into(&self, text: &str, plain: bool, words: &mut Words, ids: &mut Vec<u32>) {
+        let bpe = match &self.engine {
+            Engine::ByteLevel(bpe) => bpe,
             Engine::Library { library, .. } => {
-                let ids = library.encode(text, plain).unwrap_or_default();
-                ids.into_iter().map(|(id, _)| id).collect()
+                let found = library.encode(text, plain).unwrap_or_default();
+                return ids.extend(found.into_iter().map(|(id, _)| id));
+            }
+        };
+        for raw in self.added.cut_raw(text, plain) {
+            if let Some(id) = raw.id {
+                ids.push(id);
+                continue;
+            }
+            let normal = bpe.normalize(&text[raw.start..raw.end]);
+            for piece in self.added.cut_normalized(&normal, plain) {
+                match piece.id {
+                    Some(id) => ids.push(id),
+                    None => bpe.encode(&normal[piece.start..piece.end], words, ids),
+                }
             }
         }
+    }
+
+    /// How many words a text is cut into before merges, which never cross the border of one; added tokens are not
+    /// looked for. A vocabulary of the `tokenizers` library cuts as it likes, and has `None`.
+    pub fn word_count(&self, text: &str) -> Option<usize> {
+        let Engine::ByteLevel(bpe) = &self.engine else { return None };
+        let mut count = 0;
+        bpe.rules.split.for_each_range(text, |_, _| count += 1);
+        Some(count)
     }
 
     /// [`Tokenizer::encode`] with the bytes of `text` that each id stands for.
@@ -226,7 +243,7 @@ impl Tokenizer {
             Engine::Library { library, .. } => return library.encode(text, plain),
         };
         let mut out = Vec::new();
-        let mut ids = Vec::new();
+        let (mut ids, mut scratch) = (Vec::new(), Scratch::default());
         for raw in self.added.cut_raw(text, plain) {
             if let Some(id) = raw.id {
                 out.push((id, raw.start..raw.end));
@@ -252,7 +269,7 @@ impl Tokenizer {
                 ids.clear();
                 let body = &normal[piece.start..piece.end];
                 let mut words = Vec::new();
-                bpe.encode(body, &mut ids, |word, range| words.push((word.len(), range)));
+                bpe.encode_words(body, &mut scratch, &mut ids, |word, range| words.push((word.len(), range)));
                 // A prefixed space stands before the body and belongs to no byte of it.
                 let total: usize = words.iter().map(|(length, _)| length).sum();
                 let extra = total.saturating_sub(body.len());

@@ -25,7 +25,7 @@ pub use sample::{Drawn, Sample};
 pub use trained::{RoleNames, Trained};
 
 use crate::alphabet;
-use crate::split::{self, Split};
+use crate::split::Split;
 
 /// Where texts are cut into words, which no token reaches over.
 #[derive(Clone, Debug)]
@@ -43,8 +43,8 @@ impl Pattern {
             "llama3" => Split::Llama3,
             "qwen2" => Split::Qwen2,
             "smollm" => Split::SmolLm,
-            other => split::Split::from_pattern(other)
-                .ok_or_else(|| TrainError::Recipe(format!("the pattern is not known: {other}")))?,
+            other => Split::new(other)
+                .map_err(|why| TrainError::Recipe(format!("the pattern is no regular expression: {why}")))?,
         };
         Ok(Pattern(split))
     }

@@ -135,7 +135,7 @@ fn byte_level_rules(file: &File) -> Option<Rules> {
                 return None;
             }
             byte_level_step(last, Split::SmolLm)
-                .filter(|&(split, prefix)| split == Split::SmolLm && !prefix)?
+                .filter(|(split, prefix)| *split == Split::SmolLm && !prefix)?
         }
         [split, last] if kind(split) == Some("Split") => {
             let (whole, prefix) = byte_level_step(last, Split::Gpt2)?;
@@ -174,12 +174,13 @@ fn byte_level_step(step: &Value, with_regex: Split) -> Option<(Split, bool)> {
     Some((if regex { with_regex } else { Split::Whole }, prefix))
 }
 
-/// A `Split` by one of the known expressions, every match a piece.
+/// A `Split` by an expression, every match a piece; `None` also where the engine does not take the expression, so
+/// that the library says what it has against it.
 fn known_split(step: &Value) -> Option<Split> {
     let isolated = step.get("behavior").and_then(Value::as_str) == Some("Isolated");
     let inverted = step.get("invert").and_then(Value::as_bool).unwrap_or(false);
     let pattern = step.get("pattern")?.get("Regex")?.as_str()?;
-    if isolated && !inverted { Split::from_pattern(pattern) } else { None }
+    if isolated && !inverted { Split::new(pattern).ok() } else { None }
 }
 
 /// Post-processors change no id but by the tokens that they put around a text.

@@ -173,11 +173,12 @@ fn byte_level_json(v: &GgufVocabulary, rules: &Rules) -> Value {
                           "use_regex": true });
     let split = |expression: &str| json!({ "type": "Split", "pattern": { "Regex": expression }, "behavior": "Isolated", "invert": false });
     let sequence = |steps: [Value; 2]| json!({ "type": "Sequence", "pretokenizers": steps });
-    let pre_tokenizer = match rules.split {
+    let pre_tokenizer = match &rules.split {
         Split::Gpt2 => by_gpt2,
         Split::SmolLm => sequence([json!({ "type": "Digits", "individual_digits": true }), by_gpt2]),
         Split::Llama3 => sequence([split(LLAMA3), whole]),
         Split::Qwen2 => sequence([split(QWEN2), whole]),
+        Split::Pattern(own) => sequence([split(own.source()), whole]),
         Split::Whole => whole,
     };
     let vocab: Map<String, Value> = v.entries().map(|(token, id)| (token.clone(), id.into())).collect();

@@ -23,7 +23,7 @@ pub struct ForGguf {
 
 /// The name under which llama.cpp cuts words as these rules do.
 fn pre_name(rules: &Rules) -> Option<&'static str> {
-    match (rules.split, rules.ignore_merges, rules.nfc) {
+    match (&rules.split, rules.ignore_merges, rules.nfc) {
         (Split::Gpt2, false, _) => Some("gpt-2"),
         (Split::SmolLm, false, _) => Some("smollm"),
         (Split::Llama3, true, _) => Some("llama-bpe"),
