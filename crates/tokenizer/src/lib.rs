@@ -34,6 +34,7 @@ mod byte_level;
 mod classes;
 mod encoder;
 mod error;
+pub mod eval;
 mod fingerprint;
 mod hash;
 mod library;

@@ -1,14 +1,18 @@
 //! `sai tokenizer`: what is done with a vocabulary alone.
 
 mod decode;
+mod documents;
 mod encode;
+mod eval;
+mod inspect;
+mod pack;
 mod train;
 
 use clap::{Args, Subcommand};
 
 use crate::ui::Ui;
 
-/// Work with a vocabulary: text to token ids and back, and how it is trained.
+/// Work with a vocabulary: text to token ids and back, how it is trained, shards for training, and how good it is.
 #[derive(Args)]
 pub(crate) struct Tokenizer {
     #[command(subcommand)]
@@ -19,6 +23,9 @@ pub(crate) struct Tokenizer {
 enum Verb {
     Encode(encode::Encode),
     Decode(decode::Decode),
+    Eval(eval::Eval),
+    Inspect(inspect::Inspect),
+    Pack(pack::Pack),
     Train(Box<train::Train>),
 }
 
@@ -27,6 +34,9 @@ impl Tokenizer {
         match self.verb {
             Verb::Encode(verb) => verb.run(ui),
             Verb::Decode(verb) => verb.run(ui),
+            Verb::Eval(verb) => verb.run(ui),
+            Verb::Inspect(verb) => verb.run(ui),
+            Verb::Pack(verb) => verb.run(ui),
             Verb::Train(verb) => verb.run(ui),
         }
     }

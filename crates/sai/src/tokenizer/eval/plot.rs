@@ -1,0 +1,132 @@
+//! The comparison as a picture: a bar for each vocabulary, in groups by set.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::Judged;
+
+const SIZE: (u32, u32) = (1080, 420);
+/// Told apart in grey and by those who see few colours (Okabe and Ito).
+const COLORS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+    RGBColor(120, 120, 120),
+];
+
+/// Refuses names that no picture can be written under, before the work is done.
+pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
+        return Ok(());
+    }
+    bail!("{}: pictures are SVG; give a name that ends in .svg", path.display())
+}
+
+pub(super) fn write(path: &Path, judged: &[Judged], names: &[&str]) -> anyhow::Result<()> {
+    let picture = draw(judged, names).with_context(|| format!("{}: cannot be drawn", path.display()))?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, picture.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// The picture as SVG.
+fn draw(judged: &[Judged], names: &[&str]) -> anyhow::Result<String> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        area.fill(&WHITE)?;
+        let (charts, legend) = area.split_vertically(SIZE.1 - 40);
+        let panels = charts.split_evenly((1, 3));
+        panel(&panels[0], "bytes a token (more is shorter)", judged, names, |one, set| {
+            Some(one.sets[set].0.bytes_per_token())
+        })?;
+        panel(&panels[1], "tokens an eojeol (less is shorter)", judged, names, |one, set| {
+            one.sets[set].0.tokens_per_eojeol()
+        })?;
+        panel(&panels[2], "tokens an English word", judged, names, |one, set| {
+            one.sets[set].0.tokens_per_word()
+        })?;
+        let mut x = 60;
+        for (one, color) in judged.iter().zip(COLORS.iter().cycle()) {
+            legend.draw(&Rectangle::new([(x, 10), (x + 14, 24)], color.filled()))?;
+            legend.draw(&Text::new(one.name.clone(), (x + 20, 11), ("sans-serif", 15)))?;
+            x += 50 + 9 * one.name.chars().count() as i32;
+        }
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Bars of one figure: a group for each set that has it, a bar for each vocabulary.
+fn panel(
+    area: &Area<'_>,
+    title: &str,
+    judged: &[Judged],
+    names: &[&str],
+    figure: impl Fn(&Judged, usize) -> Option<f64>,
+) -> anyhow::Result<()> {
+    let values: Vec<Vec<Option<f64>>> =
+        (0..names.len()).map(|set| judged.iter().map(|one| figure(one, set)).collect()).collect();
+    let highest = values.iter().flatten().flatten().copied().fold(0.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 16))
+        .margin(10)
+        .x_label_area_size(24)
+        .y_label_area_size(36)
+        .build_cartesian_2d(0.0..names.len() as f64, 0.0..(highest * 1.12).max(0.1))?;
+    chart.configure_mesh().disable_x_mesh().disable_x_axis().y_labels(6).light_line_style(WHITE).draw()?;
+    let width = 0.8 / judged.len() as f64;
+    for (set, values) in values.iter().enumerate() {
+        for (i, (value, color)) in values.iter().zip(COLORS.iter().cycle()).enumerate() {
+            let Some(value) = *value else { continue };
+            let x = set as f64 + 0.1 + width * i as f64;
+            chart.draw_series([Rectangle::new([(x, 0.0), (x + width * 0.92, value)], color.filled())])?;
+            let at = (x + width * 0.1, value + highest * 0.055);
+            chart.draw_series([Text::new(format!("{value:.2}"), at, ("sans-serif", 12))])?;
+        }
+        let label = (set as f64 + 0.4, -highest * 0.02);
+        chart.draw_series([Text::new(names[set].to_owned(), label, ("sans-serif", 14))])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sai_tokenizer::eval::Figures;
+
+    use super::*;
+
+    #[test]
+    fn a_picture_has_every_name_and_figure() {
+        let figures =
+            Figures { bytes: 340, tokens: 100, eojeols: 10, eojeol_tokens: 25, ..Figures::default() };
+        let one = |name: &str| Judged {
+            name: name.into(),
+            vocab_size: 1,
+            syllables: 1,
+            sets: vec![(figures, 1.0)],
+        };
+        let svg = draw(&[one("가나"), one("b<c")], &["ko"]).unwrap();
+        for part in ["<svg", "가나", "b&lt;c", "3.40", "2.50", "ko", "</svg>"] {
+            assert!(svg.contains(part), "{part} in {svg}");
+        }
+        assert!(check(Path::new("a.SVG")).is_ok() && check(Path::new("a.png")).is_err());
+    }
+}
