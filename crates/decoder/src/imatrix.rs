@@ -3,11 +3,15 @@
 //! The file is llama.cpp's GGUF form: for a matrix `NAME` a tensor `NAME.in_sum2`, (1, columns), with the sums of
 //! squares over all tokens, and `NAME.counts`, (1, 1), with how many tokens those were. Names are GGUF's, whatever
 //! file the model came from, so that one imatrix serves both.
+//!
+//! llama.cpp's older form, `.dat`, is read too ([`dat`]).
+
+mod dat;
 
 use crate::Error;
 use crate::weights::Names;
 use sai_formats::gguf::{self, Array, Gguf, Value};
-use sai_formats::{DType, Spec, Tensor};
+use sai_formats::{Bytes, DType, Spec, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -49,7 +53,18 @@ impl Imatrix {
     /// # Errors
     /// The file cannot be read, is damaged, or holds something else.
     pub fn open(path: &Path) -> Result<Imatrix, Error> {
-        let file = Gguf::open(path)?;
+        Imatrix::from_bytes(sai_formats::map_file(path)?, path)
+    }
+
+    /// Reads a file that is in memory; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`open`](Imatrix::open).
+    pub fn from_bytes(bytes: Bytes, path: &Path) -> Result<Imatrix, Error> {
+        if dat::seems(&bytes) {
+            return dat::read(&bytes, path);
+        }
+        let file = Gguf::from_bytes(bytes, path)?;
         let wrong = |fact: String| Error::Imatrix { path: path.to_path_buf(), fact };
         if file.metadata.str("general.type")? != Some("imatrix") {
             return Err(wrong("this GGUF is no importance matrix; make one with `sai imatrix`".to_owned()));
@@ -128,6 +143,11 @@ impl Imatrix {
         self.entries.len()
     }
 
+    /// Their names, as GGUF files have them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
     /// Whether it knows none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -177,8 +197,17 @@ fn entry(sums: &Tensor, counts: &Tensor) -> Result<Option<Entry>, Error> {
     let (sums, counts) = (sums.to_f32()?, counts.to_f32()?);
     // A matrix of several experts has a count for each, which no model that sai runs has.
     let [count] = counts[..] else { return Ok(None) };
-    let whole = count.is_finite() && count > 0.0 && sums.iter().all(|sum| sum.is_finite() && *sum >= 0.0);
-    Ok(whole.then_some(Entry { sums, count }))
+    Ok(Entry::of(sums, count))
+}
+
+impl Entry {
+    /// `None` where the numbers make no means.
+    fn of(sums: Vec<f32>, count: f32) -> Option<Entry> {
+        let whole = count.is_finite() && count > 0.0;
+        // A mean may be past the largest number though the sum is not, where there is less than one token.
+        let mean = |sum: &f32| *sum >= 0.0 && (sum / count).is_finite();
+        (whole && sums.iter().all(mean)).then_some(Entry { sums, count })
+    }
 }
 
 /// A matrix's name in GGUF files, from its name in either kind of file.

@@ -322,6 +322,35 @@ fn importances_go_through_a_file_and_into_the_blocks() {
 }
 
 #[test]
+fn the_older_form_of_an_imatrix_is_read() {
+    let number = |n: usize| (n as i32).to_le_bytes();
+    let entry = |name: &str, sums: [f32; 3]| {
+        let sums = sums.into_iter().flat_map(f32::to_le_bytes);
+        let head = [&number(name.len())[..], name.as_bytes(), &number(4), &number(3)].concat();
+        head.into_iter().chain(sums).collect::<Vec<u8>>()
+    };
+    let (up, down) =
+        (entry("blk.0.ffn_up.weight", [4.0, 0.0, 2.0]), entry("blk.0.ffn_down.weight", [1.0, 8.0, 0.5]));
+    let file = [&number(2)[..], &up, &down, &number(4), &number(8), b"wiki.txt"].concat();
+    let read = |bytes: &[u8]| Imatrix::from_bytes(bytes.to_vec().into(), Path::new("i.dat"));
+
+    let imatrix = read(&file).unwrap();
+    assert_eq!((imatrix.len(), imatrix.chunks(), imatrix.datasets()), (2, 4, &["wiki.txt".to_owned()][..]));
+    assert_eq!(imatrix.importance("blk.0.ffn_up.weight").unwrap(), [1.0, 0.0, 0.5]);
+    assert_eq!(imatrix.importance("blk.0.ffn_down.weight").unwrap(), [0.25, 2.0, 0.125]);
+    // Its first versions ended with the entries.
+    let entries = file.len() - 16;
+    assert_eq!(read(&file[..entries]).unwrap().len(), 2);
+
+    for length in 0..entries {
+        let error = read(&file[..length]).unwrap_err().to_string();
+        assert!(error.starts_with("i.dat: ") && !error.contains('\n'), "{error}");
+    }
+    let infinite = [&number(1)[..], &entry("blk.0.ffn_up.weight", [f32::INFINITY, 0.0, 0.0])].concat();
+    assert!(read(&infinite).unwrap_err().to_string().contains("do not make finite means"));
+}
+
+#[test]
 fn an_imatrix_of_another_model_is_refused() {
     let folder_on_disk = tempfile::tempdir().unwrap();
     let path = folder_on_disk.path().join("i.gguf");

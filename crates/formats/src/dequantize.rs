@@ -41,6 +41,29 @@ pub fn dequantize(dtype: DType, bytes: &[u8], out: &mut [f32]) -> Result<(), Err
     Ok(())
 }
 
+/// The numbers of the blocks in `bytes`: where those are f32 already, as they lie, and else in `room`, from
+/// [`dequantize`].
+///
+/// # Errors
+/// As `dequantize`, for the whole blocks that `elements` fill.
+pub fn numbers<'a>(
+    dtype: DType,
+    bytes: &'a [u8],
+    elements: usize,
+    room: &'a mut Vec<f32>,
+) -> Result<&'a [f32], Error> {
+    if dtype == DType::F32
+        && cfg!(target_endian = "little")
+        && let Ok(values) = bytemuck::try_cast_slice(bytes)
+        && values.len() == elements
+    {
+        return Ok(values);
+    }
+    room.resize(elements, 0.0);
+    dequantize(dtype, bytes, room)?;
+    Ok(room)
+}
+
 /// Runs `block` over all blocks. Lengths were checked by the caller.
 fn each<B: Pod, const N: usize>(bytes: &[u8], out: &mut [f32], block: fn(&B, &mut [f32; N])) {
     let blocks = bytes.chunks_exact(size_of::<B>());

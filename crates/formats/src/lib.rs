@@ -38,11 +38,12 @@ pub mod gguf;
 pub mod safetensors;
 
 pub use bytes::Bytes;
-pub use dequantize::{dequantize, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
+pub use dequantize::{dequantize, numbers, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 pub use dtype::{DType, Foreign};
 pub use error::{Error, Found, KeyProblem, TensorProblem};
 pub use folder::FolderWriter;
 pub use open::{Container, open};
 pub use quantize::quantize;
+pub use recognise::map as map_file;
 pub use tensors::{Tensor, Tensors};
 pub use write::{Spec, Writer};

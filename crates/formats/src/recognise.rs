@@ -5,8 +5,11 @@ use std::path::Path;
 
 use crate::{Bytes, Error, Found};
 
-/// Maps the file at `path`.
-pub(crate) fn map(path: &Path) -> Result<Bytes, Error> {
+/// Maps the file at `path` into memory.
+///
+/// # Errors
+/// Nothing can be read there, or what is there is a folder, a pipe or an empty file.
+pub fn map(path: &Path) -> Result<Bytes, Error> {
     // Asked before opening, which for a pipe would wait until someone writes to it.
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "find the file", e))?;
     if metadata.is_dir() {

@@ -3,14 +3,14 @@
 use super::{Plan, Planned};
 use crate::Error;
 use rayon::prelude::*;
-use sai_formats::{Tensor, Writer, dequantize, gguf, quantize};
+use sai_formats::{Tensor, Writer, gguf, numbers, quantize};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Weights of a piece: enough to keep the threads busy, few enough to be little memory.
 const PIECE: usize = 4 << 20;
-/// Weights that a thread takes at a time.
-const SHARE: usize = 64 << 10;
+/// Weights that a thread takes at a time: few enough that no thread waits long for another at the end of a tensor.
+const SHARE: usize = 16 << 10;
 
 impl Plan<'_> {
     /// Writes the file, in place of one of that name, with `threads` threads (0: one per core). It takes its name
@@ -90,9 +90,8 @@ fn piece(
     out.par_chunks_mut(share * target_row)
         .zip(source.par_chunks(share * source_row))
         .enumerate()
-        .try_for_each_init(Vec::new, |values: &mut Vec<f32>, (i, (out, source))| {
-            values.resize(source.len() / source_row * columns, 0.0);
-            dequantize(from, source, values)?;
+        .try_for_each_init(Vec::new, |room: &mut Vec<f32>, (i, (out, source))| {
+            let values = numbers(from, source, source.len() / source_row * columns, room)?;
             quantize(to, values, planned.importance.as_deref(), out)
                 .map_err(|error| located(error, tensor, first + i * share))
         })
