@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// What a shell reports for a command that SIGINT ended.
@@ -24,8 +24,17 @@ impl Interrupt {
     /// Starts to listen for Ctrl-C. `last_words` are written to standard output when it makes the command
     /// leave, to give the terminal back as it was.
     pub(crate) fn install(last_words: &'static str) -> anyhow::Result<Self> {
+        Self::listen(&[SIGINT], last_words)
+    }
+
+    /// As [`install`](Self::install), and for SIGTERM too, as batch systems send it before they kill.
+    pub(crate) fn install_with_term(last_words: &'static str) -> anyhow::Result<Self> {
+        Self::listen(&[SIGINT, SIGTERM], last_words)
+    }
+
+    fn listen(signals: &[i32], last_words: &'static str) -> anyhow::Result<Self> {
         let pressed = Arc::new(AtomicBool::new(false));
-        let mut signals = Signals::new([SIGINT]).context("Ctrl-C cannot be listened for")?;
+        let mut signals = Signals::new(signals).context("Ctrl-C cannot be listened for")?;
         let seen = Arc::clone(&pressed);
         std::thread::Builder::new()
             .name("ctrl-c".to_owned())

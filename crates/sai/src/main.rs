@@ -20,6 +20,7 @@ mod inspect;
 mod interrupt;
 mod models;
 mod perplexity;
+mod pretrain;
 mod prompt_cache;
 mod quantize;
 mod terminal;
