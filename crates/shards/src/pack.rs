@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sai_corpus::{Batch, Options, Reader};
-use sai_tokenizer::Tokenizer;
+use sai_tokenizer::{Encoder, Tokenizer};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, hex};
@@ -107,15 +107,15 @@ pub fn pack(
             return Ok(ControlFlow::Break(()));
         }
         if known < batch.len() as u64 {
-            sink.take(&plan.encode(batch, known as usize)?)?;
+            sink.take(&plan.encode(&mut tokenizer.encoder(), batch, known as usize)?)?;
         }
     }
     let mut failed = None;
     let flow = sai_corpus::in_order(
         reader,
         options.threads,
-        || (),
-        |(), batch| plan.encode(batch, 0),
+        || tokenizer.encoder(),
+        |encoder, batch| plan.encode(encoder, batch, 0),
         |finished| {
             sink.progress.bytes_done = finished.bytes_done;
             sink.progress.bytes_total = finished.bytes_total;
@@ -152,7 +152,6 @@ pub fn pack(
 
 /// What all shards must have in common.
 struct Plan<'t> {
-    tokenizer: &'t Tokenizer,
     options: &'t PackOptions,
     fingerprint: [u8; 32],
     job: [u8; 32],
@@ -171,7 +170,7 @@ struct Encoded {
 
 impl<'t> Plan<'t> {
     fn new(
-        tokenizer: &'t Tokenizer,
+        tokenizer: &Tokenizer,
         files: &[PathBuf],
         read: &Options,
         options: &'t PackOptions,
@@ -197,7 +196,7 @@ impl<'t> Plan<'t> {
             let length = std::fs::metadata(file).map_err(|e| Error::io(file, "open the file", e))?.len();
             job.update(format!("{:?} {length}\n", file.as_os_str()));
         }
-        Ok(Plan { tokenizer, options, fingerprint, job: job.finalize().into(), vocab_size })
+        Ok(Plan { options, fingerprint, job: job.finalize().into(), vocab_size })
     }
 
     /// The shards that an earlier run left in the folder.
@@ -221,13 +220,15 @@ impl<'t> Plan<'t> {
     }
 
     /// The tokens of a batch, its first `known` documents left out.
-    fn encode(&self, batch: Batch, known: usize) -> Result<Encoded, Error> {
+    fn encode(&self, encoder: &mut Encoder<'_>, batch: Batch, known: usize) -> Result<Encoded, Error> {
         let narrow = header::width(self.vocab_size) == 2;
         let mut tokens = Vec::with_capacity(batch.text_bytes() / 2);
         let mut counts = Vec::with_capacity(batch.len());
+        let mut encoded = Vec::new();
         for document in batch.documents().skip(known) {
-            let ids = self.tokenizer.encode_plain(document.text);
-            let ids = ids.iter().copied().chain(self.options.end);
+            encoded.clear();
+            encoder.encode_plain_into(document.text, &mut encoded);
+            let ids = encoded.iter().copied().chain(self.options.end);
             let before = tokens.len();
             if narrow {
                 ids.for_each(|id| tokens.extend_from_slice(&(id as u16).to_le_bytes()));

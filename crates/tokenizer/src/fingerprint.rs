@@ -5,6 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+use crate::split::Split;
 use crate::tokenizer::{Engine, Tokenizer};
 
 impl Tokenizer {
@@ -35,6 +36,9 @@ impl Tokenizer {
                 let rules = &bpe.rules;
                 sum.bytes(b"byte-level BPE");
                 sum.bytes(rules.split.name().as_bytes());
+                if let Split::Pattern(pattern) = &rules.split {
+                    sum.bytes(pattern.source().as_bytes());
+                }
                 for flag in [rules.prefix_space, rules.nfc, rules.ignore_merges, rules.fuse_unknown] {
                     sum.number(u64::from(flag));
                 }
