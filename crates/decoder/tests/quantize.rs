@@ -155,7 +155,7 @@ fn every_mix_is_written_and_runs() {
         let most = match mix {
             Mix::F32 => 1e-5,
             Mix::F16 | Mix::BF16 => 0.01,
-            Mix::Q8_0 => 0.02,
+            Mix::Q8_0 => 0.03,
             Mix::Q6_K | Mix::Q5_0 | Mix::Q5_1 | Mix::Q5_K_S | Mix::Q5_K_M => 0.2,
             Mix::Q3_K_S | Mix::Q2_K => 0.6,
             _ => 0.3,

@@ -17,13 +17,13 @@ use bytemuck::Pod;
 use crate::blocks::*;
 use crate::{DType, Error};
 use half::LARGEST;
-use lanes::{Groups, Lanes};
+use lanes::Groups;
 
 /// Turns numbers into blocks of `dtype`.
 ///
 /// `values` are whole rows. `importance`, one number for each column of a row, says how much squared error matters
-/// there: the mean square of what the column is multiplied with. Without it all columns matter alike. Within a block
-/// the error of a weight `x` counts in proportion to `x²` plus the block's mean of `x²`.
+/// there: the mean square of what the column is multiplied with. Without it all columns matter alike. Within a group of
+/// weights that share a scale the error of a weight `x` counts in proportion to `|x|` plus the group's root mean square.
 ///
 /// Rows are independent, so any run of whole rows may be handed to any thread.
 ///
@@ -152,25 +152,21 @@ fn runs<B: FromRun>(values: &[f32], importance: Option<&[f32]>, out: &mut [u8]) 
 }
 
 impl Run {
-    /// Eight groups of `N` weights from place `at` on.
+    /// Eight groups of `N` weights from place `at` on, weighed.
     #[inline(always)]
     fn groups<const N: usize>(&self, at: usize) -> Groups<N> {
         let importance = self.importance.as_ref().map(|importance| &importance[at..at + 8 * N]);
-        Groups::of(&self.x[at..at + 8 * N], importance)
+        let mut groups = Groups::of(&self.x[at..at + 8 * N], importance);
+        groups.weigh();
+        groups
     }
 
-    /// The groups of a block that takes the whole run, weighed.
+    /// The groups of a block that takes the whole run.
     #[inline(always)]
     fn super_block<const N: usize, const SETS: usize>(&self) -> [Groups<N>; SETS] {
         let mut sets = [Groups::EMPTY; SETS];
-        let mut squares = Lanes::ZERO;
         for (i, set) in sets.iter_mut().enumerate() {
             *set = self.groups(8 * N * i);
-            squares = squares + set.squares();
-        }
-        let mean = Lanes::splat(squares.sum() / RUN as f32);
-        for set in &mut sets {
-            set.weigh(mean);
         }
         sets
     }

@@ -31,20 +31,11 @@ const STEPS: [(f32, f32); 9] = [
     (1.0, -1.0),
 ];
 
-const TWO: Kind =
-    Kind { top: 3.0, most: 15.0, starts: &[2.5, 2.8, 3.0, 3.2, 3.5, 3.8, 4.2, 4.7], last: &STEPS };
-const FOUR: Kind = Kind {
-    top: 15.0,
-    most: 63.0,
-    starts: &[14.2, 14.6, 15.0, 15.4, 15.8, 16.3, 16.9, 17.5],
-    last: STEPS.split_at(5).0,
-};
-const FIVE: Kind = Kind {
-    top: 31.0,
-    most: 63.0,
-    starts: &[30.2, 30.6, 31.0, 31.4, 31.8, 32.4, 33.0],
-    last: STEPS.split_at(5).0,
-};
+const TWO: Kind = Kind { top: 3.0, most: 15.0, starts: &[2.5, 2.8, 3.0, 3.2, 3.5, 3.8], last: &STEPS };
+const FOUR: Kind =
+    Kind { top: 15.0, most: 63.0, starts: &[14.2, 14.6, 15.0, 15.4, 15.8], last: STEPS.split_at(5).0 };
+const FIVE: Kind =
+    Kind { top: 31.0, most: 63.0, starts: &[30.2, 30.6, 31.0, 31.4, 31.8], last: STEPS.split_at(5).0 };
 
 impl FromRun for BlockQ2K {
     #[inline(always)]
@@ -55,8 +46,10 @@ impl FromRun for BlockQ2K {
         for i in 0..16 {
             block.scales[i] = scales[i] | mins[i] << 4;
         }
-        for (i, q) in q.into_iter().enumerate() {
-            block.qs[i / 128 * 32 + i % 32] |= q << (i / 32 % 4 * 2);
+        for (i, q) in q.as_chunks::<32>().0.iter().enumerate() {
+            for (at, q) in q.iter().enumerate() {
+                block.qs[i / 4 * 32 + at] |= q << (i % 4 * 2);
+            }
         }
         block
     }
@@ -75,8 +68,10 @@ impl FromRun for BlockQ5K {
     fn from_run(run: &Run) -> Self {
         let fit = fit(&run.super_block::<32, 1>(), &FIVE);
         let mut qh = [0; 32];
-        for (i, q) in fit.q.into_iter().enumerate() {
-            qh[i % 32] |= (q >> 4 & 1) << (i / 32);
+        for (i, q) in fit.q.as_chunks::<32>().0.iter().enumerate() {
+            for (qh, q) in qh.iter_mut().zip(q) {
+                *qh |= (q >> 4 & 1) << i;
+            }
         }
         BlockQ5K { d: fit.d.bytes, dmin: fit.dmin.bytes, scales: fit.pack_scales(), qh, qs: fit.low_bits() }
     }
@@ -125,7 +120,7 @@ fn fit<const N: usize, const SETS: usize>(groups: &[Groups<N>; SETS], kind: &Kin
     let (mut steepest, mut deepest) = (0.0f32, 0.0f32);
     for i in 0..SETS {
         totals[i] = Totals::of(&groups[i]);
-        free[i] = lines(&groups[i], &totals[i], (kind.top, true), kind.starts, 2);
+        free[i] = lines(&groups[i], &totals[i], (kind.top, true), kind.starts, 1);
         steepest = free[i].scale.0.into_iter().fold(steepest, f32::max);
         deepest = free[i].offset.0.into_iter().fold(deepest, |deepest, offset| deepest.max(-offset));
     }

@@ -19,26 +19,22 @@ struct Kind {
     starts: &'static [f32],
 }
 
-const THREE: Kind = Kind {
-    q: (-4.0, 3.0),
-    scale: (-32.0, 31.0),
-    starts: &[-5.2, -4.8, -4.4, -4.0, -3.6, -3.2, -2.7, 4.0, 3.6, 3.2, 2.8, 2.4],
-};
-const SIX: Kind = Kind {
-    q: (-32.0, 31.0),
-    scale: (-128.0, 127.0),
-    starts: &[-33.5, -32.6, -32.0, -31.4, -30.5, 32.0, 31.2, 30.4],
-};
+const THREE: Kind =
+    Kind { q: (-4.0, 3.0), scale: (-32.0, 31.0), starts: &[-5.2, -4.8, -4.4, -4.0, -3.6, -3.2, -2.7] };
+const SIX: Kind =
+    Kind { q: (-32.0, 31.0), scale: (-128.0, 127.0), starts: &[-33.0, -32.0, -31.0, 31.6, 30.6] };
 
 impl FromRun for BlockQ3K {
     #[inline(always)]
     fn from_run(run: &Run) -> Self {
         let (d, scales, q) = fit(run, &THREE);
         let mut block = BlockQ3K { hmask: [0; 32], qs: [0; 64], scales: [0; 12], d: d.bytes };
-        for (i, q) in q.into_iter().enumerate() {
-            let q = q.wrapping_add(4);
-            block.qs[i / 128 * 32 + i % 32] |= (q & 3) << (i / 32 % 4 * 2);
-            block.hmask[i % 32] |= (q >> 2 & 1) << (i / 32);
+        for (i, q) in q.as_chunks::<32>().0.iter().enumerate() {
+            for (at, q) in q.iter().enumerate() {
+                let q = q.wrapping_add(4);
+                block.qs[i / 4 * 32 + at] |= (q & 3) << (i % 4 * 2);
+                block.hmask[at] |= (q >> 2 & 1) << i;
+            }
         }
         for (i, scale) in scales.into_iter().enumerate() {
             let scale = scale.wrapping_add(32);
@@ -54,11 +50,13 @@ impl FromRun for BlockQ6K {
     fn from_run(run: &Run) -> Self {
         let (d, scales, q) = fit(run, &SIX);
         let mut block = BlockQ6K { ql: [0; 128], qh: [0; 64], scales: scales.map(|s| s as i8), d: d.bytes };
-        for (i, q) in q.into_iter().enumerate() {
-            let q = q.wrapping_add(32);
-            let (half, at) = (i / 128, i % 128);
-            block.ql[half * 64 + at % 64] |= (q & 15) << (at / 64 * 4);
-            block.qh[half * 32 + at % 32] |= (q >> 4 & 3) << (at / 32 * 2);
+        for (i, q) in q.as_chunks::<32>().0.iter().enumerate() {
+            let (half, part) = (i / 4, i % 4);
+            for (at, q) in q.iter().enumerate() {
+                let q = q.wrapping_add(32);
+                block.ql[half * 64 + part % 2 * 32 + at] |= (q & 15) << (part / 2 * 4);
+                block.qh[half * 32 + at] |= (q >> 4 & 3) << (part * 2);
+            }
         }
         block
     }
@@ -68,14 +66,14 @@ impl FromRun for BlockQ6K {
 #[inline(always)]
 fn fit(run: &Run, kind: &Kind) -> (Half, [u8; 16], [u8; SUPER]) {
     let groups: [Groups<GROUP>; 2] = run.super_block();
-    let mut free = [scales(&groups[0], kind.q, kind.starts, 2), scales(&groups[1], kind.q, kind.starts, 2)];
+    let mut free = [scales(&groups[0], kind.q, kind.starts, 1), scales(&groups[1], kind.q, kind.starts, 1)];
     let wider = |a: f32, b: &f32| if b.abs() > a.abs() { *b } else { a };
     let peak = free.iter().flat_map(|scales| &scales.0).fold(0.0, wider);
 
     // The largest scale on the integer that lies furthest out; then half and scales are fitted to each other.
     let mut d = Half::nearest(peak / kind.scale.0);
     let mut best = (f32::NEG_INFINITY, d, [Lanes::ZERO; 2]);
-    for _ in 0..3 {
+    for _ in 0..2 {
         let mut whole = [Lanes::ZERO; 2];
         let (mut gain, mut along, mut across) = (0.0, 0.0, 0.0);
         for i in 0..2 {
