@@ -155,8 +155,7 @@ impl<const N: usize> Groups<N> {
     /// Importances into the weights of errors: times one and the size of `x` in units of its group's root mean square.
     ///
     /// Large weights count more, but not by much. Were all alike, the search would cut off the few large ones for the sake
-    /// of the many small. Were it by their squares, the many would pay: the error of what a matrix puts out, on real
-    /// activations, is then 3 % larger in 4 bits (`docs/benchmarks.md`).
+    /// of the many small; were it by their squares, the many would pay for the few.
     #[inline(always)]
     pub(super) fn weigh(&mut self) {
         let mut mean = Lanes::ZERO;
