@@ -120,45 +120,48 @@ fn blocks(dtype: DType, values: &[f32], importance: Option<&[f32]>, out: &mut [u
 const RUN: usize = SUPER;
 
 /// Neighbouring weights, and how much the column of each matters, where that is known; zeros fill the last run.
-struct Run {
-    x: [f32; RUN],
-    importance: Option<[f32; RUN]>,
+struct Run<'a> {
+    x: &'a [f32; RUN],
+    importance: Option<&'a [f32; RUN]>,
 }
 
 /// What a run becomes. A trait and not a function that is handed over, because such a one would be called where it was
 /// compiled, and not be compiled anew with the instructions of [`avx2`].
 trait FromRun: Pod {
-    fn from_run(run: &Run) -> Self;
+    fn from_run(run: &Run<'_>) -> Self;
 }
 
 /// Takes the runs one after another; of the blocks of the last, which may be short, only those that are filled are
 /// kept.
 #[inline(always)]
 fn runs<B: FromRun>(values: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let mut run = Run { x: [0.0; RUN], importance: importance.map(|_| [1.0; RUN]) };
+    let (mut short, mut places) = ([0.0; RUN], [1.0; RUN]);
     let mut column = 0;
     for (values, out) in values.chunks(RUN).zip(out.chunks_mut(size_of::<B>())) {
-        run.x[..values.len()].copy_from_slice(values);
-        run.x[values.len()..].fill(0.0);
-        if let (Some(row), Some(places)) = (importance, &mut run.importance) {
+        let x = match values.try_into() {
+            Ok(x) => x,
+            Err(_) => {
+                short[..values.len()].copy_from_slice(values);
+                &short
+            }
+        };
+        if let Some(row) = importance {
             for place in &mut places[..values.len()] {
                 *place = row[column];
                 column = if column + 1 == row.len() { 0 } else { column + 1 };
             }
         }
-        let blocks = B::from_run(&run);
+        let blocks = B::from_run(&Run { x, importance: importance.map(|_| &places) });
         out.copy_from_slice(&bytemuck::bytes_of(&blocks)[..out.len()]);
     }
 }
 
-impl Run {
+impl Run<'_> {
     /// Eight groups of `N` weights from place `at` on, weighed.
     #[inline(always)]
-    fn groups<const N: usize>(&self, at: usize) -> Groups<N> {
-        let importance = self.importance.as_ref().map(|importance| &importance[at..at + 8 * N]);
-        let mut groups = Groups::of(&self.x[at..at + 8 * N], importance);
+    fn groups<const N: usize>(&self, at: usize, groups: &mut Groups<N>) {
+        groups.fill(&self.x[at..at + 8 * N], self.importance.map(|importance| &importance[at..at + 8 * N]));
         groups.weigh();
-        groups
     }
 
     /// The groups of a block that takes the whole run.
@@ -166,7 +169,7 @@ impl Run {
     fn super_block<const N: usize, const SETS: usize>(&self) -> [Groups<N>; SETS] {
         let mut sets = [Groups::EMPTY; SETS];
         for (i, set) in sets.iter_mut().enumerate() {
-            *set = self.groups(8 * N * i);
+            self.groups(8 * N * i, set);
         }
         sets
     }

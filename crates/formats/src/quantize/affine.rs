@@ -1,7 +1,7 @@
 //! `Q2_K`, `Q4_K` and `Q5_K`: groups with an integer scale and an integer minimum each, under two halves.
 
 use super::half::Half;
-use super::lanes::{Groups, Lanes, unpick};
+use super::lanes::{Groups, Lanes, lanes_stay_lanes, unpick};
 use super::search::{Line, Sums, Totals, lines};
 use super::{FromRun, Run};
 use crate::blocks::*;
@@ -39,7 +39,7 @@ const FIVE: Kind =
 
 impl FromRun for BlockQ2K {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let groups = run.super_block::<16, 2>();
         let Fit { d, dmin, scales, mins, q } = fit(&groups, &TWO);
         let mut block = BlockQ2K { scales: [0; 16], qs: [0; 64], d: d.bytes, dmin: dmin.bytes };
@@ -57,7 +57,7 @@ impl FromRun for BlockQ2K {
 
 impl FromRun for BlockQ4K {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let fit = fit(&run.super_block::<32, 1>(), &FOUR);
         BlockQ4K { d: fit.d.bytes, dmin: fit.dmin.bytes, scales: fit.pack_scales(), qs: fit.low_bits() }
     }
@@ -65,7 +65,7 @@ impl FromRun for BlockQ4K {
 
 impl FromRun for BlockQ5K {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let fit = fit(&run.super_block::<32, 1>(), &FIVE);
         let mut qh = [0; 32];
         for (i, q) in fit.q.as_chunks::<32>().0.iter().enumerate() {
@@ -147,8 +147,9 @@ fn fit<const N: usize, const SETS: usize>(groups: &[Groups<N>; SETS], kind: &Kin
         let inverse = (near[i].scale * Lanes::splat(d.value)).inverse();
         let offset = near[i].min * Lanes::splat(-dmin.value);
         let mut q = [Lanes::ZERO; N];
-        for (q, x) in q.iter_mut().zip(groups[i].x) {
-            *q = ((x - offset) * inverse).integers(0.0, kind.top);
+        for (q, x) in q.iter_mut().zip(&groups[i].x) {
+            lanes_stay_lanes();
+            *q = ((*x - offset) * inverse).integers(0.0, kind.top);
         }
         unpick(&q, &mut fit.q[8 * N * i..]);
         fit.scales[8 * i..][..8].copy_from_slice(&near[i].scale.bytes());

@@ -72,8 +72,8 @@ impl Lanes {
     /// The inverse, and 0 for what is too small to have one that is a use.
     #[inline(always)]
     pub(super) fn inverse(self) -> Lanes {
-        let inverse = Lanes::splat(1.0) / self;
-        self.abs().where_above(Lanes::splat(TINY), inverse, Lanes::ZERO)
+        // Chosen before dividing: where a quotient is chosen the compiler branches around each lane's division.
+        Lanes::splat(1.0) / self.abs().where_above(Lanes::splat(TINY), self, Lanes::splat(f32::INFINITY))
     }
 
     #[inline(always)]
@@ -144,12 +144,12 @@ impl<const N: usize> Groups<N> {
 
     /// From groups that lie one after another. `w` are importances; where there are none, all are alike.
     #[inline(always)]
-    pub(super) fn of(x: &[f32], importance: Option<&[f32]>) -> Groups<N> {
-        let w = match importance {
-            Some(importance) => side_by_side(importance),
-            None => [Lanes::splat(1.0); N],
-        };
-        Groups { x: side_by_side(x), w }
+    pub(super) fn fill(&mut self, x: &[f32], importance: Option<&[f32]>) {
+        side_by_side(x, &mut self.x);
+        match importance {
+            Some(importance) => side_by_side(importance, &mut self.w),
+            None => self.w.fill(Lanes::splat(1.0)),
+        }
     }
 
     /// Importances into the weights of errors: times one and the size of `x` in units of its group's root mean square.
@@ -159,44 +159,87 @@ impl<const N: usize> Groups<N> {
     #[inline(always)]
     pub(super) fn weigh(&mut self) {
         let mut mean = Lanes::ZERO;
-        for x in self.x {
+        for &x in &self.x {
             mean = mean + x * x;
         }
         let root = (mean * Lanes::splat(1.0 / N as f32)).sqrt();
         // A group of zeros has no unit, and needs none.
         let unit = root.inverse();
         for i in 0..N {
+            lanes_stay_lanes();
             self.w[i] = self.w[i] * (self.x[i].abs() * unit + Lanes::splat(1.0));
         }
     }
 }
 
-/// `N` numbers of each of eight groups that lie one after another.
+/// Keeps the compiler from taking eight turns of a loop at once: it would exchange rows with lanes before and after.
 #[inline(always)]
-fn side_by_side<const N: usize>(x: &[f32]) -> [Lanes; N] {
-    let mut out = [Lanes::ZERO; N];
-    for lane in 0..8 {
-        let x = &x[lane * N..][..N];
-        for i in 0..N {
-            out[i].0[lane] = x[i];
-        }
-    }
-    out
+pub(super) fn lanes_stay_lanes() {
+    std::hint::black_box(());
 }
 
-/// Stored integers, side by side, as bytes one group after another; `N` is a multiple of four.
+/// `N` numbers of each of eight groups that lie one after another; `N` is a multiple of eight.
+///
+/// Never inlined, as [`one_after_another`]: what the compiler makes of both is good apart, and poor where it mixes the exchange
+/// with the arithmetic before or after it.
+#[inline(never)]
+fn side_by_side<const N: usize>(x: &[f32], out: &mut [Lanes; N]) {
+    for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let mut square = [[0.0; 8]; 8];
+        for (lane, row) in square.iter_mut().enumerate() {
+            row.copy_from_slice(&x[lane * N + 8 * i..][..8]);
+        }
+        *out = transposed(&square).map(Lanes);
+    }
+}
+
+/// Stored integers, side by side, as bytes one group after another; `N` is 16 or 32.
 #[inline(always)]
 pub(super) fn unpick<const N: usize>(q: &[Lanes; N], out: &mut [u8]) {
     // Four neighbours of each group are put into one number, and that is moved to its place.
-    for (i, four) in q.as_chunks::<4>().0.iter().enumerate() {
-        let mut packed = [0u32; 8];
-        for (byte, q) in four.iter().enumerate() {
-            for (packed, x) in packed.iter_mut().zip((*q + Lanes::splat(ROUNDER)).0) {
-                *packed |= (x.to_bits() & 0xff) << (8 * byte);
-            }
-        }
-        for (lane, packed) in packed.into_iter().enumerate() {
-            out[lane * N + 4 * i..][..4].copy_from_slice(&packed.to_le_bytes());
+    let mut packed = [[0u32; 8]; 8];
+    for (packed, four) in packed.iter_mut().zip(q.as_chunks::<4>().0) {
+        lanes_stay_lanes();
+        let shifted = four.map(|q| q + Lanes::splat(ROUNDER));
+        for (lane, packed) in packed.iter_mut().enumerate() {
+            let [a, b, c, d] = shifted.map(|q| q.0[lane].to_bits() & 0xff);
+            *packed = a | b << 8 | c << 16 | d << 24;
         }
     }
+    one_after_another(&packed, N, out);
+}
+
+/// The first `bytes` of each lane.
+#[inline(never)]
+fn one_after_another(packed: &[[u32; 8]; 8], bytes: usize, out: &mut [u8]) {
+    for (row, out) in transposed(packed).iter().zip(out.chunks_exact_mut(bytes)) {
+        out.copy_from_slice(&bytemuck::bytes_of(row)[..bytes]);
+    }
+}
+
+/// Rows become columns, in three steps of exchanges between pairs of rows that are each an instruction or two.
+#[inline(always)]
+fn transposed<T: Copy + Default>(rows: &[[T; 8]; 8]) -> [[T; 8]; 8] {
+    let ones = exchanged(rows, 1, [0, 8, 2, 10, 4, 12, 6, 14]);
+    let twos = exchanged(&ones, 2, [0, 1, 8, 9, 4, 5, 12, 13]);
+    exchanged(&twos, 4, [0, 1, 2, 3, 8, 9, 10, 11])
+}
+
+/// Of each pair of rows that lie `apart`, the places `first` of both become the upper row, and the places `apart` further
+/// on the lower one. Places from eight on are those of the second row.
+#[inline(always)]
+fn exchanged<T: Copy + Default>(rows: &[[T; 8]; 8], apart: usize, first: [usize; 8]) -> [[T; 8]; 8] {
+    let mut out = [[T::default(); 8]; 8];
+    for upper in 0..8 {
+        if upper & apart != 0 {
+            continue;
+        }
+        let lower = upper + apart;
+        let at = |place: usize| if place < 8 { rows[upper][place] } else { rows[lower][place - 8] };
+        for i in 0..8 {
+            out[upper][i] = at(first[i]);
+            out[lower][i] = at(first[i] + apart);
+        }
+    }
+    out
 }

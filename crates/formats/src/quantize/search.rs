@@ -17,7 +17,7 @@ pub(super) fn scales<const N: usize>(
     rounds: usize,
 ) -> Lanes {
     let mut peak = Lanes::ZERO;
-    for x in groups.x {
+    for &x in &groups.x {
         peak = x.abs().where_above(peak.abs(), x, peak);
     }
     let unit = peak.inverse();
@@ -74,7 +74,7 @@ pub(super) fn lines<const N: usize>(
     rounds: usize,
 ) -> Line {
     let (mut low, mut high) = (groups.x[0], groups.x[0]);
-    for x in groups.x {
+    for &x in &groups.x {
         low = low.min(x);
         high = high.max(x);
     }

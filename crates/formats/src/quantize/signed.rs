@@ -1,7 +1,7 @@
 //! `Q3_K` and `Q6_K`: sixteen groups of sixteen weights, each with a signed integer scale, under one half.
 
 use super::half::Half;
-use super::lanes::{Groups, Lanes, unpick};
+use super::lanes::{Groups, Lanes, lanes_stay_lanes, unpick};
 use super::search::{products, scales};
 use super::{FromRun, Run};
 use crate::blocks::*;
@@ -26,7 +26,7 @@ const SIX: Kind =
 
 impl FromRun for BlockQ3K {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let (d, scales, q) = fit(run, &THREE);
         let mut block = BlockQ3K { hmask: [0; 32], qs: [0; 64], scales: [0; 12], d: d.bytes };
         for (i, q) in q.as_chunks::<32>().0.iter().enumerate() {
@@ -47,7 +47,7 @@ impl FromRun for BlockQ3K {
 
 impl FromRun for BlockQ6K {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let (d, scales, q) = fit(run, &SIX);
         let mut block = BlockQ6K { ql: [0; 128], qh: [0; 64], scales: scales.map(|s| s as i8), d: d.bytes };
         for (i, q) in q.as_chunks::<32>().0.iter().enumerate() {
@@ -64,7 +64,7 @@ impl FromRun for BlockQ6K {
 
 /// The half, the groups' scales, and the weights' integers; bytes in two's complement.
 #[inline(always)]
-fn fit(run: &Run, kind: &Kind) -> (Half, [u8; 16], [u8; SUPER]) {
+fn fit(run: &Run<'_>, kind: &Kind) -> (Half, [u8; 16], [u8; SUPER]) {
     let groups: [Groups<GROUP>; 2] = run.super_block();
     let mut free = [scales(&groups[0], kind.q, kind.starts, 1), scales(&groups[1], kind.q, kind.starts, 1)];
     let wider = |a: f32, b: &f32| if b.abs() > a.abs() { *b } else { a };
@@ -98,8 +98,9 @@ fn fit(run: &Run, kind: &Kind) -> (Half, [u8; 16], [u8; SUPER]) {
     for i in 0..2 {
         let inverse = (whole[i] * Lanes::splat(d.value)).inverse();
         let mut q = [Lanes::ZERO; GROUP];
-        for (q, x) in q.iter_mut().zip(groups[i].x) {
-            *q = (x * inverse).integers(kind.q.0, kind.q.1);
+        for (q, x) in q.iter_mut().zip(&groups[i].x) {
+            lanes_stay_lanes();
+            *q = (*x * inverse).integers(kind.q.0, kind.q.1);
         }
         unpick(&q, &mut integers[128 * i..]);
         scales[8 * i..][..8].copy_from_slice(&whole[i].bytes());

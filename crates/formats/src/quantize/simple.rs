@@ -3,7 +3,7 @@
 //! Blocks are made in loops: a closure for `array::from_fn` would be compiled without this machine's instructions.
 
 use super::half::{Half, halves};
-use super::lanes::{Lanes, ROUNDER, TINY, unpick};
+use super::lanes::{Lanes, ROUNDER, TINY, lanes_stay_lanes, unpick};
 use super::search::{Totals, lines, scales};
 use super::{FromRun, Run};
 use crate::blocks::*;
@@ -22,7 +22,7 @@ const SPAN_FIVE: [f32; 4] = [31.0, 31.5, 32.1, 30.5];
 /// A search would save 4 % of the squared error and take longer than reading and writing do.
 impl FromRun for [BlockQ8_0; 8] {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let mut blocks = Self::zeroed();
         for (block, x) in blocks.iter_mut().zip(run.x.as_chunks::<SIMPLE>().0) {
             // Bits of positive floats are in the order of their values, and integers have their maximum in any order.
@@ -41,7 +41,7 @@ impl FromRun for [BlockQ8_0; 8] {
 
 impl FromRun for [BlockQ4_0; 8] {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let (d, q) = symmetric(run, (-8.0, 7.0), 8.0, &FOUR, 1);
         let mut blocks = Self::zeroed();
         for i in 0..8 {
@@ -53,7 +53,7 @@ impl FromRun for [BlockQ4_0; 8] {
 
 impl FromRun for [BlockQ5_0; 8] {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let (d, q) = symmetric(run, (-16.0, 15.0), 16.0, &FIVE, 1);
         let mut blocks = Self::zeroed();
         for i in 0..8 {
@@ -65,7 +65,7 @@ impl FromRun for [BlockQ5_0; 8] {
 
 impl FromRun for [BlockQ4_1; 8] {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let (d, m, q) = affine(run, 15.0, &SPAN_FOUR, 1);
         let mut blocks = Self::zeroed();
         for i in 0..8 {
@@ -77,7 +77,7 @@ impl FromRun for [BlockQ4_1; 8] {
 
 impl FromRun for [BlockQ5_1; 8] {
     #[inline(always)]
-    fn from_run(run: &Run) -> Self {
+    fn from_run(run: &Run<'_>) -> Self {
         let (d, m, q) = affine(run, 31.0, &SPAN_FIVE, 1);
         let mut blocks = Self::zeroed();
         for i in 0..8 {
@@ -91,32 +91,39 @@ impl FromRun for [BlockQ5_1; 8] {
 /// Scales as they are stored, and the integers that are nearest under them, `shift` added.
 #[inline(always)]
 fn symmetric(
-    run: &Run,
+    run: &Run<'_>,
     (lo, hi): (f32, f32),
     shift: f32,
     starts: &[f32],
     rounds: usize,
 ) -> ([Half; 8], [[u8; SIMPLE]; 8]) {
-    let groups = run.groups::<SIMPLE>(0);
-    let (stored, d) = halves(scales(&groups, (lo, hi), starts, rounds));
+    let [groups] = &run.super_block::<SIMPLE, 1>();
+    let (stored, d) = halves(scales(groups, (lo, hi), starts, rounds));
     let inverse = d.inverse();
     let mut q = [Lanes::ZERO; SIMPLE];
-    for (q, x) in q.iter_mut().zip(groups.x) {
-        *q = (x * inverse).integers(lo, hi) + Lanes::splat(shift);
+    for (q, x) in q.iter_mut().zip(&groups.x) {
+        lanes_stay_lanes();
+        *q = (*x * inverse).integers(lo, hi) + Lanes::splat(shift);
     }
     (stored, bytes(&q))
 }
 
 /// Scales and minima as they are stored, and the integers that are nearest under them.
 #[inline(always)]
-fn affine(run: &Run, top: f32, starts: &[f32], rounds: usize) -> ([Half; 8], [Half; 8], [[u8; SIMPLE]; 8]) {
-    let groups = run.groups::<SIMPLE>(0);
-    let line = lines(&groups, &Totals::of(&groups), (top, false), starts, rounds);
+fn affine(
+    run: &Run<'_>,
+    top: f32,
+    starts: &[f32],
+    rounds: usize,
+) -> ([Half; 8], [Half; 8], [[u8; SIMPLE]; 8]) {
+    let [groups] = &run.super_block::<SIMPLE, 1>();
+    let line = lines(groups, &Totals::of(groups), (top, false), starts, rounds);
     let ((stored, d), (stored_min, m)) = (halves(line.scale), halves(line.offset));
     let inverse = d.inverse();
     let mut q = [Lanes::ZERO; SIMPLE];
-    for (q, x) in q.iter_mut().zip(groups.x) {
-        *q = ((x - m) * inverse).integers(0.0, top);
+    for (q, x) in q.iter_mut().zip(&groups.x) {
+        lanes_stay_lanes();
+        *q = ((*x - m) * inverse).integers(0.0, top);
     }
     (stored, stored_min, bytes(&q))
 }
