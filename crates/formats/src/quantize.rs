@@ -157,19 +157,13 @@ fn runs<B: FromRun>(values: &[f32], importance: Option<&[f32]>, out: &mut [u8]) 
 }
 
 impl Run<'_> {
-    /// Eight groups of `N` weights from place `at` on, weighed.
-    #[inline(always)]
-    fn groups<const N: usize>(&self, at: usize, groups: &mut Groups<N>) {
-        groups.fill(&self.x[at..at + 8 * N], self.importance.map(|importance| &importance[at..at + 8 * N]));
-        groups.weigh();
-    }
-
     /// The groups of a block that takes the whole run.
     #[inline(always)]
     fn super_block<const N: usize, const SETS: usize>(&self) -> [Groups<N>; SETS] {
         let mut sets = [Groups::EMPTY; SETS];
         for (i, set) in sets.iter_mut().enumerate() {
-            self.groups(8 * N * i, set);
+            let part = 8 * N * i..8 * N * (i + 1);
+            set.fill(&self.x[part.clone()], self.importance.map(|importance| &importance[part]));
         }
         sets
     }

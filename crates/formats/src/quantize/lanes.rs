@@ -142,22 +142,14 @@ pub(super) struct Groups<const N: usize> {
 impl<const N: usize> Groups<N> {
     pub(super) const EMPTY: Groups<N> = Groups { x: [Lanes::ZERO; N], w: [Lanes::ZERO; N] };
 
-    /// From groups that lie one after another. `w` are importances; where there are none, all are alike.
+    /// From groups that lie one after another, and importances that lie with them; where there are none, all are alike.
+    ///
+    /// An importance is made the weight of an error: times one and the size of `x` in units of its group's root mean
+    /// square. Large weights count more, but not by much. Were all alike, the search would cut off the few large ones for
+    /// the sake of the many small; were it by their squares, the many would pay for the few.
     #[inline(always)]
     pub(super) fn fill(&mut self, x: &[f32], importance: Option<&[f32]>) {
         side_by_side(x, &mut self.x);
-        match importance {
-            Some(importance) => side_by_side(importance, &mut self.w),
-            None => self.w.fill(Lanes::splat(1.0)),
-        }
-    }
-
-    /// Importances into the weights of errors: times one and the size of `x` in units of its group's root mean square.
-    ///
-    /// Large weights count more, but not by much. Were all alike, the search would cut off the few large ones for the sake
-    /// of the many small; were it by their squares, the many would pay for the few.
-    #[inline(always)]
-    pub(super) fn weigh(&mut self) {
         let mut mean = Lanes::ZERO;
         for &x in &self.x {
             mean = mean + x * x;
@@ -167,7 +159,15 @@ impl<const N: usize> Groups<N> {
         let unit = root.inverse();
         for i in 0..N {
             lanes_stay_lanes();
-            self.w[i] = self.w[i] * (self.x[i].abs() * unit + Lanes::splat(1.0));
+            self.w[i] = self.x[i].abs() * unit + Lanes::splat(1.0);
+        }
+        if let Some(importance) = importance {
+            let mut rows = [Lanes::ZERO; N];
+            side_by_side(importance, &mut rows);
+            for i in 0..N {
+                lanes_stay_lanes();
+                self.w[i] = rows[i] * self.w[i];
+            }
         }
     }
 }
