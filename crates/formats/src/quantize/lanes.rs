@@ -164,9 +164,9 @@ impl<const N: usize> Groups<N> {
         if let Some(importance) = importance {
             let mut rows = [Lanes::ZERO; N];
             side_by_side(importance, &mut rows);
-            for i in 0..N {
+            for (w, row) in self.w.iter_mut().zip(&rows) {
                 lanes_stay_lanes();
-                self.w[i] = rows[i] * self.w[i];
+                *w = *row * *w;
             }
         }
     }
