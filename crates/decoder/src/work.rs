@@ -31,18 +31,36 @@ impl Work {
             true => 0,
             false => embedding.map_or(0, |table| table.data.len()),
         };
+        Work {
+            weights: container.tensors().total_bytes() - looked_up as u64,
+            cache: cache_shape(config, PAGE, dtype).bytes() / PAGE as u64,
+            ..Work::without_bytes(config)
+        }
+    }
+
+    /// The operations alone, for a model that lies in no file.
+    fn without_bytes(config: &Config) -> Work {
+        let c = config;
         let (hidden, queries) = (c.hidden_size as u64, (c.num_heads * c.head_dim) as u64);
         let layer = hidden * c.heads().qkv_columns() as u64
             + queries * hidden
             + 3 * hidden * c.intermediate_size as u64;
         Work {
-            weights: container.tensors().total_bytes() - looked_up as u64,
-            cache: cache_shape(config, PAGE, dtype).bytes() / PAGE as u64,
+            weights: 0,
+            cache: 0,
             layers: 2 * layer * c.num_layers as u64,
             head: 2 * hidden * c.vocab_size as u64,
             // A product with each key and one with each value.
             attention: 4 * queries * c.num_layers as u64,
         }
+    }
+
+    /// Operations of training on `tokens` tokens, in which `pairs` is how many pairs of a token and one that it attends to
+    /// there are: forward, and twice as much back. That is six for each weight of a matrix, which is called 6N, and
+    /// attention. What is computed again to save memory does not count. Chowdhery et al. 2022, appendix B.
+    pub fn training_operations(config: &Config, tokens: f64, pairs: f64) -> f64 {
+        let work = Work::without_bytes(config);
+        3.0 * ((work.layers + work.head) as f64 * tokens + work.attention as f64 * pairs)
     }
 
     /// Bytes that a pass of one token at `position` reads.

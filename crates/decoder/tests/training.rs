@@ -5,7 +5,7 @@
 #![allow(clippy::single_range_in_vec_init)]
 
 use sai_decoder::training::{AdamW, Layout, Memory, Model, Moments, Packed, Pass, Recompute};
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, Run, Wanted};
+use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Device, Error, KvCache, Run, Wanted};
 use sai_formats::{DType, safetensors};
 use serde::Deserialize;
 use std::ops::Range;
@@ -87,6 +87,28 @@ fn every_gradient_is_autograds() {
             bits.push(model.gradients.values().to_vec());
         }
         assert!(bits[1..] == vec![bits[0].clone(); 2], "{name}: other bits on other threads, or recomputed");
+    }
+}
+
+#[test]
+fn gradients_are_handed_out_when_they_are_final() {
+    for name in ["training/tied", "training/untied"] {
+        let case: Case = json(&format!("{name}/packed.json"));
+        let documents = documents(&case.lengths);
+        let packed = case.packed(&documents);
+        let mut model = load(name, 2);
+        let mut pass = Pass::new(&model, case.tokens.len(), Recompute::SwigluAndNorms).unwrap();
+        let (mut ranges, mut early) = (Vec::new(), vec![0.0; model.layout.len()]);
+        let mut done = |_: &Cpu, gradients: &mut <Cpu as Device>::Buffer, range: Range<usize>| {
+            early[range.clone()].copy_from_slice(&gradients.values()[range.clone()]);
+            ranges.push(range);
+        };
+        model.forward_backward_in_parts(&mut pass, &packed, case.scale, case.z, &mut done).unwrap();
+        assert!(early == model.gradients.values(), "{name}: some change afterwards");
+        assert_eq!(ranges, model.layout.in_backward().collect::<Vec<_>>());
+        ranges.sort_by_key(|range| range.start);
+        let end = ranges.iter().fold(0, |end, range| if range.start == end { range.end } else { usize::MAX });
+        assert_eq!(end, model.layout.len(), "{name}: {ranges:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::weights::Names;
 use crate::{Config, Error, RopeStyle};
 use sai_kernels::View;
+use std::ops::Range;
 
 /// A tensor of the model by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +124,25 @@ impl Layout {
     /// Values before this one belong to matrices.
     pub fn decayed(&self) -> usize {
         self.decayed
+    }
+
+    /// The ranges of the arena in the order in which backward is done with them: the head's, each layer's matrices from the
+    /// last to the first, the embedding's, and all vectors together.
+    pub fn in_backward(&self) -> impl Iterator<Item = Range<usize>> {
+        let head = (self.head != self.embedding).then(|| self.head.range());
+        let layers = (0..self.layers.len()).rev().map(|layer| self.matrices(layer));
+        head.into_iter().chain(layers).chain([self.embedding.range(), self.vectors()])
+    }
+
+    /// A layer's matrices, which lie side by side.
+    pub(super) fn matrices(&self, layer: usize) -> Range<usize> {
+        let layer = &self.layers[layer];
+        layer.qkv.weight.start..layer.ffn_down.weight.range().end
+    }
+
+    /// Everything that is no matrix.
+    pub(super) fn vectors(&self) -> Range<usize> {
+        self.decayed..self.length
     }
 
     /// The tensors in the order of the arena.

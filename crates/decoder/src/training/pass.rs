@@ -200,9 +200,31 @@ impl<D: Training> Model<D> {
         scale: f32,
         z: f32,
     ) -> Result<LossSums, Error> {
+        self.forward_backward_in_parts(pass, packed, scale, z, &mut |_, _, _| {})
+    }
+
+    /// As [`Model::forward_backward`]. Calls `done` with each range of the gradients to which this pass adds no more, so that
+    /// they can be sent off while those of earlier layers are computed: those of [`Layout::in_backward`], in its order.
+    ///
+    /// [`Layout::in_backward`]: super::Layout::in_backward
+    ///
+    /// # Errors
+    /// As [`Model::forward_backward`].
+    pub fn forward_backward_in_parts(
+        &mut self,
+        pass: &mut Pass<D>,
+        packed: &Packed<'_>,
+        scale: f32,
+        z: f32,
+        done: &mut dyn FnMut(&D, &mut D::Buffer, Range<usize>),
+    ) -> Result<LossSums, Error> {
         let wanted = self.check(pass, packed)?;
         self.forward(pass, packed);
         let sums = self.loss_backward(pass, packed, &wanted, scale, z);
+        let (embedding, head) = (self.layout.embedding, self.layout.head);
+        if head != embedding {
+            done(&self.device, &mut self.gradients, head.range());
+        }
         for i in (0..self.layout.layers.len()).rev() {
             let layer = self.layout.layers[i];
             let Pass { x, kept, work, .. } = pass;
@@ -211,9 +233,12 @@ impl<D: Training> Model<D> {
             }
             let at = i.min(kept.len() - 1);
             self.layer_backward(&layer, packed, &x[i], &mut kept[at], work);
+            done(&self.device, &mut self.gradients, self.layout.matrices(i));
         }
-        let (d, embedding) = (&self.device, self.layout.embedding);
-        d.look_up_backward(&pass.work.d_x, packed.tokens, embedding, &mut self.gradients);
+        let (d, g) = (&self.device, &mut self.gradients);
+        d.look_up_backward(&pass.work.d_x, packed.tokens, embedding, g);
+        done(d, g, embedding.range());
+        done(d, g, self.layout.vectors());
         Ok(sums)
     }
 
