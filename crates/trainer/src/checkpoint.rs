@@ -5,7 +5,7 @@
 //! checksum of every other file. The folder grows under another name and takes its own when all of it is on the disk.
 
 use crate::Error;
-use crate::data::Position;
+use crate::batch::Position;
 use sai_decoder::Config;
 use sai_decoder::training::{Model, Moments, Training};
 use sai_formats::{Bytes, DType, FolderWriter, Spec, safetensors};
@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Version of the state's file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const STATE: &str = "state.json";
 const WEIGHTS: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) format: u32,
     /// Steps that were made.
     pub(crate) step: u64,
+    /// Rows that were read.
+    pub(crate) tokens: u64,
     /// Where the data goes on.
     pub(crate) position: Position,
     /// The newest losses, against which leaps are told.
@@ -50,6 +52,7 @@ impl State {
         State {
             format: FORMAT,
             step: 0,
+            tokens: 0,
             position,
             recent: Vec::new(),
             rewinds: 0,

@@ -28,6 +28,15 @@ pub enum Error {
     /// A tokenizer that cannot be opened.
     #[error(transparent)]
     Tokenizer(#[from] sai_tokenizer::Error),
+    /// A chat template that cannot be read.
+    #[error(transparent)]
+    Template(#[from] sai_tokenizer::TemplateError),
+    /// A chat template that cannot be had.
+    #[error(transparent)]
+    FolderTemplate(#[from] sai_tokenizer::FolderTemplateError),
+    /// Conversations that cannot be read.
+    #[error(transparent)]
+    Corpus(#[from] sai_corpus::Error),
     /// Data, or a file of the run, that does not suit it.
     #[error("{}: {fact}", path.display())]
     Data {

@@ -5,17 +5,24 @@
 //!
 //! A recipe is TOML; what it does not know it refuses with the line and the key that was probably meant. A [`Corpus`]
 //! draws sequences from several sources by their shares, in a seeded order that needs no list; where it is, is a few
-//! numbers. [`pretrain`] is the loop: gradients summed over passes, clipped, AdamW, a schedule, validation in bits per
-//! byte. A checkpoint is there whole or not at all, and a run that goes on from one computes the same bits.
+//! numbers. [`pretrain`] runs the loop over it: gradients summed over passes, clipped, AdamW, a schedule, validation in
+//! bits per byte. The loop knows a run as its [`Course`] and its data as [`Data`]. A checkpoint is there whole or not at all, and a run that goes on from one computes the same bits.
 //!
 //! This room knows the model by its [`sai_decoder::training`] only. It never prints, reads no environment and never ends
 //! the process; its caller hears of every [`Event`].
 
+mod base;
+mod batch;
 mod checkpoint;
-mod data;
+mod conversations;
+mod corpus;
+mod course;
 mod error;
+mod finetune;
+mod folder;
 mod metrics;
 mod order;
+mod pretrain;
 mod recipe;
 mod report;
 mod samples;
@@ -24,11 +31,20 @@ mod tensorboard;
 mod train;
 mod vocabulary;
 
-pub use data::{Batch, Corpus, HeldOut, Position};
+pub use base::Base;
+pub use batch::{Batch, Data, HeldOut, Position};
+pub use conversations::{BrokenConversation, Conversations, Example, Found, Lesson};
+pub use corpus::Corpus;
+pub use course::Course;
 pub use error::Error;
+pub use finetune::finetune;
 pub use metrics::{Metrics, Validation};
-pub use recipe::{Loss, Model, OnBadLoss, Optimizer, Recipe, Schedule, ScheduleKind, Source};
+pub use pretrain::pretrain;
+pub use recipe::{
+    BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
+    Recipe, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
+};
 pub use report::report;
 pub use samples::{Sample, add_sample};
 pub use schedule::learning_rate;
-pub use train::{Event, Options, Outcome, pretrain};
+pub use train::{Event, Options, Outcome};

@@ -11,14 +11,16 @@ use std::path::{Path, PathBuf};
 pub struct Metrics {
     /// The step, from 1.
     pub step: u64,
-    /// Mean of −ln p over the step's tokens, in nats.
+    /// Mean of −ln p over the step's tokens that are trained on, in nats.
     pub loss: f64,
     /// The gradient's norm before clipping.
     pub grad_norm: f64,
     /// The learning rate.
     pub learning_rate: f64,
-    /// Tokens trained on since the run began.
+    /// Tokens read since the run began.
     pub tokens: u64,
+    /// Tokens of the step that are trained on.
+    pub trained: u64,
     /// Tokens a second in this step.
     pub tokens_per_second: f64,
     /// Share of the machine's arithmetic peak, once that is measured.

@@ -1,79 +1,36 @@
 //! What a training run is, in a file that a person writes: every choice that decides the weights.
 
+mod finetune;
 mod keys;
+mod parts;
+mod pretrain;
 mod read;
+
+pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length};
+pub use pretrain::{Recipe, Source};
 
 use crate::Error;
 use sai_decoder::Config;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A training run, resolved: nothing is left to a default. Written as TOML it reads back as itself.
+/// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recipe {
-    /// Optimiser steps.
-    pub steps: u64,
-    /// Tokens of a sequence.
-    pub context: usize,
-    /// Tokens of a step, a multiple of `context`.
-    pub batch_tokens: u64,
-    /// Sequences that are computed at a time; a step's gradients are summed over as many as it takes.
-    pub micro_batch: usize,
-    /// Whether activations are computed again in backward, which takes less memory and more time.
-    pub recompute: bool,
-    /// Decides the first weights and the order of documents.
-    pub seed: u64,
-    /// Steps between checkpoints.
-    pub checkpoint_every: u64,
-    /// How many of the newest checkpoints are kept.
-    pub keep_last: usize,
-    /// How many of those with the lowest validation loss are kept besides.
-    pub keep_best: usize,
-    /// Share of the documents that are held out of training, to validate on.
-    pub validation_share: f64,
-    /// Steps between validations.
-    pub validate_every: u64,
-    /// Tokens of each language that a validation reads at most.
-    pub validation_tokens: u64,
-    /// Tokens of a sample.
-    pub sample_tokens: usize,
-    /// Beginnings that the model continues at each checkpoint.
-    pub samples: Vec<String>,
-    /// The tokenizer's folder; where the shards say it lay when they were packed, if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokenizer: Option<PathBuf>,
-    /// The model.
-    pub model: Model,
-    /// AdamW.
-    pub optimizer: Optimizer,
-    /// The learning rate's way through the run.
-    pub schedule: Schedule,
-    /// The loss, and what is done about a bad one.
-    pub loss: Loss,
-    /// Where tokens come from, one entry a folder of shards or a language of it.
-    pub data: Vec<Source>,
-}
-
-/// Tokens to train on.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct Source {
-    /// A folder of token shards, as `sai tokenizer pack` makes it.
-    pub path: PathBuf,
-    /// Its part of the tokens, in proportion to that of the other sources.
-    #[serde(default = "one")]
-    pub share: f64,
-    /// Only documents of this language.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
-}
-
-fn one() -> f64 {
-    1.0
+#[serde(untagged)]
+pub enum Model {
+    /// From another one, whose weights training begins with.
+    From {
+        /// A Hugging Face folder, a checkpoint, or a run's folder, which means its newest checkpoint.
+        from: PathBuf,
+    },
+    /// From nothing.
+    Shape(Shape),
 }
 
 /// The shape of a LLaMA-like model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Model {
+pub struct Shape {
     /// Rows of the embedding; at least as many as the tokenizer has tokens.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -94,6 +51,23 @@ pub struct Model {
     pub rope_theta: f64,
     /// Whether the embedding is also the head.
     pub tie_word_embeddings: bool,
+}
+
+impl Shape {
+    /// The model's description, for sequences of up to `context` tokens; `path` is what messages call the recipe.
+    ///
+    /// # Errors
+    /// The shape contradicts itself.
+    pub fn config(&self, context: usize, path: &Path) -> Result<Config, Error> {
+        let json = serde_json::json!({
+            "model_type": "llama", "vocab_size": self.vocab_size, "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size, "num_hidden_layers": self.num_layers,
+            "num_attention_heads": self.num_heads, "num_key_value_heads": self.num_kv_heads,
+            "head_dim": self.head_dim, "rms_norm_eps": self.rms_norm_eps, "rope_theta": self.rope_theta,
+            "max_position_embeddings": context, "tie_word_embeddings": self.tie_word_embeddings,
+        });
+        Ok(Config::from_json(&json.to_string(), path)?)
+    }
 }
 
 /// AdamW. Loshchilov & Hutter 2019.
@@ -118,12 +92,34 @@ pub struct Optimizer {
 pub struct Schedule {
     /// Its form after warm-up.
     pub kind: ScheduleKind,
-    /// Steps over which it rises to its highest.
-    pub warmup_steps: u64,
+    /// How long it rises to its highest.
+    #[serde(flatten)]
+    pub warmup: Warmup,
     /// Where it ends, as a share of its highest.
     pub min_share: f64,
     /// With `wsd`, the share of all steps over which it falls.
     pub decay_share: f64,
+}
+
+/// How long a learning rate rises.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub enum Warmup {
+    /// So many steps.
+    #[serde(rename = "warmup_steps")]
+    Steps(u64),
+    /// A share of all steps, rounded up.
+    #[serde(rename = "warmup_share")]
+    Share(f64),
+}
+
+impl Warmup {
+    /// Its steps in a run of `steps`.
+    pub fn steps(self, steps: u64) -> u64 {
+        match self {
+            Warmup::Steps(warmup) => warmup,
+            Warmup::Share(share) => (share * steps as f64).ceil() as u64,
+        }
+    }
 }
 
 /// The form of a schedule.
@@ -163,82 +159,33 @@ pub enum OnBadLoss {
     Ignore,
 }
 
-impl Recipe {
-    /// Reads a recipe and resolves it. `overrides` are `key=value` with dotted keys, the last of a key counting.
-    ///
-    /// # Errors
-    /// The file cannot be read; a key is unknown, contradicts another or has a value that makes no sense. The
-    /// message says the line.
-    pub fn open(path: &Path, overrides: &[String]) -> Result<Recipe, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the recipe", e))?;
-        Recipe::parse(&text, path, overrides)
-    }
+/// Keys that do not decide the weights, so that a run may go on with others.
+const FREE: [&str; 10] = [
+    "strict",
+    "checkpoint_every",
+    "keep_last",
+    "keep_best",
+    "validate_every",
+    "validation_tokens",
+    "sample_tokens",
+    "samples",
+    "tokenizer",
+    "recompute",
+];
 
-    /// As [`Recipe::open`], for a text; `path` is what messages call it.
-    ///
-    /// # Errors
-    /// As [`Recipe::open`].
-    pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Error> {
-        read::read(text, path, overrides)
-    }
+/// Keys in which two resolved recipes differ that decide the weights, so that one cannot go on with the other's run.
+/// From a text that is no TOML any more every key differs.
+pub fn differences(recipe: &str, other: &str) -> Vec<String> {
+    let [a, b] = [recipe, other].map(|text| toml::from_str::<toml::Table>(text).unwrap_or_default());
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let decide = keys.into_iter().filter(|key| !FREE.contains(&key.as_str()));
+    decide.filter(|&key| a.get(key) != b.get(key)).cloned().collect()
+}
 
-    /// The recipe as TOML, every key in it.
-    ///
-    /// # Errors
-    /// A path or number that TOML cannot hold.
-    pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string(self).map_err(|e| Error::Recipe {
-            path: PathBuf::from("recipe.toml"),
-            place: String::new(),
-            fact: e.to_string(),
-        })
-    }
-
-    /// The model's description; `path` is what messages call the recipe.
-    ///
-    /// # Errors
-    /// The shape contradicts itself.
-    pub fn config(&self, path: &Path) -> Result<Config, Error> {
-        let m = &self.model;
-        let json = serde_json::json!({
-            "model_type": "llama", "vocab_size": m.vocab_size, "hidden_size": m.hidden_size,
-            "intermediate_size": m.intermediate_size, "num_hidden_layers": m.num_layers,
-            "num_attention_heads": m.num_heads, "num_key_value_heads": m.num_kv_heads, "head_dim": m.head_dim,
-            "rms_norm_eps": m.rms_norm_eps, "rope_theta": m.rope_theta,
-            "max_position_embeddings": self.context, "tie_word_embeddings": m.tie_word_embeddings,
-        });
-        Ok(Config::from_json(&json.to_string(), path)?)
-    }
-
-    /// Sequences of a step.
-    pub fn sequences(&self) -> u64 {
-        self.batch_tokens / self.context as u64
-    }
-
-    /// Tokens of the whole run.
-    pub fn tokens(&self) -> u64 {
-        self.steps.saturating_mul(self.batch_tokens)
-    }
-
-    /// Keys in which two recipes differ that decide the weights, so that one cannot go on with the other's run.
-    pub fn differences(&self, other: &Recipe) -> Vec<&'static str> {
-        let mut different = Vec::new();
-        let mut hold = |key, same: bool| {
-            if !same {
-                different.push(key);
-            }
-        };
-        hold("data", self.data == other.data);
-        hold("steps", self.steps == other.steps);
-        hold("context", self.context == other.context);
-        hold("batch_tokens", self.batch_tokens == other.batch_tokens);
-        hold("micro_batch", self.micro_batch == other.micro_batch);
-        hold("seed", self.seed == other.seed);
-        hold("validation_share", self.validation_share == other.validation_share);
-        hold("model", self.model == other.model);
-        hold("optimizer", self.optimizer == other.optimizer);
-        hold("schedule", self.schedule == other.schedule);
-        hold("loss", self.loss == other.loss);
-        different
-    }
+fn to_toml(recipe: &impl Serialize) -> Result<String, Error> {
+    toml::to_string(recipe).map_err(|e| Error::Recipe {
+        path: PathBuf::from("recipe.toml"),
+        place: String::new(),
+        fact: e.to_string(),
+    })
 }

@@ -1,7 +1,7 @@
 //! `report.html`: a run on one page, with nothing fetched from elsewhere.
 
-use crate::train::whole;
-use crate::{Error, Metrics, Recipe, Sample, samples};
+use crate::folder::whole;
+use crate::{Error, Metrics, Sample, samples};
 use plotters::prelude::*;
 use std::fmt::Write;
 use std::path::Path;
@@ -13,11 +13,17 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:880px;mar
     svg{width:100%;height:auto}pre{background:#f5f5f5;padding:1rem;overflow:auto;font-size:13px}\
     td,th{padding:.15rem .8rem .15rem 0;text-align:left}";
 
-/// Writes the page into the run's folder.
+/// Writes the page into the run's folder. `recipe` is the resolved one as TOML.
 ///
 /// # Errors
 /// The disk refuses, or a curve cannot be drawn.
-pub fn report(out: &Path, recipe: &Recipe, parameters: u64, metrics: &[Metrics]) -> Result<(), Error> {
+pub fn report(
+    out: &Path,
+    recipe: &str,
+    steps: u64,
+    parameters: u64,
+    metrics: &[Metrics],
+) -> Result<(), Error> {
     let path = out.join("report.html");
     let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let of =
@@ -31,7 +37,7 @@ pub fn report(out: &Path, recipe: &Recipe, parameters: u64, metrics: &[Metrics])
     );
     let title = escape(&name);
     let _ = write!(page, "<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>");
-    page += &figures(recipe, parameters, metrics);
+    page += &figures(steps, parameters, metrics);
     page += &draw("Loss, nats a token", &[("training".to_owned(), of(|m| m.loss))])?;
     let validation = by_language(metrics);
     if !validation.is_empty() {
@@ -41,14 +47,14 @@ pub fn report(out: &Path, recipe: &Recipe, parameters: u64, metrics: &[Metrics])
     page += &draw("Learning rate", &[("rate".to_owned(), of(|m| m.learning_rate))])?;
     page += &draw("Tokens a second", &[("speed".to_owned(), of(|m| m.tokens_per_second))])?;
     page += &said(&samples::read(out));
-    let _ = writeln!(page, "<h2>Recipe</h2><pre>{}</pre></html>", escape(&recipe.to_toml()?));
+    let _ = writeln!(page, "<h2>Recipe</h2><pre>{}</pre></html>", escape(recipe));
     whole(&path, page.as_bytes())
 }
 
-fn figures(recipe: &Recipe, parameters: u64, metrics: &[Metrics]) -> String {
+fn figures(steps: u64, parameters: u64, metrics: &[Metrics]) -> String {
     let mut rows = vec![
         ("Parameters".to_owned(), parameters.to_string()),
-        ("Steps".to_owned(), format!("{} of {}", metrics.len(), recipe.steps)),
+        ("Steps".to_owned(), format!("{} of {}", metrics.len(), steps)),
         ("Tokens".to_owned(), metrics.last().map_or(0, |m| m.tokens).to_string()),
     ];
     let mut speeds: Vec<f64> = metrics.iter().map(|m| m.tokens_per_second).collect();

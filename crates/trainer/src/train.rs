@@ -1,15 +1,17 @@
 //! The run itself: batches, steps, and what is written on the way.
 
-use crate::checkpoint::{Checkpoints, Newest, State, beside};
-use crate::data::{Batch, Corpus, HeldOut};
+use crate::batch::{Batch, Data, HeldOut};
+use crate::checkpoint::{Checkpoints, State};
+use crate::course::Course;
 use crate::metrics::{Metrics, MetricsFile, Validation};
-use crate::recipe::{OnBadLoss, Recipe};
+use crate::recipe::OnBadLoss;
 use crate::report::report;
 use crate::schedule::learning_rate;
 use crate::tensorboard::EventFile;
-use crate::{Error, vocabulary};
-use sai_decoder::training::{AdamW, Memory, Model, Moments, Pass, Recompute, Training};
-use std::fs::File;
+use crate::{Error, folder};
+use sai_decoder::Config;
+use sai_decoder::training::{AdamW, Memory, Model, Moments, Pass, Training};
+use sai_formats::Tensors;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,6 +49,8 @@ pub enum Event<'a> {
         parameters: u64,
         /// Steps that were made before.
         step: u64,
+        /// Steps of the whole run.
+        steps: u64,
     },
     /// A step was made.
     Step {
@@ -77,63 +81,75 @@ pub struct Outcome {
     pub metrics: Vec<Metrics>,
 }
 
-/// Trains as `recipe` says, from its first step or from where the run stopped, and says what happens to `on`.
-///
-/// The same recipe and shards give the same weights, however often the run is stopped, killed and resumed.
-///
-/// # Errors
-/// The run does not fit into memory; the folder has another run; shards, checkpoints or the disk fail; the loss went
-/// bad and the recipe says to stop. The newest checkpoint stays.
-pub fn pretrain<D: Training>(
+/// What is to be trained.
+pub(crate) struct Job<S> {
+    pub(crate) course: Course,
+    /// The resolved recipe as TOML, which the run's folder keeps.
+    pub(crate) recipe: String,
+    pub(crate) config: Config,
+    pub(crate) begin: Begin,
+    pub(crate) data: S,
+    /// Files that make a folder of weights a model.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// What a person should know before the first step.
+    pub(crate) notes: Vec<String>,
+}
+
+/// The weights of step 0.
+pub(crate) enum Begin {
+    /// Random ones.
+    Seed(u64),
+    /// Those of another model.
+    Weights(Tensors),
+}
+
+/// Runs a job, from its first step or from where it stopped.
+pub(crate) fn train<D: Training, S: Data>(
     device: D,
-    recipe: &Recipe,
-    path: &Path,
+    job: Job<S>,
     options: &Options<'_, D>,
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
-    let config = recipe.config(path)?;
-    let corpus = Corpus::open(recipe)?;
-    let recompute = if recipe.recompute { Recompute::Layers } else { Recompute::SwigluAndNorms };
-    let rows = recipe.micro_batch * recipe.context;
-    let memory = Memory::of(&config, rows, recompute);
+    let Job { course, recipe, config, begin, data, files, notes } = job;
+    let memory = Memory::of(&config, course.rows, course.recompute);
     if let Some(free) = options.memory_limit.filter(|&free| memory.total() > free) {
         return Err(Error::TooLarge { need: memory, free });
     }
 
     let out = &options.out;
-    let _lock = claim(out)?;
-    let first = corpus.shards().next();
-    let (tokenizer, note) =
-        first.map_or(Ok((Vec::new(), None)), |shards| vocabulary::files(recipe, shards))?;
-    let files = beside(&config, first.and_then(|shards| shards.end()), tokenizer, path)?;
-    let checkpoints = Checkpoints::open(out, (recipe.keep_last, recipe.keep_best), files)?;
-    let resumed = begin(recipe, &checkpoints, options, on)?;
-    let mut state = State::new(corpus.start());
+    let _lock = folder::claim(out)?;
+    let checkpoints = Checkpoints::open(out, (course.keep_last, course.keep_best), files)?;
+    let resumed = folder::begin(out, &recipe, &checkpoints, options.resume, on)?;
+    let mut state = State::new(data.start());
     if let Some((folder, found)) = &resumed {
-        if !corpus.knows(&found.position) {
+        if !data.knows(&found.position) {
             let fact = "is of other data than the recipe names".to_owned();
             return Err(Error::Data { path: folder.clone(), fact });
         }
         state = found.clone();
     }
-    on(Event::Begins { memory, parameters: config.parameters(), step: state.step })?;
-    if let Some(note) = note {
+    on(Event::Begins { memory, parameters: config.parameters(), step: state.step, steps: course.steps })?;
+    for note in notes {
         on(Event::Note(note))?;
     }
 
-    let mut model = Model::new(device, config, recipe.seed)?;
+    let mut model = match begin {
+        Begin::Weights(tensors) => Model::load(device, config, &tensors)?,
+        Begin::Seed(seed) => Model::new(device, config, seed)?,
+    };
     let mut moments = Moments::new(&model, 0..model.layout.len())?;
     if let Some((folder, found)) = &resumed {
         checkpoints.load(folder, found, &mut model, &mut moments)?;
     }
     let (file, lines) = MetricsFile::open(&out.join("metrics.jsonl"), state.step)?;
     let run = Run {
-        pass: Pass::new(&model, rows, recompute)?,
+        pass: Pass::new(&model, course.rows, course.recompute)?,
         events: EventFile::create(&out.join("tensorboard"), state.step, now())?,
-        held_out: corpus.validation(recipe.validation_tokens),
+        held_out: data.held_out(),
         saved: resumed.map(|(_, state)| state.step),
+        course,
         recipe,
-        corpus,
+        data,
         checkpoints,
         model,
         moments,
@@ -146,70 +162,13 @@ pub fn pretrain<D: Training>(
     run.go(on)
 }
 
-/// Makes the run's folder and keeps other processes out of it until the file is closed.
-fn claim(out: &Path) -> Result<File, Error> {
-    std::fs::create_dir_all(out).map_err(|e| Error::io(out, "make the folder", e))?;
-    let path = out.join(".lock");
-    let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let fact = "another process trains in it; wait for it, or give another --out".to_owned();
-            Err(Error::Data { path: out.to_owned(), fact })
-        }
-        Err(std::fs::TryLockError::Error(e)) => Err(Error::io(&path, "lock the file", e)),
-    }
-}
-
-/// Holds the recipe against that of the folder's run, and finds where to go on.
-fn begin<D>(
-    recipe: &Recipe,
-    checkpoints: &Checkpoints,
-    options: &Options<'_, D>,
-    on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
-) -> Result<Option<(PathBuf, State)>, Error> {
-    let wrong = |fact: String| Err(Error::Data { path: options.out.clone(), fact });
-    if !options.resume && checkpoints.any()? {
-        return wrong("has a run already; give --resume to go on with it, or another --out".to_owned());
-    }
-    let path = options.out.join("recipe.toml");
-    let Newest { whole: newest, broken } = checkpoints.newest()?;
-    for note in broken {
-        on(Event::Note(note))?;
-    }
-    if newest.is_some() && path.exists() {
-        let before = Recipe::open(&path, &[])?;
-        let different = recipe.differences(&before);
-        if !different.is_empty() {
-            return wrong(format!(
-                "its run has another `{}`; resume it with its own recipe.toml, or give another --out",
-                different.join("`, `")
-            ));
-        }
-    } else if newest.is_none() && checkpoints.any()? {
-        return wrong("none of its checkpoints is whole; give another --out to begin anew".to_owned());
-    }
-    whole(&path, recipe.to_toml()?.as_bytes())?;
-    Ok(newest)
-}
-
-/// Writes a small file so that it is there whole or not at all.
-pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let new = path.with_extension("part");
-    let write = || {
-        let mut file = File::create(&new)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    };
-    write().map_err(|e| Error::io(path, "write the file", e))
-}
-
 /// A run that is under way.
-struct Run<'r, D: Training> {
-    recipe: &'r Recipe,
+struct Run<'r, D: Training, S> {
+    course: Course,
+    /// As TOML.
+    recipe: String,
     options: &'r Options<'r, D>,
-    corpus: Corpus,
+    data: S,
     held_out: Vec<HeldOut>,
     checkpoints: Checkpoints,
     model: Model<D>,
@@ -225,98 +184,127 @@ struct Run<'r, D: Training> {
     peak: Option<f64>,
 }
 
-/// The gradients of a step are summed, and this is what they are of.
+/// The sums of a step, over all its passes.
+#[derive(Default)]
 struct Summed {
+    /// Loss of all rows that are trained on.
     loss: f64,
-    norm: f64,
+    /// How many these are.
+    trained: u64,
+    /// All rows.
+    rows: u64,
     /// Documents of the pass whose loss is no number, or else of the whole step.
     origins: Vec<(usize, u64)>,
     /// Pairs of a token and one that it attends to.
     pairs: f64,
 }
 
-impl<D: Training> Run<'_, D> {
+/// What a step came to.
+struct Made {
+    summed: Summed,
+    /// Mean over the rows that are trained on.
+    loss: f64,
+    /// Of the gradient of that mean.
+    norm: f64,
+}
+
+impl<D: Training, S: Data> Run<'_, D, S> {
     fn go(mut self, on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>) -> Result<Outcome, Error> {
-        let r = self.recipe;
-        while self.state.step < r.steps && !(self.options.stop)() {
+        while self.state.step < self.course.steps && !(self.options.stop)() {
             let (began, position) = (Instant::now(), self.state.position.clone());
             let Some(summed) = self.accumulate()? else {
                 self.state.position = position;
                 self.model.clear_gradients();
                 break;
             };
-            if let Some((policy, why)) = self.judge(&summed) {
-                self.deal_with(policy, &summed, why, on)?;
+            // Here the gradients are complete: of the sum of all rows' losses.
+            let mean = 1.0 / summed.trained.max(1) as f64;
+            let norm = self.model.gradient_norm() * mean;
+            let made = Made { loss: summed.loss * mean, norm, summed };
+            if let Some((policy, why)) = self.judge(&made) {
+                self.deal_with(policy, &made, why, on)?;
                 continue;
             }
-            let scale = if r.optimizer.clip > 0.0 { (r.optimizer.clip / summed.norm).min(1.0) } else { 1.0 };
-            let rate = learning_rate(r, self.state.step);
-            let o = &r.optimizer;
+            let o = &self.course.optimizer;
+            let clip = if o.clip > 0.0 { (o.clip / norm).min(1.0) } else { 1.0 };
+            let rate = learning_rate(&self.course, self.state.step);
             let adamw = AdamW { beta1: o.beta1, beta2: o.beta2, eps: o.eps, decay: o.weight_decay };
-            self.model.step(&mut self.moments, &adamw, rate, scale);
+            self.model.step(&mut self.moments, &adamw, rate, clip * mean);
+
             self.state.step += 1;
-            self.state.recent.push(summed.loss as f32);
+            self.state.tokens += made.summed.rows;
+            self.state.recent.push(made.loss as f32);
             if self.state.recent.len() > RECENT {
                 self.state.recent.remove(0);
             }
             let seconds = began.elapsed().as_secs_f64();
             self.state.seconds += seconds;
-            self.record(&summed, rate, seconds, on)?;
-            if self.state.step.is_multiple_of(r.checkpoint_every) {
+            self.record(&made, rate, seconds, on)?;
+            if self.state.step.is_multiple_of(self.course.checkpoint_every) {
                 self.save(on)?;
             }
         }
         if self.saved != Some(self.state.step) {
             self.save(on)?;
         }
-        let (step, finished) = (self.state.step, self.state.step >= r.steps);
+        let (step, finished) = (self.state.step, self.state.step >= self.course.steps);
         if finished {
-            report(&self.options.out, r, self.model.config.parameters(), &self.lines)?;
+            let parameters = self.model.config.parameters();
+            report(&self.options.out, &self.recipe, self.course.steps, parameters, &self.lines)?;
         }
         Ok(Outcome { step, finished, metrics: self.lines })
     }
 
-    /// Sums the gradients of a step. `None` where it was told to stop.
+    /// Sums the gradients of a step, a pass for as many of its units as there is room for. `None` where it was told to
+    /// stop.
     fn accumulate(&mut self) -> Result<Option<Summed>, Error> {
-        let r = self.recipe;
-        let (sequences, micro) = (r.sequences(), r.micro_batch as u64);
-        let scale = 1.0 / r.batch_tokens as f32;
-        let mut batch = Batch::default();
-        let mut summed = Summed { loss: 0.0, norm: 0.0, origins: Vec::new(), pairs: 0.0 };
-        for first in (0..sequences).step_by(r.micro_batch) {
-            if first > 0 && (self.options.stop)() {
-                return Ok(None);
+        let (mut batch, mut unit, mut summed) = (Batch::default(), Batch::default(), Summed::default());
+        for _ in 0..self.data.units(&self.state.position) {
+            unit.clear();
+            self.data.unit(&mut self.state.position, &mut unit);
+            if batch.rows() + unit.rows() > self.course.rows {
+                self.add(&batch, &mut summed)?;
+                batch.clear();
+                if (self.options.stop)() {
+                    return Ok(None);
+                }
             }
-            batch.clear();
-            for _ in first..sequences.min(first + micro) {
-                self.corpus.sequence(&mut self.state.position, r.context, &mut batch);
-            }
-            let packed = batch.packed();
-            let sums = self.model.forward_backward(&mut self.pass, &packed, scale, r.loss.z_loss as f32)?;
-            if !sums.loss.is_finite() && summed.loss.is_finite() {
-                summed.origins.clear();
-            }
-            if summed.loss.is_finite() {
-                summed.origins.extend_from_slice(&batch.origins);
-            }
-            summed.loss += sums.loss / r.batch_tokens as f64;
-            summed.pairs +=
-                batch.documents.iter().map(|d| (d.len() * (d.len() + 1)) as f64 / 2.0).sum::<f64>();
+            batch.append(&unit);
         }
-        summed.norm = self.model.gradient_norm();
+        self.add(&batch, &mut summed)?;
         Ok(Some(summed))
     }
 
+    /// Adds a pass to the sums.
+    fn add(&mut self, batch: &Batch, summed: &mut Summed) -> Result<(), Error> {
+        if batch.rows() == 0 {
+            return Ok(());
+        }
+        let z = self.course.loss.z_loss as f32;
+        let sums = self.model.forward_backward(&mut self.pass, &batch.packed(), 1.0, z)?;
+        if !sums.loss.is_finite() && summed.loss.is_finite() {
+            summed.origins.clear();
+        }
+        if summed.loss.is_finite() {
+            summed.origins.extend_from_slice(&batch.origins);
+        }
+        summed.loss += sums.loss;
+        summed.trained += batch.trained();
+        summed.rows += batch.rows() as u64;
+        summed.pairs += batch.documents.iter().map(|d| (d.len() * (d.len() + 1)) as f64 / 2.0).sum::<f64>();
+        Ok(())
+    }
+
     /// What is wrong with a step, and what the recipe says to do.
-    fn judge(&self, summed: &Summed) -> Option<(OnBadLoss, String)> {
-        let loss = &self.recipe.loss;
-        if !summed.loss.is_finite() || !summed.norm.is_finite() {
-            return Some((loss.on_nan, format!("and the gradient's norm {:.4}", summed.norm)));
+    fn judge(&self, made: &Made) -> Option<(OnBadLoss, String)> {
+        let loss = &self.course.loss;
+        if !made.loss.is_finite() || !made.norm.is_finite() {
+            return Some((loss.on_nan, format!("and the gradient's norm {:.4}", made.norm)));
         }
         let mut recent = self.state.recent.clone();
         recent.sort_by(f32::total_cmp);
         let median = f64::from(*recent.get(RECENT / 2)?);
-        let leapt = recent.len() == RECENT && summed.loss > median + loss.leap;
+        let leapt = recent.len() == RECENT && made.loss > median + loss.leap;
         (leapt && loss.on_leap != OnBadLoss::Ignore)
             .then(|| (loss.on_leap, format!("where the recent ones are about {median:.4}")))
     }
@@ -325,15 +313,15 @@ impl<D: Training> Run<'_, D> {
     fn deal_with(
         &mut self,
         policy: OnBadLoss,
-        summed: &Summed,
+        made: &Made,
         why: String,
         on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let documents = self.documents(&summed.origins);
+        let documents = self.documents(&made.summed.origins);
         let newest = self.checkpoints.newest()?.whole;
         let stop = |way_out: &str| Error::BadLoss {
             step: self.state.step + 1,
-            loss: summed.loss,
+            loss: made.loss,
             why: why.clone(),
             documents: documents.clone(),
             way_out: way_out.to_owned(),
@@ -373,7 +361,7 @@ impl<D: Training> Run<'_, D> {
 
     fn documents(&self, origins: &[(usize, u64)]) -> String {
         const SHOWN: usize = 8;
-        let shown: Vec<String> = origins.iter().take(SHOWN).map(|&origin| self.corpus.name(origin)).collect();
+        let shown: Vec<String> = origins.iter().take(SHOWN).map(|&origin| self.data.name(origin)).collect();
         let more = origins.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("documents {}{more}", shown.join(", "))
@@ -382,25 +370,27 @@ impl<D: Training> Run<'_, D> {
     /// Writes what the step came to.
     fn record(
         &mut self,
-        summed: &Summed,
+        made: &Made,
         rate: f64,
         seconds: f64,
         on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let (r, step) = (self.recipe, self.state.step);
+        let (steps, step) = (self.course.steps, self.state.step);
         if self.peak.is_none() && self.state.seconds > PEAK_AFTER {
             self.peak = self.options.peak.map(|measure| measure(&self.model.device));
         }
-        let due = step.is_multiple_of(r.validate_every) || step == r.steps;
+        let due = step.is_multiple_of(self.course.validate_every) || step == steps;
         let validation = if due { self.validate()? } else { Vec::new() };
-        let operations = step_operations(&self.model.config, r.batch_tokens as f64, summed.pairs);
+        let (rows, trained) = (made.summed.rows as f64, made.summed.trained);
+        let operations = step_operations(&self.model.config, rows, made.summed.pairs);
         let metrics = Metrics {
             step,
-            loss: summed.loss,
-            grad_norm: summed.norm,
+            loss: made.loss,
+            grad_norm: made.norm,
             learning_rate: rate,
-            tokens: step * r.batch_tokens,
-            tokens_per_second: r.batch_tokens as f64 / seconds,
+            tokens: self.state.tokens,
+            trained,
+            tokens_per_second: rows / seconds,
             peak_share: self.peak.map(|peak| operations / seconds / peak),
             validation,
         };
@@ -416,7 +406,7 @@ impl<D: Training> Run<'_, D> {
             scalars.push((format!("validation/bits_per_byte/{}", found.language), found.bits_per_byte));
         }
         self.events.scalars(now(), step, &scalars)?;
-        let left = Duration::from_secs_f64((r.steps - step) as f64 * self.state.seconds / step as f64);
+        let left = Duration::from_secs_f64((steps - step) as f64 * self.state.seconds / step as f64);
         on(Event::Step { metrics: &metrics, left })?;
         self.lines.push(metrics);
         Ok(())
@@ -427,9 +417,8 @@ impl<D: Training> Run<'_, D> {
         let (mut all, mut nats, mut tokens) = (Vec::new(), 0.0, 0);
         for held_out in &self.held_out {
             let mut lost = 0.0;
-            let (model, pass, rows) =
-                (&self.model, &mut self.pass, self.recipe.micro_batch * self.recipe.context);
-            self.corpus.passes(&held_out.documents, self.recipe.context, rows, &mut |batch| {
+            let (model, pass) = (&self.model, &mut self.pass);
+            self.data.passes(&held_out.documents, self.course.rows, &mut |batch| {
                 let found = model.log_likelihoods(pass, &batch.packed())?;
                 lost -= found.iter().map(|&x| f64::from(x)).sum::<f64>();
                 Ok(())

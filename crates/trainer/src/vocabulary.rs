@@ -3,7 +3,10 @@
 use crate::{Error, Recipe};
 use sai_shards::Shards;
 use sai_tokenizer::Tokenizer;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The file of a chat template.
+pub(crate) const TEMPLATE: &str = "chat_template.jinja";
 
 /// The files that a tokenizer may have in a Hugging Face folder.
 const NAMES: [&str; 6] = [
@@ -12,7 +15,7 @@ const NAMES: [&str; 6] = [
     "special_tokens_map.json",
     "vocab.json",
     "merges.txt",
-    "chat_template.jinja",
+    TEMPLATE,
 ];
 
 /// Named files.
@@ -41,6 +44,11 @@ pub(crate) fn files(recipe: &Recipe, shards: &Shards) -> Result<(Files, Option<S
             "is not the tokenizer that the shards were packed with; give that one as `tokenizer`".to_owned();
         return Err(Error::Data { path, fact });
     }
+    Ok((beside(&folder)?, None))
+}
+
+/// The files of the tokenizer in a folder.
+pub(crate) fn beside(folder: &Path) -> Result<Files, Error> {
     let mut files = Vec::new();
     for name in NAMES {
         let file = folder.join(name);
@@ -49,5 +57,5 @@ pub(crate) fn files(recipe: &Recipe, shards: &Shards) -> Result<(Files, Option<S
             files.push((name.to_owned(), bytes));
         }
     }
-    Ok((files, None))
+    Ok(files)
 }

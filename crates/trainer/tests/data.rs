@@ -2,7 +2,7 @@
 
 mod made;
 
-use sai_trainer::{Batch, Corpus, Position, Recipe};
+use sai_trainer::{Batch, Corpus, Data, Position, Recipe};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn every_document_is_foretold_whole_once_an_epoch() {
     let home = tempfile::tempdir().unwrap();
     made::shards(home.path(), 150, 60);
     for seed in ["seed=1", "seed=2"] {
-        let corpus = Corpus::open(&recipe(home.path(), &[seed])).unwrap();
+        let corpus = Corpus::open(&recipe(home.path(), &[seed]), 72).unwrap();
         let shards = corpus.shards().next().unwrap();
         let mut position = corpus.start();
         // Epochs in which each document's tokens came, in the order that they did.
@@ -57,7 +57,7 @@ fn every_document_is_foretold_whole_once_an_epoch() {
 fn a_position_at_rest_goes_on_with_the_same_tokens() {
     let home = tempfile::tempdir().unwrap();
     made::shards(home.path(), 40, 60);
-    let corpus = Corpus::open(&recipe(home.path(), &[])).unwrap();
+    let corpus = Corpus::open(&recipe(home.path(), &[]), 72).unwrap();
     let mut position = corpus.start();
     for _ in 0..200 {
         let mut resumed: Position = serde_json::from_str(&serde_json::to_string(&position).unwrap()).unwrap();
@@ -76,7 +76,7 @@ fn shares_are_reached_and_languages_kept_apart() {
     let data = format!(
         "data=[{{path={packed:?}, share=3, language='ko'}}, {{path={packed:?}, share=1, language='en'}}]"
     );
-    let corpus = Corpus::open(&recipe(home.path(), &[&data])).unwrap();
+    let corpus = Corpus::open(&recipe(home.path(), &[&data]), 72).unwrap();
     let (mut position, mut batch) = (corpus.start(), Batch::default());
     for _ in 0..500 {
         corpus.sequence(&mut position, 32, &mut batch);
@@ -97,13 +97,14 @@ fn shares_are_reached_and_languages_kept_apart() {
 fn data_that_does_not_suit_the_model_is_refused() {
     let home = tempfile::tempdir().unwrap();
     made::shards(home.path(), 10, 30);
-    let fails = |overrides: &[&str]| match Corpus::open(&recipe(home.path(), overrides)) {
-        Ok(_) => panic!("{overrides:?} is taken"),
-        Err(e) => e.to_string(),
-    };
-    assert!(fails(&["model.vocab_size=60"]).contains("a vocabulary of 65 tokens, more than the model's 60"));
-    assert!(fails(&["data=nowhere"]).contains("nowhere"));
+    let fails =
+        |overrides: &[&str], vocab_size| match Corpus::open(&recipe(home.path(), overrides), vocab_size) {
+            Ok(_) => panic!("{overrides:?} is taken"),
+            Err(e) => e.to_string(),
+        };
+    assert!(fails(&[], 60).contains("a vocabulary of 65 tokens, more than the model's 60"));
+    assert!(fails(&["data=nowhere"], 72).contains("nowhere"));
     let packed = home.path().join("packed").display().to_string();
-    let error = fails(&[&format!("data={{path={packed:?}, language='fr'}}")]);
+    let error = fails(&[&format!("data={{path={packed:?}, language='fr'}}")], 72);
     assert!(error.contains("no document of language `fr` to train on"), "{error}");
 }

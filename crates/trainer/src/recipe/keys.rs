@@ -7,62 +7,28 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Every key that a recipe may have, by section; those of `data` are of each of its entries.
-const KEYS: [(&str, &[&str]); 6] = [
-    (
-        "",
-        &[
-            "data",
-            "steps",
-            "tokens",
-            "context",
-            "batch_tokens",
-            "micro_batch",
-            "recompute",
-            "seed",
-            "checkpoint_every",
-            "keep_last",
-            "keep_best",
-            "validation_share",
-            "validate_every",
-            "validation_tokens",
-            "sample_tokens",
-            "samples",
-            "tokenizer",
-            "model",
-            "optimizer",
-            "schedule",
-            "loss",
-        ],
-    ),
-    ("data", &["path", "share", "language"]),
-    (
-        "model",
-        &[
-            "vocab_size",
-            "hidden_size",
-            "intermediate_size",
-            "num_layers",
-            "num_heads",
-            "num_kv_heads",
-            "head_dim",
-            "rms_norm_eps",
-            "rope_theta",
-            "tie_word_embeddings",
-        ],
-    ),
-    ("optimizer", &["learning_rate", "beta1", "beta2", "eps", "weight_decay", "clip"]),
-    ("schedule", &["kind", "warmup_steps", "min_share", "decay_share"]),
-    ("loss", &["z_loss", "on_nan", "on_leap", "leap"]),
-];
+/// Every key that a kind of recipe may have, by section; those of `data` are of each of its entries.
+pub(super) type Keys = &'static [(&'static str, &'static [&'static str])];
+
+/// Sections that every recipe has.
+pub(super) const OPTIMIZER: (&str, &[&str]) =
+    ("optimizer", &["learning_rate", "beta1", "beta2", "eps", "weight_decay", "clip"]);
+pub(super) const SCHEDULE: (&str, &[&str]) =
+    ("schedule", &["kind", "warmup_steps", "warmup_share", "min_share", "decay_share"]);
+pub(super) const LOSS: (&str, &[&str]) = ("loss", &["z_loss", "on_nan", "on_leap", "leap"]);
 
 /// The place of every key that was said, by its dotted name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
+    keys: Keys,
     places: BTreeMap<String, String>,
 }
 
 impl Places {
+    pub(super) fn new(keys: Keys) -> Places {
+        Places { keys, places: BTreeMap::new() }
+    }
+
     /// Notes the keys of a recipe's text, with their lines.
     pub(super) fn note_text(&mut self, text: &str, table: &DeTable<'_>, path: &Path) -> Result<(), Error> {
         self.note("", table, path, &|span| format!("line {}", line(text, &span)))
@@ -97,8 +63,8 @@ impl Places {
                 section => format!("{section}.{}", key.get_ref()),
             };
             let place_of_key = place(key.span());
-            if !known(section, key.get_ref()) {
-                let fact = match nearest(&dotted) {
+            if !known(self.keys, section, key.get_ref()) {
+                let fact = match nearest(self.keys, &dotted) {
                     Some(near) => format!("`{}` is no key of a recipe; `{near}` is", dotted.escape_debug()),
                     None => format!("`{}` is no key of a recipe", dotted.escape_debug()),
                 };
@@ -122,14 +88,14 @@ fn tables<'v, 'i>(value: &'v Spanned<DeValue<'i>>) -> Vec<&'v DeTable<'i>> {
     }
 }
 
-fn known(section: &str, key: &str) -> bool {
-    KEYS.iter().any(|(name, keys)| *name == section && keys.contains(&key))
+fn known(keys: Keys, section: &str, key: &str) -> bool {
+    keys.iter().any(|(name, keys)| *name == section && keys.contains(&key))
 }
 
 /// The key that was probably meant: the most alike by whole dotted name, or by its last part.
-fn nearest(dotted: &str) -> Option<String> {
+fn nearest(keys: Keys, dotted: &str) -> Option<String> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let names = KEYS.iter().flat_map(|(section, keys)| {
+    let names = keys.iter().flat_map(|(section, keys)| {
         keys.iter()
             .map(move |key| if section.is_empty() { (*key).to_owned() } else { format!("{section}.{key}") })
     });
@@ -162,8 +128,8 @@ mod tests {
             ("model.layers", "model.num_layers"),
             ("checkpoint_evry", "checkpoint_every"),
         ] {
-            assert_eq!(nearest(said).as_deref(), Some(meant));
+            assert_eq!(nearest(super::super::pretrain::KEYS, said).as_deref(), Some(meant));
         }
-        assert_eq!(nearest("zzz"), None);
+        assert_eq!(nearest(super::super::pretrain::KEYS, "zzz"), None);
     }
 }

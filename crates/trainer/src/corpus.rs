@@ -4,11 +4,10 @@
 //! foretold once an epoch. Where shards have no end token, the first token of a document is not foretold. Sequences are
 //! filled to the last row; a document that does not fit goes on at the start of one of the next, as if it began there.
 
+use crate::batch::Place;
 use crate::order::{Order, held_out};
-use crate::{Error, Recipe};
-use sai_decoder::training::Packed;
+use crate::{Batch, Data, Error, HeldOut, Position, Recipe};
 use sai_shards::{Document, Shards};
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -17,6 +16,10 @@ pub struct Corpus {
     sources: Vec<Opened>,
     seed: u64,
     held_out: f64,
+    context: usize,
+    /// Sequences of a step.
+    sequences: u64,
+    validation_tokens: u64,
 }
 
 struct Opened {
@@ -25,67 +28,6 @@ struct Opened {
     language: Option<String>,
     shards: Shards,
     documents: u64,
-}
-
-/// How far a run is in its data: all that a resumed one needs to go on with the same tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    sources: Vec<Place>,
-}
-
-/// How far a run is in a source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    /// Times that all documents were read.
-    epoch: u64,
-    /// Place of the current document in the epoch's order.
-    next: u64,
-    /// Targets of it that were read.
-    offset: u64,
-    /// Targets read of the source in all.
-    drawn: u64,
-}
-
-/// Rows for a pass, and where they came from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// The token of each row.
-    pub tokens: Vec<u32>,
-    /// The token that follows each.
-    pub targets: Vec<u32>,
-    /// 1 for each row.
-    pub weights: Vec<f32>,
-    /// The rows of each document.
-    pub documents: Vec<Range<usize>>,
-    /// The source of each document by its number in the recipe, and its number there.
-    pub origins: Vec<(usize, u64)>,
-}
-
-impl Batch {
-    /// As the model takes it.
-    pub fn packed(&self) -> Packed<'_> {
-        let Batch { tokens, targets, weights, documents, .. } = self;
-        Packed { tokens, targets, weights, documents }
-    }
-
-    /// Forgets all rows.
-    pub fn clear(&mut self) {
-        self.tokens.clear();
-        self.targets.clear();
-        self.weights.clear();
-        self.documents.clear();
-        self.origins.clear();
-    }
-
-    /// Adds the targets in `range` of a document, with the tokens before them.
-    fn push(&mut self, tokens: &Foretold<'_>, range: Range<usize>, origin: (usize, u64)) {
-        let start = self.tokens.len();
-        self.tokens.extend(tokens.inputs(range.clone()));
-        self.targets.extend(tokens.targets(range));
-        self.weights.resize(self.tokens.len(), 1.0);
-        self.documents.push(start..self.tokens.len());
-        self.origins.push(origin);
-    }
 }
 
 /// A document as inputs and what is to be foretold after each.
@@ -112,23 +54,23 @@ impl<'a> Foretold<'a> {
 }
 
 impl Corpus {
-    /// Opens the shards of a recipe.
+    /// Opens the shards of a recipe, for a model of `vocab_size` tokens.
     ///
     /// # Errors
     /// A folder is none of shards, two were packed with different tokenizers, tokens do not fit the model, or a source
     /// has no document to train on.
-    pub fn open(recipe: &Recipe) -> Result<Corpus, Error> {
+    pub fn open(recipe: &Recipe, vocab_size: usize) -> Result<Corpus, Error> {
         let mut sources: Vec<Opened> = Vec::new();
         for source in &recipe.data {
             let path = source.path.clone();
             // All with the tokenizer of the first.
             let tokenizer = sources.first().map(|first| first.shards.fingerprint());
             let shards = Shards::open(&path, tokenizer)?;
-            if shards.vocab_size() as usize > recipe.model.vocab_size {
+            if shards.vocab_size() as usize > vocab_size {
                 let fact = format!(
-                    "has a vocabulary of {} tokens, more than the model's {}; give a larger `model.vocab_size`",
-                    shards.vocab_size(),
-                    recipe.model.vocab_size
+                    "has a vocabulary of {} tokens, more than the model's {vocab_size}; give a larger \
+                     `model.vocab_size`",
+                    shards.vocab_size()
                 );
                 return Err(Error::Data { path, fact });
             }
@@ -136,7 +78,14 @@ impl Corpus {
             let (share, language) = (source.share, source.language.clone());
             sources.push(Opened { path, share, language, shards, documents });
         }
-        let corpus = Corpus { sources, seed: recipe.seed, held_out: recipe.validation_share };
+        let corpus = Corpus {
+            sources,
+            seed: recipe.seed,
+            held_out: recipe.validation_share,
+            context: recipe.context,
+            sequences: recipe.sequences(),
+            validation_tokens: recipe.validation_tokens,
+        };
         for opened in &corpus.sources {
             if !(0..opened.documents).any(|document| corpus.trains_on(opened, document)) {
                 let of = opened.language.as_ref().map_or_else(String::new, |l| format!(" of language `{l}`"));
@@ -145,17 +94,6 @@ impl Corpus {
             }
         }
         Ok(corpus)
-    }
-
-    /// Where a run begins.
-    pub fn start(&self) -> Position {
-        Position { sources: vec![Place::default(); self.sources.len()] }
-    }
-
-    /// Whether a position can be of this corpus.
-    pub(crate) fn knows(&self, position: &Position) -> bool {
-        position.sources.len() == self.sources.len()
-            && position.sources.iter().zip(&self.sources).all(|(place, source)| place.next < source.documents)
     }
 
     /// The shards of each source.
@@ -180,7 +118,7 @@ impl Corpus {
                     let from = (place.offset as usize).min(tokens.len());
                     let to = tokens.len().min(from + left);
                     if to > from {
-                        batch.push(&tokens, from..to, (which, number));
+                        batch.push(tokens.inputs(from..to), tokens.targets(from..to), (which, number));
                     }
                     left -= to - from;
                     place.drawn += (to - from) as u64;
@@ -203,12 +141,6 @@ impl Corpus {
     pub fn epochs(&self, position: &Position) -> Vec<f64> {
         let places = position.sources.iter().zip(&self.sources);
         places.map(|(p, s)| p.epoch as f64 + p.next as f64 / s.documents.max(1) as f64).collect()
-    }
-
-    /// Names a document for a person.
-    pub fn name(&self, (source, document): (usize, u64)) -> String {
-        let path = self.sources.get(source).map(|opened| opened.path.display().to_string());
-        format!("{} #{document}", path.unwrap_or_default())
     }
 
     /// Held-out documents of each language, by name, as many as come to `tokens` targets, with the bytes of their texts.
@@ -244,34 +176,6 @@ impl Corpus {
         languages
     }
 
-    /// Cuts documents into passes of at most `rows` rows, none of them longer than `context`.
-    pub fn passes(
-        &self,
-        documents: &[(usize, u64)],
-        context: usize,
-        rows: usize,
-        on: &mut dyn FnMut(&Batch) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut batch = Batch::default();
-        for &(which, number) in documents {
-            let Some(tokens) = self.sources.get(which).and_then(|source| self.foretold(source, number))
-            else {
-                continue;
-            };
-            let mut from = 0;
-            while from < tokens.len() {
-                let to = tokens.len().min(from + context);
-                if batch.tokens.len() + to - from > rows {
-                    on(&batch)?;
-                    batch.clear();
-                }
-                batch.push(&tokens, from..to, (which, number));
-                from = to;
-            }
-        }
-        if batch.tokens.is_empty() { Ok(()) } else { on(&batch) }
-    }
-
     /// The source that is furthest behind its share.
     fn due(&self, position: &Position) -> usize {
         let behind = |which: &usize| {
@@ -292,17 +196,59 @@ impl Corpus {
     }
 }
 
-/// Held-out documents of a language.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HeldOut {
-    /// Its name, `unknown` where documents do not say theirs.
-    pub language: String,
-    /// Tokens that are foretold.
-    pub tokens: u64,
-    /// Bytes of the texts.
-    pub text_bytes: u64,
-    /// Source and number of each document.
-    pub documents: Vec<(usize, u64)>,
+impl Data for Corpus {
+    fn start(&self) -> Position {
+        Position { sources: vec![Place::default(); self.sources.len()], sum: None }
+    }
+
+    fn knows(&self, position: &Position) -> bool {
+        position.sources.len() == self.sources.len()
+            && position.sources.iter().zip(&self.sources).all(|(place, source)| place.next < source.documents)
+    }
+
+    fn units(&self, _: &Position) -> u64 {
+        self.sequences
+    }
+
+    fn unit(&self, position: &mut Position, batch: &mut Batch) {
+        self.sequence(position, self.context, batch);
+    }
+
+    fn name(&self, (source, document): (usize, u64)) -> String {
+        let path = self.sources.get(source).map(|opened| opened.path.display().to_string());
+        format!("{} #{document}", path.unwrap_or_default())
+    }
+
+    fn held_out(&self) -> Vec<HeldOut> {
+        self.validation(self.validation_tokens)
+    }
+
+    /// Documents longer than a sequence are cut.
+    fn passes(
+        &self,
+        documents: &[(usize, u64)],
+        rows: usize,
+        on: &mut dyn FnMut(&Batch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        for &(which, number) in documents {
+            let Some(tokens) = self.sources.get(which).and_then(|source| self.foretold(source, number))
+            else {
+                continue;
+            };
+            let mut from = 0;
+            while from < tokens.len() {
+                let to = tokens.len().min(from + self.context);
+                if batch.rows() + to - from > rows {
+                    on(&batch)?;
+                    batch.clear();
+                }
+                batch.push(tokens.inputs(from..to), tokens.targets(from..to), (which, number));
+                from = to;
+            }
+        }
+        if batch.tokens.is_empty() { Ok(()) } else { on(&batch) }
+    }
 }
 
 fn wanted(source: &Opened, document: &Document<'_>) -> bool {

@@ -1,0 +1,129 @@
+//! The model that training begins from.
+
+use crate::vocabulary::{self, Files};
+use crate::{Error, FinetuneRecipe};
+use sai_decoder::Config;
+use sai_formats::{Container, Tensors};
+use sai_tokenizer::{ChatTemplate, Tokenizer};
+use std::path::{Path, PathBuf};
+
+/// The folder that `from` means: itself, or the newest checkpoint where it is a run's folder.
+fn folder(from: &Path) -> PathBuf {
+    let newest = from.join("model");
+    if !from.join("config.json").is_file() && newest.join("config.json").is_file() {
+        return newest;
+    }
+    from.to_owned()
+}
+
+/// The description and the weights of the model at `from`, made to hold sequences of `context` tokens.
+pub(crate) fn open(from: &Path, context: usize) -> Result<(Config, Tensors), Error> {
+    let path = folder(from);
+    let (container, mut config) = Config::open(&path)?;
+    let Container::Safetensors(tensors) = container else {
+        let fact = "is a GGUF file; make a folder of it with `sai convert`, and train that".to_owned();
+        return Err(Error::Data { path, fact });
+    };
+    config.context_length = config.context_length.max(context);
+    Ok((config, tensors))
+}
+
+/// A model that answers are to be taught: its weights, its vocabulary and how it reads a conversation.
+pub struct Base {
+    /// What it is.
+    pub config: Config,
+    /// Its weights.
+    pub tensors: Tensors,
+    /// Its vocabulary.
+    pub tokenizer: Tokenizer,
+    /// How conversations are written.
+    pub template: ChatTemplate,
+    /// The tokenizer's files, the template with them.
+    pub(crate) files: Files,
+    /// What a person should know.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Base {
+    /// Opens the model that a recipe names, with the tokenizer and the template that it says otherwise.
+    ///
+    /// # Errors
+    /// There is no such model, tokenizer or template, or they do not suit each other.
+    pub fn open(recipe: &FinetuneRecipe) -> Result<Base, Error> {
+        let from = folder(&recipe.model.from);
+        let (config, tensors) = open(&from, 0)?;
+        let place = recipe.tokenizer.clone().unwrap_or_else(|| from.clone());
+        let tokenizer = Tokenizer::from_folder(&place)?.with_ends(&ends(&from)?);
+        if tokenizer.vocab_size() > config.vocab_size {
+            let fact = format!(
+                "has {} tokens, more than the {} of the model to begin from",
+                tokenizer.vocab_size(),
+                config.vocab_size
+            );
+            return Err(Error::Data { path: place, fact });
+        }
+        let template = match &recipe.template {
+            None => ChatTemplate::from_folder(&place)?,
+            Some(said) => Some(named(said, &tokenizer)?),
+        };
+        let Some(template) = template else {
+            let fact = "has no chat template; give `template`: 42dot, chatml or a file with one".to_owned();
+            return Err(Error::Data { path: place, fact });
+        };
+        let mut files = vocabulary::beside(&place)?;
+        if let Some(source) = template.source().filter(|_| recipe.template.is_some()) {
+            files.retain(|(name, _)| name != vocabulary::TEMPLATE);
+            files.push((vocabulary::TEMPLATE.to_owned(), source.as_bytes().to_vec()));
+        }
+        let ends = serde_json::json!({ "eos_token_id": tokenizer.eos() });
+        files.push((GENERATION.to_owned(), format!("{ends:#}\n").into_bytes()));
+        let mut base = Base { config, tensors, tokenizer, template, files, notes: Vec::new() };
+        if recipe.context > base.config.context_length {
+            base.notes.push(format!(
+                "the model was trained on {} tokens at once, and `context` is {}",
+                base.config.context_length, recipe.context
+            ));
+            base.config.context_length = recipe.context;
+        }
+        Ok(base)
+    }
+}
+
+/// The template that a recipe names.
+fn named(said: &str, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
+    let source = match said {
+        "42dot" => ChatTemplate::FORTYTWO_DOT_JINJA.to_owned(),
+        "chatml" => {
+            let special = |text| tokenizer.id_of(text).is_some_and(|id| tokenizer.is_special(id));
+            if !special("<|im_start|>") || !special("<|im_end|>") {
+                let fact = "is for tokenizers with the special tokens <|im_start|> and <|im_end|>".to_owned();
+                return Err(Error::Data { path: PathBuf::from("template chatml"), fact });
+            }
+            ChatTemplate::CHATML_JINJA.to_owned()
+        }
+        file => {
+            let path = Path::new(file);
+            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the template", e))?
+        }
+    };
+    ChatTemplate::jinja(&source, said).map_err(Error::Template)
+}
+
+const GENERATION: &str = "generation_config.json";
+
+/// Ids that end generation besides the tokenizer's, where the model's folder names some.
+fn ends(folder: &Path) -> Result<Vec<u32>, Error> {
+    let path = folder.join(GENERATION);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(&path, "read the file", e)),
+    };
+    let file: serde_json::Value = serde_json::from_slice(&text)
+        .map_err(|e| Error::Data { path, fact: format!("is not JSON: {e}; fetch it again, or remove it") })?;
+    let id = |value: &serde_json::Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    Ok(match &file["eos_token_id"] {
+        serde_json::Value::Array(list) => list.iter().filter_map(id).collect(),
+        one => id(one).into_iter().collect(),
+    })
+}

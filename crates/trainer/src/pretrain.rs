@@ -1,0 +1,46 @@
+//! From a recipe and token shards to a run.
+
+use crate::checkpoint::beside;
+use crate::recipe::Model;
+use crate::train::{Begin, Job, train};
+use crate::{Corpus, Error, Event, Options, Outcome, Recipe, base, vocabulary};
+use sai_decoder::training::Training;
+use std::path::Path;
+
+/// Trains as `recipe` says, from its first step or from where the run stopped, and says what happens to `on`.
+///
+/// The same recipe and shards give the same weights, however often the run is stopped, killed and resumed.
+///
+/// # Errors
+/// The run does not fit into memory; the folder has another run; shards, checkpoints or the disk fail; the loss went
+/// bad and the recipe says to stop. The newest checkpoint stays.
+pub fn pretrain<D: Training>(
+    device: D,
+    recipe: &Recipe,
+    path: &Path,
+    options: &Options<'_, D>,
+    on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
+) -> Result<Outcome, Error> {
+    let (config, begin) = match &recipe.model {
+        Model::Shape(shape) => (shape.config(recipe.context, path)?, Begin::Seed(recipe.seed)),
+        Model::From { from } => {
+            let (config, tensors) = base::open(from, recipe.context)?;
+            (config, Begin::Weights(tensors))
+        }
+    };
+    let data = Corpus::open(recipe, config.vocab_size)?;
+    let first = data.shards().next();
+    let (tokenizer, note) =
+        first.map_or(Ok((Vec::new(), None)), |shards| vocabulary::files(recipe, shards))?;
+    let files = beside(&config, first.and_then(|shards| shards.end()), tokenizer, path)?;
+    let job = Job {
+        course: recipe.course(),
+        recipe: recipe.to_toml()?,
+        config,
+        begin,
+        data,
+        files,
+        notes: note.into_iter().collect(),
+    };
+    train(device, job, options, on)
+}
