@@ -36,6 +36,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Chat(crate::chat::Chat),
     Convert(crate::convert::Convert),
+    Finetune(crate::finetune::Finetune),
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
     Perplexity(crate::perplexity::Perplexity),
@@ -51,6 +52,7 @@ impl Verb {
         match self {
             Self::Chat(verb) => verb.run(ui),
             Self::Convert(verb) => verb.run(ui),
+            Self::Finetune(verb) => verb.run(ui),
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),

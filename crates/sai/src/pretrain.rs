@@ -1,14 +1,14 @@
 //! `sai pretrain`: a model from a recipe and token shards.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sai_decoder::Cpu;
 use sai_generation::{LoadOptions, Model, Request, Sampling, Session};
-use sai_trainer::{Error, Event, Metrics, Options, Recipe, Sample};
+use sai_trainer::{Options, Recipe};
 
-use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
-use crate::ui::{Size, Thousands, Ui};
+use crate::interrupt::Interrupt;
+use crate::run_watch::RunWatch;
+use crate::ui::{Thousands, Ui};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +49,6 @@ impl Pretrain {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let recipe = Recipe::open(&self.recipe, &self.overrides)?;
         let interrupt = Interrupt::install_with_term("")?;
-        let bar = ui.bar(recipe.steps, "pretrain");
         let options = Options {
             out: self.out.clone(),
             resume: self.resume,
@@ -57,83 +56,14 @@ impl Pretrain {
             peak: Some(&|cpu: &Cpu| cpu.limits().f32_flops),
             stop: &|| interrupt.pending(),
         };
+        let amount = format!("{} tokens", Thousands(recipe.tokens()));
+        let say = |path: &Path, prompt: &str| sample(path, prompt, recipe.sample_tokens, self.threads);
+        let mut watch = RunWatch::new(ui, "pretrain", self.out.clone(), amount, &recipe.samples, &say);
         let device = Cpu::new(self.threads);
-        let outcome = sai_trainer::pretrain(device, &recipe, &self.recipe, &options, &mut |event| {
-            match event {
-                Event::Begins { memory, parameters, step } => {
-                    ui.note(format_args!(
-                        "{} parameters · {} tokens in {} steps · {} of memory (activations {})",
-                        Thousands(parameters),
-                        Thousands(recipe.tokens()),
-                        Thousands(recipe.steps),
-                        Size(memory.total()),
-                        Size(memory.activations),
-                    ));
-                    if step > 0 {
-                        ui.note(format_args!("goes on after step {}", Thousands(step)));
-                    }
-                    bar.set_position(step);
-                    bar.reset_eta();
-                }
-                Event::Step { metrics, left } => {
-                    bar.set_position(metrics.step);
-                    bar.set_message(format!(
-                        "loss {:.4} · {:.0} tok/s",
-                        metrics.loss, metrics.tokens_per_second
-                    ));
-                    if !metrics.validation.is_empty() {
-                        bar.suspend(|| ui.note(validated(metrics, recipe.steps, left)));
-                    }
-                }
-                Event::Saved { path, step } => {
-                    for prompt in &recipe.samples {
-                        match sample(path, prompt, recipe.sample_tokens, self.threads) {
-                            Ok(text) => {
-                                bar.suspend(|| ui.note(format_args!("  {prompt} ▸ {text}")));
-                                sai_trainer::add_sample(
-                                    &self.out,
-                                    &Sample { step, prompt: prompt.clone(), text },
-                                )?;
-                            }
-                            Err(e) => bar.suspend(|| ui.warn(format_args!("no sample of step {step}: {e}"))),
-                        }
-                    }
-                }
-                Event::Note(text) => bar.suspend(|| ui.warn(text)),
-            }
-            Ok::<(), Error>(())
-        });
-        bar.finish_and_clear();
-        let outcome = outcome?;
-        let model = self.out.join("model");
-        if !outcome.finished {
-            ui.note(format_args!(
-                "interrupted and saved after step {}; go on with: sai pretrain {} --out {} --resume",
-                Thousands(outcome.step),
-                self.out.join("recipe.toml").display(),
-                self.out.display()
-            ));
-            std::process::exit(EXIT_INTERRUPTED);
-        }
-        let loss = outcome.metrics.last().map_or(f64::NAN, |last| last.loss);
-        ui.note(format_args!(
-            "{} steps · loss {loss:.4} · {} · sai generate -m {}",
-            Thousands(outcome.step),
-            self.out.join("metrics.jsonl").display(),
-            model.display()
-        ));
-        Ok(())
+        let outcome =
+            sai_trainer::pretrain(device, &recipe, &self.recipe, &options, &mut |event| watch.on(event));
+        watch.end(outcome, "generate")
     }
-}
-
-/// A line about a validation: `step 200 of 2,000 · loss 4.1234 · ko 1.91 bits a byte · 12m left`.
-fn validated(metrics: &Metrics, steps: u64, left: Duration) -> String {
-    let mut line =
-        format!("step {} of {} · loss {:.4}", Thousands(metrics.step), Thousands(steps), metrics.loss);
-    for found in &metrics.validation {
-        line += &format!(" · {} {:.3} bits a byte", found.language, found.bits_per_byte);
-    }
-    line + &format!(" · {} left", indicatif::HumanDuration(left))
 }
 
 /// What the checkpoint's model makes of a beginning.

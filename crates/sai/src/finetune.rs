@@ -1,0 +1,168 @@
+//! `sai finetune`: a model that answers, from a recipe, a model and conversations.
+
+mod inspect;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use sai_decoder::Cpu;
+use sai_generation::{LoadOptions, Message, Model, Request, Sampling, Session};
+use sai_trainer::{Base, Conversations, FinetuneRecipe, Found, Options};
+
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::run_watch::RunWatch;
+use crate::ui::{Thousands, Ui};
+
+const EXAMPLES: &str = "\
+Examples:
+  sai finetune recipes/sft-20m.toml --set model.from=run/ --set data=chat.jsonl --inspect 3
+  sai finetune recipes/sft-20m.toml --set model.from=run/ --set data=chat.jsonl --out tuned/
+  sai finetune tuned/recipe.toml --out tuned/ --resume   go on after Ctrl-C, a kill or a full disk
+  sai chat -m tuned/model
+
+Conversations are JSON lines, plain or compressed: {\"messages\": [{\"role\": …, \"content\": …}]}, ShareGPT's
+{\"conversations\": [{\"from\": …, \"value\": …}]}, or Alpaca's {\"instruction\": …, \"input\": …, \"output\": …}.";
+
+/// Teach a model to answer, from conversations.
+///
+/// The tokenizer's chat template writes them, and only the tokens of the assistant's answers and the one that ends each
+/// are trained on; --inspect shows which. The run's folder is as that of `sai pretrain`; `sai chat` talks to its
+/// `model` at any time.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Finetune {
+    /// Recipe (TOML)
+    recipe: PathBuf,
+
+    /// Folder of the run
+    #[arg(short, long, value_name = "DIR", required_unless_present = "inspect")]
+    out: Option<PathBuf>,
+
+    /// Say a key of the recipe otherwise, as in model.from=run/; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+
+    /// Go on from the newest checkpoint, where there is one
+    #[arg(long)]
+    resume: bool,
+
+    /// Print the first N conversations with the tokens that are trained on in colour, and train nothing
+    #[arg(long, value_name = "N", conflicts_with_all = ["out", "resume"])]
+    inspect: Option<usize>,
+
+    /// Threads to compute with; 0 takes every core
+    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
+
+impl Finetune {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
+        let interrupt = Interrupt::install_with_term("")?;
+        let base = Base::open(&recipe)?;
+        let conversations = self.read(&recipe, &base, &interrupt, ui)?;
+        report(conversations.found(), ui);
+        if let Some(n) = self.inspect {
+            return inspect::print(&conversations, &base.tokenizer, n, ui);
+        }
+
+        let out = self.out.clone().unwrap_or_default();
+        let options = Options {
+            out: out.clone(),
+            resume: self.resume,
+            memory_limit: crate::models::memory::available(),
+            peak: Some(&|cpu: &Cpu| cpu.limits().f32_flops),
+            stop: &|| interrupt.pending(),
+        };
+        let amount = format!("{} conversations", Thousands(conversations.trained()));
+        let say = |path: &Path, question: &str| answer(path, question, recipe.sample_tokens, self.threads);
+        let mut watch = RunWatch::new(ui, "finetune", out, amount, &recipe.samples, &say);
+        let device = Cpu::new(self.threads);
+        let outcome = sai_trainer::finetune(
+            device,
+            &recipe,
+            &self.recipe,
+            base,
+            conversations,
+            &options,
+            &mut |event| watch.on(event),
+        );
+        watch.end(outcome, "chat")
+    }
+
+    fn read(
+        &self,
+        recipe: &FinetuneRecipe,
+        base: &Base,
+        interrupt: &Interrupt,
+        ui: &Ui,
+    ) -> anyhow::Result<Conversations> {
+        let bar = ui.bytes_bar(0, "reading");
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let read =
+            Conversations::read(recipe, &base.tokenizer, &base.template, threads, &mut |done, total| {
+                bar.set_length(total);
+                bar.set_position(done);
+                if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        bar.finish_and_clear();
+        match read? {
+            ControlFlow::Continue(conversations) => Ok(conversations),
+            ControlFlow::Break(()) => std::process::exit(EXIT_INTERRUPTED),
+        }
+    }
+}
+
+/// Says what the files held, and what of it is not used.
+fn report(found: &Found, ui: &Ui) {
+    const SHOWN: usize = 5;
+    ui.note(format_args!(
+        "{} conversations · {} tokens, {} of them of answers",
+        Thousands(found.conversations),
+        Thousands(found.tokens),
+        Thousands(found.trained)
+    ));
+    for broken in found.examples.iter().take(SHOWN) {
+        ui.warn(format_args!("{}: line {}: {}", broken.path.display(), broken.line, broken.fact));
+    }
+    if found.broken > 0 {
+        let more = found.broken.saturating_sub(SHOWN as u64);
+        let more =
+            if more > 0 { format!(" ({} more than are shown)", Thousands(more)) } else { String::new() };
+        ui.warn(format_args!("{} broken conversations are passed over{more}", Thousands(found.broken)));
+    }
+    if found.too_long > 0 {
+        ui.warn(format_args!(
+            "{} conversations are passed over: not even their first answer fits into `context`",
+            Thousands(found.too_long)
+        ));
+    }
+    if found.cut > 0 {
+        ui.note(format_args!("{} conversations are cut after an answer, for length", Thousands(found.cut)));
+    }
+    if found.straddling > 0 {
+        ui.warn(format_args!(
+            "the first token of {} answers begins in the template's opening and is not trained on",
+            Thousands(found.straddling)
+        ));
+    }
+}
+
+/// What the checkpoint's model answers.
+fn answer(
+    path: &Path,
+    question: &str,
+    tokens: usize,
+    threads: usize,
+) -> Result<String, sai_generation::Error> {
+    let model = Model::open(path, &LoadOptions { threads, ..LoadOptions::default() })?;
+    let question = Message { role: "user".to_owned(), content: question.to_owned() };
+    let prompt = model.chat_prompt(&[question], model.context.saturating_sub(tokens))?;
+    let request = Request { sampling: Sampling::greedy(), max_new_tokens: tokens, ..Request::default() };
+    let mut session = Session::new(&model)?;
+    let made = session.generate(&prompt.tokens, &request, &mut |_| ControlFlow::Continue(()))?;
+    Ok(made.text)
+}

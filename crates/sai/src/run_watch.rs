@@ -1,0 +1,131 @@
+//! What a person sees of a training run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use sai_trainer::{Error, Event, Metrics, Outcome, Sample};
+
+use crate::interrupt::EXIT_INTERRUPTED;
+use crate::ui::{Size, Thousands, Ui};
+
+/// A run on the screen: its bar, notices, and samples of what the model says.
+pub(crate) struct RunWatch<'w> {
+    pub(crate) ui: &'w Ui,
+    /// `pretrain` or `finetune`.
+    pub(crate) verb: &'static str,
+    /// The run's folder.
+    pub(crate) out: PathBuf,
+    /// What is trained on, as in `4,096,000 tokens`.
+    pub(crate) amount: String,
+    /// What the model is given at each checkpoint.
+    pub(crate) samples: &'w [String],
+    /// What the model at a path makes of it.
+    pub(crate) say: &'w dyn Fn(&Path, &str) -> Result<String, sai_generation::Error>,
+    bar: ProgressBar,
+    steps: u64,
+}
+
+impl<'w> RunWatch<'w> {
+    pub(crate) fn new(
+        ui: &'w Ui,
+        verb: &'static str,
+        out: PathBuf,
+        amount: String,
+        samples: &'w [String],
+        say: &'w dyn Fn(&Path, &str) -> Result<String, sai_generation::Error>,
+    ) -> Self {
+        Self { ui, verb, out, amount, samples, say, bar: ui.bar(0, verb), steps: 0 }
+    }
+
+    /// Shows an event, and answers the sample questions of a checkpoint.
+    ///
+    /// # Errors
+    /// The disk refuses a sample.
+    pub(crate) fn on(&mut self, event: Event<'_>) -> Result<(), Error> {
+        match event {
+            Event::Begins { memory, parameters, step, steps } => {
+                self.ui.note(format_args!(
+                    "{} parameters · {} in {} steps · {} of memory (activations {})",
+                    Thousands(parameters),
+                    self.amount,
+                    Thousands(steps),
+                    Size(memory.total()),
+                    Size(memory.activations),
+                ));
+                if step > 0 {
+                    self.ui.note(format_args!("goes on after step {}", Thousands(step)));
+                }
+                self.steps = steps;
+                self.bar.set_length(steps);
+                self.bar.set_position(step);
+                self.bar.reset_eta();
+            }
+            Event::Step { metrics, left } => {
+                self.bar.set_position(metrics.step);
+                self.bar.set_message(format!(
+                    "loss {:.4} · {:.0} tok/s",
+                    metrics.loss, metrics.tokens_per_second
+                ));
+                if !metrics.validation.is_empty() {
+                    self.bar.suspend(|| self.ui.note(validated(metrics, self.steps, left)));
+                }
+            }
+            Event::Saved { path, step } => {
+                for prompt in self.samples {
+                    self.sample(path, step, prompt)?;
+                }
+            }
+            Event::Note(text) => self.bar.suspend(|| self.ui.warn(text)),
+        }
+        Ok(())
+    }
+
+    fn sample(&self, path: &Path, step: u64, prompt: &str) -> Result<(), Error> {
+        match (self.say)(path, prompt) {
+            Ok(text) => {
+                self.bar.suspend(|| self.ui.note(format_args!("  {prompt} ▸ {text}")));
+                sai_trainer::add_sample(&self.out, &Sample { step, prompt: prompt.to_owned(), text })
+            }
+            Err(e) => {
+                self.bar.suspend(|| self.ui.warn(format_args!("no sample of step {step}: {e}")));
+                Ok(())
+            }
+        }
+    }
+
+    /// The last words of a run, with what to do next: `talk` is the verb for its model. Leaves with the exit code of
+    /// what is interrupted where it was.
+    pub(crate) fn end(self, outcome: Result<Outcome, Error>, talk: &str) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        let outcome = outcome?;
+        if !outcome.finished {
+            self.ui.note(format_args!(
+                "interrupted and saved after step {}; go on with: sai {} {} --out {} --resume",
+                Thousands(outcome.step),
+                self.verb,
+                self.out.join("recipe.toml").display(),
+                self.out.display()
+            ));
+            std::process::exit(EXIT_INTERRUPTED);
+        }
+        let loss = outcome.metrics.last().map_or(f64::NAN, |last| last.loss);
+        self.ui.note(format_args!(
+            "{} steps · loss {loss:.4} · {} · sai {talk} -m {}",
+            Thousands(outcome.step),
+            self.out.join("metrics.jsonl").display(),
+            self.out.join("model").display()
+        ));
+        Ok(())
+    }
+}
+
+/// A line about a validation: `step 200 of 2,000 · loss 4.1234 · ko 1.91 bits a byte · 12m left`.
+fn validated(metrics: &Metrics, steps: u64, left: Duration) -> String {
+    let mut line =
+        format!("step {} of {} · loss {:.4}", Thousands(metrics.step), Thousands(steps), metrics.loss);
+    for found in &metrics.validation {
+        line += &format!(" · {} {:.3} bits a byte", found.language, found.bits_per_byte);
+    }
+    line + &format!(" · {} left", indicatif::HumanDuration(left))
+}
