@@ -1,6 +1,8 @@
 //! Recipes: those that come with sai, and what is said of wrong ones.
 
-use sai_trainer::{Model, Recipe, ScheduleKind, differences, learning_rate};
+use sai_trainer::{
+    BatchSize, FinetuneRecipe, Length, Model, Recipe, ScheduleKind, differences, learning_rate,
+};
 use std::path::Path;
 
 /// The least that a recipe says.
@@ -18,6 +20,12 @@ fn every_recipe_has_the_parameters_of_its_name() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("sft-") {
+            let recipe = FinetuneRecipe::open(&path, &[]).unwrap();
+            let text = recipe.to_toml().unwrap();
+            assert_eq!(FinetuneRecipe::parse(&text, &path, &[]).unwrap(), recipe);
+            continue;
+        }
         let recipe = Recipe::open(&path, &[]).unwrap();
         let Model::Shape(shape) = &recipe.model else { panic!("{}", path.display()) };
         let config = recipe.config(&path).unwrap();
@@ -46,6 +54,15 @@ fn the_large_recipe_has_42dots_settings() {
     assert_eq!((r.optimizer.learning_rate, r.optimizer.weight_decay), (4e-4, 0.1));
     assert!((r.batch_tokens as f64 / 4.0e6 - 1.0).abs() < 0.05);
     assert!((r.tokens() as f64 / 1.4e12 - 1.0).abs() < 1e-4);
+}
+
+#[test]
+fn the_large_fine_tuning_has_42dots_settings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/sft-1.3b.toml");
+    let r = FinetuneRecipe::open(&path, &[]).unwrap();
+    assert_eq!((r.batch, r.length, r.context), (BatchSize::Conversations(16), Length::Epochs(3.0), 4096));
+    assert_eq!((r.optimizer.learning_rate, r.optimizer.weight_decay), (2e-5, 0.0));
+    assert_eq!(r.schedule.warmup.steps(1000), 30);
 }
 
 #[test]
