@@ -31,4 +31,4 @@ mod training;
 pub use cpu::{Buffer, Cache, Cpu, Limits, Matrix, Table};
 pub use device::{CacheShape, CacheType, Device, Heads, PAGE, RopeStyle, Span};
 pub use error::Error;
-pub use training::{AdamWStep, LossSums, Training, View};
+pub use training::{AdamWStep, LossSums, LowRank, Training, View};

@@ -22,6 +22,19 @@ impl View {
     }
 }
 
+/// A change to some columns of a product: `scale · (x · aᵀ) · bᵀ` is added to them. Hu et al. 2021.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LowRank {
+    /// (rank, inputs)
+    pub a: View,
+    /// (outputs, rank)
+    pub b: View,
+    /// The product's column that the first output is added to.
+    pub column: usize,
+    /// What the change is multiplied by.
+    pub scale: f32,
+}
+
 /// What a batch's rows cost, summed over the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossSums {
@@ -67,6 +80,9 @@ pub trait Training: Device {
     /// # Errors
     /// The machine has not so much memory.
     fn zeros(&self, rows: usize, columns: usize) -> Result<Self::Buffer, Error>;
+    /// Bytes that operations take besides the buffers, at most, for heads of this shape and documents of up to `longest`
+    /// rows.
+    fn scratch(&self, heads: Heads, longest: usize) -> u64;
     /// Makes a buffer so many rows of zeros.
     fn clear(&self, buffer: &mut Self::Buffer, rows: usize);
     /// Copies the values from number `at` on out.
@@ -87,7 +103,7 @@ pub trait Training: Device {
 
     /// As [`Device::rms_norm`].
     fn norm(&self, x: &Self::Buffer, parameters: &Self::Buffer, gain: View, eps: f32, out: &mut Self::Buffer);
-    /// Adds to `d_x` and to the gain's gradient.
+    /// Adds to `d_x`, and to the gain's gradient where that is wanted.
     fn norm_backward(
         &self,
         d_out: &Self::Buffer,
@@ -96,7 +112,7 @@ pub trait Training: Device {
         gain: View,
         eps: f32,
         d_x: &mut Self::Buffer,
-        gradients: &mut Self::Buffer,
+        gradients: Option<&mut Self::Buffer>,
     );
 
     /// `out = x · wᵀ`, plus `bias`, plus `residual` of the shape of `out`.
@@ -124,6 +140,35 @@ pub trait Training: Device {
         x: &Self::Buffer,
         w: View,
         bias: Option<View>,
+        gradients: &mut Self::Buffer,
+    );
+
+    /// Adds the change to `out`, a product of `x`. `low` is room for (rows, rank).
+    fn adapt(
+        &self,
+        x: &Self::Buffer,
+        adapters: &Self::Buffer,
+        change: &LowRank,
+        low: &mut Self::Buffer,
+        out: &mut Self::Buffer,
+    );
+    /// Adds to `d_x` what the change makes of `d_out`.
+    fn adapt_backward(
+        &self,
+        d_out: &Self::Buffer,
+        adapters: &Self::Buffer,
+        change: &LowRank,
+        low: &mut Self::Buffer,
+        d_x: &mut Self::Buffer,
+    );
+    /// Adds to the gradients of the change's two matrices.
+    fn adapt_gradient(
+        &self,
+        d_out: &Self::Buffer,
+        x: &Self::Buffer,
+        adapters: &Self::Buffer,
+        change: &LowRank,
+        low: &mut Self::Buffer,
         gradients: &mut Self::Buffer,
     );
 
@@ -172,8 +217,8 @@ pub trait Training: Device {
         out: &mut Vec<f32>,
     );
     /// The loss `scale · Σ weight · (−ln p(target) + z · (ln Σ eˡᵒᵍⁱᵗ)²)` forward and backward at once: `x` becomes its
-    /// gradient, the head's gradient is added to, and the sums are returned without `scale` and `z`. `logits` is room, as
-    /// with [`Training::log_likelihoods`].
+    /// gradient, the head's gradient is added to where that is wanted, and the sums are returned without `scale` and `z`.
+    /// `logits` is room, as with [`Training::log_likelihoods`].
     fn loss_backward(
         &self,
         x: &mut Self::Buffer,
@@ -184,7 +229,7 @@ pub trait Training: Device {
         scale: f32,
         z: f32,
         logits: &mut Self::Buffer,
-        gradients: &mut Self::Buffer,
+        gradients: Option<&mut Self::Buffer>,
     ) -> LossSums;
 
     /// The sum of the squares of the values in `range`.

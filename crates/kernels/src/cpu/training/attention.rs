@@ -25,6 +25,31 @@ thread_local! {
     static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Values that a thread's copies and sums take at most, for documents of up to `longest` rows.
+pub(super) fn room(isa: Isa, heads: Heads, longest: usize) -> usize {
+    let (_, panel) = sizes(isa);
+    let (long, deep) = padded(longest.min(u32::MAX as usize), heads.head_dim, panel);
+    let backward: usize = backward_room(long, deep).iter().sum();
+    backward.max(forward_room(long, deep).iter().sum())
+}
+
+/// Rows and columns of a task's copies: whole blocks, and whole panels.
+fn padded(rows: usize, dim: usize, panel: usize) -> (usize, usize) {
+    (rows.next_multiple_of(BLOCK), dim.next_multiple_of(panel))
+}
+
+/// Lengths of the forward's copies and sums.
+fn forward_room(long: usize, deep: usize) -> [usize; 6] {
+    let n = long * deep;
+    [n, n, n, n, BLOCK * deep, BLOCK * SPAN]
+}
+
+/// Lengths of the backward's.
+fn backward_room(long: usize, deep: usize) -> [usize; 12] {
+    let (n, square) = (long * deep, BLOCK * BLOCK);
+    [n, n, n, n, n, n, n, n, n, square, square, 2 * long]
+}
+
 /// Rows of activations whose columns are those of heads.
 struct Task<'a> {
     isa: Isa,
@@ -166,8 +191,7 @@ unsafe fn forward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>(
     let wide = NV * V::LANES;
     let (dim, kv_head) = (heads.head_dim, task.head * heads.kv_heads / heads.heads);
     let (long, deep) = task.padded();
-    let [q, k, v, turned, sums, scores] =
-        carve(room, [long * deep, long * deep, long * deep, long * deep, BLOCK * deep, BLOCK * SPAN]);
+    let [q, k, v, turned, sums, scores] = carve(room, forward_room(long, deep));
     task.copy(task.qkv, heads.qkv_columns(), task.head, 1.0 / (dim as f32).sqrt(), q);
     task.copy(task.qkv, heads.qkv_columns(), heads.heads + kv_head, 1.0, k);
     task.copy(task.qkv, heads.qkv_columns(), heads.heads + heads.kv_heads + kv_head, 1.0, v);
@@ -252,9 +276,8 @@ unsafe fn backward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>
     let (columns, dim) = (heads.qkv_columns(), heads.head_dim);
     let scale = 1.0 / (dim as f32).sqrt();
     let (long, deep) = task.padded();
-    let n = long * deep;
     let [q, k, v, turned_k, turned_v, d_out, d_q, d_k, d_v, p, d_s, facts] =
-        carve(room, [n, n, n, n, n, n, n, n, n, BLOCK * BLOCK, BLOCK * BLOCK, 2 * long]);
+        carve(room, backward_room(long, deep));
     let (log_sums, inner) = facts.split_at_mut(long);
     let (key_head, value_head) = (heads.heads + task.head, heads.heads + heads.kv_heads + task.head);
     task.copy(task.qkv, columns, key_head, 1.0, k);
@@ -355,8 +378,7 @@ unsafe fn backward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>
 impl Task<'_> {
     /// Rows and columns of a copied head: whole blocks, whole panels.
     fn padded(&self) -> (usize, usize) {
-        let (_, panel) = sizes(self.isa);
-        (self.rows.len().next_multiple_of(BLOCK), self.heads.head_dim.next_multiple_of(panel))
+        padded(self.rows.len(), self.heads.head_dim, sizes(self.isa).1)
     }
 
     /// Head number `head` of the document's rows, times `scale`, with zeros where it is filled up.

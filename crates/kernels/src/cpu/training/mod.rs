@@ -3,6 +3,7 @@
 mod adamw;
 mod attention;
 mod loss;
+mod low_rank;
 mod norm;
 mod pack;
 mod product;
@@ -13,7 +14,7 @@ mod vector;
 use super::disjoint::Disjoint;
 use super::{Buffer, Cpu, SMALL, rms_norm, rope};
 use crate::device::{Heads, RopeStyle};
-use crate::training::{AdamWStep, LossSums, Training, View};
+use crate::training::{AdamWStep, LossSums, LowRank, Training, View};
 use crate::{Error, training};
 use product::{Onto, Strided};
 use std::ops::Range;
@@ -39,8 +40,23 @@ impl Cpu {
         bias: Option<&[f32]>,
         c: &mut [f32],
     ) {
+        assert_eq!(c.len(), size[0] * size[1], "a product of another shape");
+        self.product_within(size, a, b, onto, bias, c, size[1]);
+    }
+
+    /// The same, with rows of the product `stride` apart.
+    fn product_within(
+        &self,
+        size: [usize; 3],
+        a: Strided<'_>,
+        b: Strided<'_>,
+        onto: Onto<'_>,
+        bias: Option<&[f32]>,
+        c: &mut [f32],
+        stride: usize,
+    ) {
         if size[0] > 0 && size[1] > 0 {
-            product::product(self.isa, &self.pool, &mut self.packed(), size, a, b, onto, bias, c);
+            product::product(self.isa, &self.pool, &mut self.packed(), size, a, b, onto, bias, c, stride);
         }
     }
 
@@ -70,6 +86,12 @@ impl Training for Cpu {
         values.try_reserve_exact(length).map_err(|_| Error::Memory { bytes })?;
         values.resize(length, 0.0);
         Ok(Buffer { rows, columns, values })
+    }
+
+    fn scratch(&self, heads: Heads, longest: usize) -> u64 {
+        let threads = self.pool.threads();
+        let attention = (attention::room(self.isa, heads, longest) as u64).saturating_mul(threads as u64);
+        attention.saturating_add(product::room(threads) as u64).saturating_mul(4)
     }
 
     fn clear(&self, buffer: &mut Buffer, rows: usize) {
@@ -124,9 +146,9 @@ impl Training for Cpu {
         gain: View,
         eps: f32,
         d_x: &mut Buffer,
-        gradients: &mut Buffer,
+        gradients: Option<&mut Buffer>,
     ) {
-        let d_gain = &mut gradients.values[gain.range()];
+        let d_gain = gradients.map(|gradients| &mut gradients.values[gain.range()]);
         let gain = of(parameters, gain);
         norm::backward(self.isa, &self.pool, &d_out.values, &x.values, gain, eps, &mut d_x.values, d_gain);
     }
@@ -177,6 +199,33 @@ impl Training for Cpu {
                 }
             });
         }
+    }
+
+    fn adapt(&self, x: &Buffer, adapters: &Buffer, change: &LowRank, low: &mut Buffer, out: &mut Buffer) {
+        low_rank::forward(self, x, adapters, change, low, out);
+    }
+
+    fn adapt_backward(
+        &self,
+        d_out: &Buffer,
+        adapters: &Buffer,
+        change: &LowRank,
+        low: &mut Buffer,
+        d_x: &mut Buffer,
+    ) {
+        low_rank::backward(self, d_out, adapters, change, low, d_x);
+    }
+
+    fn adapt_gradient(
+        &self,
+        d_out: &Buffer,
+        x: &Buffer,
+        adapters: &Buffer,
+        change: &LowRank,
+        low: &mut Buffer,
+        gradients: &mut Buffer,
+    ) {
+        low_rank::gradient(self, d_out, x, adapters, change, low, gradients);
     }
 
     fn rope_backward(&self, d_qkv: &mut Buffer, angles: &Buffer, heads: Heads, style: RopeStyle) {
@@ -280,12 +329,12 @@ impl Training for Cpu {
         scale: f32,
         z: f32,
         logits: &mut Buffer,
-        gradients: &mut Buffer,
+        gradients: Option<&mut Buffer>,
     ) -> LossSums {
         assert_eq!([x.rows, weights.len()], [targets.len(); 2], "rows without targets");
         let (vocab, n) = (head.rows, head.columns);
         let w = of(parameters, head);
-        let d_w = &mut gradients.values[head.range()];
+        let mut d_w = gradients.map(|gradients| &mut gradients.values[head.range()]);
         let chunk = logits.values.len() / vocab;
         let mut sums = training::LossSums::default();
         for start in (0..targets.len()).step_by(chunk) {
@@ -299,8 +348,10 @@ impl Training for Cpu {
             let more = loss::backward(self.isa, &self.pool, logits, vocab, targets, weights, scale, z);
             sums.loss += more.loss;
             sums.log_sum_squares += more.log_sum_squares;
-            let d_logits = Strided::columns(logits, vocab);
-            self.product([vocab, n, rows], d_logits, Strided::rows(x, n), Onto::There, None, d_w);
+            if let Some(d_w) = d_w.as_deref_mut() {
+                let d_logits = Strided::columns(logits, vocab);
+                self.product([vocab, n, rows], d_logits, Strided::rows(x, n), Onto::There, None, d_w);
+            }
             let d_logits = Strided::rows(logits, vocab);
             self.product([rows, n, vocab], d_logits, Strided::rows(w, n), Onto::Zero, None, x);
         }

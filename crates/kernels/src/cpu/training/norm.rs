@@ -10,7 +10,7 @@ use crate::cpu::pool::Pool;
 const ROWS: usize = 64;
 
 /// With `r = 1 / √(mean(x²) + eps)`: `d_x += r · (g − x · r² · mean(x · g))` for `g = d_y · gain`, and
-/// `d_gain += Σ d_y · x · r` over the rows.
+/// `d_gain += Σ d_y · x · r` over the rows, where that is wanted.
 pub(super) fn backward(
     isa: Isa,
     pool: &Pool,
@@ -19,10 +19,11 @@ pub(super) fn backward(
     gain: &[f32],
     eps: f32,
     d_x: &mut [f32],
-    d_gain: &mut [f32],
+    d_gain: Option<&mut [f32]>,
 ) {
     let n = gain.len();
-    assert!(d_y.len() == x.len() && d_x.len() == x.len() && d_gain.len() == n, "rows that do not fit");
+    assert!(d_y.len() == x.len() && d_x.len() == x.len(), "rows that do not fit");
+    assert!(d_gain.as_ref().is_none_or(|d_gain| d_gain.len() == n), "a gain of another length");
     let mut parts = vec![0.0f32; x.len().div_ceil(n * ROWS) * n];
     let (all, sums) = (Disjoint::new(d_x), Disjoint::new(&mut parts));
     pool.run_chunks(x.len() / n, ROWS, &|rows| {
@@ -37,6 +38,7 @@ pub(super) fn backward(
             _ => some_rows::<{ Isa::BASELINE_FMA }>(d_y, x, gain, eps, d_x, sums),
         }
     });
+    let Some(d_gain) = d_gain else { return };
     for part in parts.chunks_exact(n) {
         for (d_gain, part) in d_gain.iter_mut().zip(part) {
             *d_gain += part;
@@ -115,9 +117,13 @@ mod tests {
             for isa in Isa::available() {
                 for threads in [1, 3] {
                     let (mut d_x, mut d_gain) = (before.clone(), gain_before.clone());
-                    backward(isa, &Pool::new(threads), &d_y, &x, &gain, 1e-5, &mut d_x, &mut d_gain);
+                    let pool = Pool::new(threads);
+                    backward(isa, &pool, &d_y, &x, &gain, 1e-5, &mut d_x, Some(&mut d_gain));
                     assert_close(&d_x, &want, 1e-5);
                     assert_close(&d_gain, &want_gain, 1e-5);
+                    let mut alone = before.clone();
+                    backward(isa, &pool, &d_y, &x, &gain, 1e-5, &mut alone, None);
+                    assert!(alone == d_x);
                 }
             }
         }

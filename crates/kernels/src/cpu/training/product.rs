@@ -58,11 +58,11 @@ pub(crate) enum Onto<'a> {
     Zero,
     /// What is there.
     There,
-    /// A matrix of the product's shape, row-major.
+    /// A matrix that lies as the product does.
     Matrix(&'a [f32]),
 }
 
-/// Sets `c`, (m, n) row-major, to `onto + a · b`, plus `bias` in every row; `a` is (m, k), `b` (k, n).
+/// Sets `c`, (m, n) with rows `stride` apart, to `onto + a · b`, plus `bias` in every row; `a` is (m, k), `b` (k, n).
 pub(crate) fn product(
     isa: Isa,
     pool: &Pool,
@@ -73,8 +73,10 @@ pub(crate) fn product(
     onto: Onto<'_>,
     bias: Option<&[f32]>,
     c: &mut [f32],
+    stride: usize,
 ) {
-    assert!(a.holds(m, k) && b.holds(k, n) && c.len() == m * n && k > 0, "matrices that do not fit");
+    assert!(a.holds(m, k) && b.holds(k, n) && k > 0, "matrices that do not fit");
+    assert!(n <= stride && (m - 1) * stride + n <= c.len(), "a product that does not fit");
     assert!(bias.is_none_or(|bias| bias.len() == n), "a bias of another width");
     if let Onto::Matrix(base) = onto {
         assert_eq!(base.len(), c.len(), "a sum of another shape");
@@ -104,7 +106,7 @@ pub(crate) fn product(
             });
             let store = Store {
                 c: &c,
-                stride: n,
+                stride,
                 onto: if first { onto } else { Onto::There },
                 bias: bias.filter(|_| first),
             };
@@ -132,6 +134,11 @@ pub(crate) fn product(
 thread_local! {
     /// A block of `a`, packed.
     static BLOCK_OF_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Values that packed operands take at most, for so many threads.
+pub(super) fn room(threads: usize) -> usize {
+    (WIDTH + threads * BLOCK) * PACKED_DEPTH
 }
 
 /// Rows and columns of the tile of sums.
@@ -416,13 +423,24 @@ mod tests {
                             let (pool, mut packed) = (Pool::new(threads), Vec::new());
                             let mut c = vec![f32::NAN; m * n];
                             let onto = Onto::Matrix(&base);
-                            product(isa, &pool, &mut packed, size, a, b, onto, Some(&bias), &mut c);
+                            product(isa, &pool, &mut packed, size, a, b, onto, Some(&bias), &mut c, n);
                             assert_close(&c, &want, 1e-4);
                             let mut set = vec![f32::NAN; m * n];
-                            product(isa, &pool, &mut packed, size, a, b, Onto::Zero, None, &mut set);
+                            product(isa, &pool, &mut packed, size, a, b, Onto::Zero, None, &mut set, n);
                             assert_close(&set, &plain, 1e-4);
                             let mut sum = base.clone();
-                            product(isa, &pool, &mut packed, size, a, b, Onto::There, Some(&bias), &mut sum);
+                            product(
+                                isa,
+                                &pool,
+                                &mut packed,
+                                size,
+                                a,
+                                b,
+                                Onto::There,
+                                Some(&bias),
+                                &mut sum,
+                                n,
+                            );
                             assert_close(&sum, &want, 1e-4);
                             all.push([c, set, sum]);
                         }
@@ -430,6 +448,26 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Columns of a wider matrix; those beside them stay.
+    #[test]
+    fn products_within_others_are_the_reference() {
+        let mut random = Random::new(33);
+        let size @ [m, n, k] = [29, 37, 5];
+        let (stride, first) = (n + 11, 4);
+        let (a, b, before) = (random.normals(m * k), random.normals(k * n), random.normals(m * stride));
+        let (a, b) = (Strided::rows(&a, k), Strided::rows(&b, n));
+        let sums = reference(size, a, b, |i, j| before[i * stride + first + j]);
+        let mut want = before.clone();
+        for (row, sums) in want.chunks_exact_mut(stride).zip(sums.chunks_exact(n)) {
+            row[first..first + n].copy_from_slice(sums);
+        }
+        for isa in Isa::available() {
+            let (pool, mut c) = (Pool::new(2), before.clone());
+            product(isa, &pool, &mut Vec::new(), size, a, b, Onto::There, None, &mut c[first..], stride);
+            assert_close(&c, &want, 1e-5);
         }
     }
 
@@ -441,7 +479,7 @@ mod tests {
         let (a, b) = (random.normals(m * k), random.normals(k * n));
         let (a, b) = (Strided::rows(&a, k), Strided::columns(&b, k));
         let mut c = vec![0.0; m * n];
-        product(Isa::detect(), &Pool::new(2), &mut Vec::new(), size, a, b, Onto::Zero, None, &mut c);
+        product(Isa::detect(), &Pool::new(2), &mut Vec::new(), size, a, b, Onto::Zero, None, &mut c, n);
         assert_close(&c, &reference(size, a, b, |_, _| 0.0), 1e-5);
     }
 }
