@@ -76,6 +76,14 @@ pub enum Error {
         /// What is wrong, and the way out.
         fact: String,
     },
+    /// An adapter that is damaged, or that does not fit the model.
+    #[error("{}: {fact}", path.display())]
+    Adapter {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and the way out.
+        fact: String,
+    },
     /// A tensor of another shape than the configuration says.
     #[error("{}: tensor `{tensor}` has shape {found:?} where the configuration needs {expected:?}", file.display())]
     Shape {

@@ -15,7 +15,8 @@
 //! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`Recorder`] makes while the model
 //! reads a text, says which errors matter.
 //!
-//! [`training`] is the same model with gradients, in f32.
+//! [`training`] is the same model with gradients, in f32. A [`Lora`] says which matrices small ones are trained in place of;
+//! [`merge`] puts an adapter of that kind, sai's or [`peft`'s](PeftAdapter), into the model's own.
 //!
 //! This room has no SIMD (`kernels` does) and no threads but those that a plan is written with, knows no text (`tokenizer` does), and chooses no token
 //! (`generation` does). It never prints.
@@ -26,6 +27,7 @@ mod error;
 mod forward;
 mod imatrix;
 mod kv_cache;
+mod lora;
 mod memory;
 mod model;
 mod moved;
@@ -42,6 +44,7 @@ pub use error::Error;
 pub use forward::Run;
 pub use imatrix::Imatrix;
 pub use kv_cache::{KvCache, Sequence};
+pub use lora::{Change, Lora, PeftAdapter, Target, merge};
 pub use memory::Memory;
 pub use model::{Decoder, Layer, Linear};
 pub use moved::{KEPT_TYPES, Moved, ToGguf, to_gguf, to_hugging_face};

@@ -7,7 +7,7 @@
 //! where that holds every value exactly, which is the type that they came from unless [`KEPT_TYPES`] names another.
 
 use crate::weights::{GGUF_ROPE_DIVISORS, Names};
-use crate::{Config, Error, RopeStyle};
+use crate::{Change, Config, Error, RopeStyle};
 use sai_formats::{DType, Spec, Tensor, Tensors};
 use std::collections::HashSet;
 
@@ -31,13 +31,29 @@ pub struct Moved {
     pub spec: Spec,
     source: Tensor,
     rows: Rows,
+    /// What is added to it.
+    change: Option<Change>,
 }
 
 impl Moved {
     /// The tensor as it is.
     pub fn unchanged(source: &Tensor) -> Moved {
         let Tensor { name, dtype, shape, .. } = source.clone();
-        Moved { spec: Spec { name, dtype, shape }, source: source.clone(), rows: Rows::Stay }
+        Moved { spec: Spec { name, dtype, shape }, source: source.clone(), rows: Rows::Stay, change: None }
+    }
+
+    /// The tensor with a change, in `dtype` or its own type.
+    pub(crate) fn changed(
+        source: &Tensor,
+        dtype: Option<DType>,
+        change: Option<Change>,
+    ) -> Result<Moved, Error> {
+        if !source.dtype.is_float() {
+            return Err(not_float(source));
+        }
+        let mut moved = Moved { change, ..Moved::unchanged(source) };
+        moved.spec.dtype = dtype.unwrap_or(source.dtype);
+        Ok(moved)
     }
 
     /// Lets the source's pages leave memory, once the tensor was made and used.
@@ -58,6 +74,10 @@ impl Moved {
                 let half = head_dim / 2;
                 reordered(&self.source, head_dim, |i| i % half * 2 + i / half)
             }
+        };
+        let source = match &self.change {
+            Some(change) => change.merged(&source)?,
+            None => source,
         };
         Ok(Tensor { name, dtype, shape, data: source.to_floats(dtype)?, ..source })
     }
@@ -184,6 +204,7 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
             spec: Spec { name: entry.gguf.clone(), dtype: to, shape: entry.shape.clone() },
             source: source.clone(),
             rows: if entry.turns { rows } else { Rows::Stay },
+            change: None,
         });
     }
     if let Some(divisors) = config.rope.divisors() {
@@ -247,6 +268,7 @@ pub fn to_hugging_face(
             spec: Spec { name: entry.hugging_face.clone(), dtype: to, shape: entry.shape.clone() },
             source: source.clone(),
             rows: if entry.turns { rows } else { Rows::Stay },
+            change: None,
         });
     }
     Ok(moved)

@@ -1,6 +1,7 @@
 //! Where training begins: small random matrices. Radford et al. 2019.
 
 use super::layout::Placed;
+use crate::lora::Factor;
 
 /// Standard deviation of a matrix's values.
 const DEVIATION: f64 = 0.02;
@@ -16,12 +17,7 @@ pub(super) fn values(tensor: &Placed, layers: usize, seed: u64) -> Vec<f32> {
     let writes = ["self_attn.o_proj.weight", "mlp.down_proj.weight"];
     let residual = writes.iter().any(|name| tensor.name.ends_with(name));
     let deviation = if residual { DEVIATION / (2.0 * layers as f64).sqrt() } else { DEVIATION };
-    // FNV-1a of the name, so that tensors differ.
-    let named = tensor
-        .name
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-    let mut random = SplitMix(seed ^ named);
+    let mut random = SplitMix::of(&tensor.name, seed);
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {
         // Box & Muller 1958.
@@ -33,10 +29,31 @@ pub(super) fn values(tensor: &Placed, layers: usize, seed: u64) -> Vec<f32> {
     values
 }
 
+/// The values that an adapter's tensor starts with: uniform within 1 / √inputs going in, 0 coming out, so that the model
+/// begins as it was. As PEFT has it.
+pub(super) fn adapter_values(tensor: &Placed, factor: Factor, seed: u64) -> Vec<f32> {
+    let n = tensor.shape.iter().product();
+    let bound = match factor {
+        Factor::A => 1.0 / (tensor.view.columns as f64).sqrt(),
+        Factor::B => return vec![0.0; n],
+    };
+    let mut random = SplitMix::of(&tensor.name, seed);
+    (0..n).map(|_| (bound * (2.0 * random.unit() - 1.0)) as f32).collect()
+}
+
 /// Steele et al. 2014.
 struct SplitMix(u64);
 
 impl SplitMix {
+    /// Of a seed, other numbers for each name.
+    fn of(name: &str, seed: u64) -> SplitMix {
+        // FNV-1a.
+        let named = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        SplitMix(seed ^ named)
+    }
+
     /// Uniform in (0, 1].
     fn unit(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -1,8 +1,9 @@
 //! Where each tensor of a model lies in an arena.
 
+use crate::lora::{Factor, Target};
 use crate::weights::Names;
-use crate::{Config, Error, RopeStyle};
-use sai_kernels::View;
+use crate::{Config, Error, Lora, RopeStyle};
+use sai_kernels::{LowRank, View};
 use std::ops::Range;
 
 /// A tensor of the model by its name.
@@ -45,6 +46,23 @@ pub(super) struct LayerViews {
 pub(super) struct Projection {
     pub(super) weight: View,
     pub(super) bias: Option<View>,
+    /// What is trained in place of its parts.
+    pub(super) changes: [Option<LowRank>; 3],
+}
+
+impl LayerViews {
+    /// The product that a target is part of, and which part.
+    fn target(&mut self, target: Target) -> (&mut Projection, usize) {
+        match target {
+            Target::Query => (&mut self.qkv, 0),
+            Target::Key => (&mut self.qkv, 1),
+            Target::Value => (&mut self.qkv, 2),
+            Target::Output => (&mut self.attention_out, 0),
+            Target::Gate => (&mut self.gate_up, 0),
+            Target::Up => (&mut self.gate_up, 1),
+            Target::Down => (&mut self.ffn_down, 0),
+        }
+    }
 }
 
 impl Layout {
@@ -114,6 +132,24 @@ impl Layout {
     /// Values of the arena: the model's parameters, tied ones once.
     pub fn len(&self) -> usize {
         self.length
+    }
+
+    /// Places an adapter's tensors in an arena of their own, layer after layer, and has the products change by them.
+    pub(super) fn adapt(&mut self, lora: &Lora) -> Vec<Placed> {
+        let mut arena = Arena { tensors: Vec::new(), end: 0 };
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            for &target in &lora.targets {
+                let weight = format!("{}.weight", target.module(i));
+                let Some(of) = self.tensors.iter().find(|placed| placed.name == weight) else { continue };
+                let View { start, rows, columns } = of.view;
+                let a = arena.stack([(target.tensor(i, Factor::A), lora.rank)], Some(columns));
+                let b = arena.stack([(target.tensor(i, Factor::B), rows)], Some(lora.rank));
+                let (product, part) = layer.target(target);
+                let column = (start - product.weight.start) / columns;
+                product.changes[part] = Some(LowRank { a, b, column, scale: lora.scale() });
+            }
+        }
+        arena.tensors
     }
 
     /// Whether there are none; never so.
@@ -187,6 +223,6 @@ impl Arena {
         bias: bool,
         parts: [(String, usize); N],
     ) -> Projection {
-        Projection { weight, bias: bias.then(|| self.stack(parts, None)) }
+        Projection { weight, bias: bias.then(|| self.stack(parts, None)), changes: [None; 3] }
     }
 }

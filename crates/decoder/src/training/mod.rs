@@ -30,14 +30,22 @@
 //! # }
 //! ```
 //!
+//! A model made by [`Model::adapt`] trains an [`Adapter`] in place of its parameters; all else is said and done the same.
+//! A loss that is not a sum of the rows' own, as of preferences, goes through [`Model::forward_weigh_backward`].
+//!
 //! The same seed, rows and settings give the same bits; on the CPU on any number of threads.
 
+mod adapter;
 mod init;
 mod layout;
+mod memory;
 mod model;
 mod pass;
+mod products;
 
+pub use adapter::Adapter;
 pub use layout::{Layout, Placed};
+pub use memory::Memory;
 pub use model::{AdamW, Model, Moments};
-pub use pass::{Memory, Packed, Pass, Recompute};
+pub use pass::{Done, Packed, Pass, Recompute};
 pub use sai_kernels::{LossSums, Training};

@@ -1,10 +1,12 @@
 //! Parameters, gradients and moments, and a step.
 
+use super::adapter::Adapter;
 use super::init;
-use super::layout::Layout;
+use super::layout::{Layout, Placed};
 use crate::{Config, Error};
 use sai_formats::{DType, Spec, Tensor, Tensors, safetensors};
 use sai_kernels::{AdamWStep, Training};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -14,11 +16,13 @@ pub struct Model<D: Training> {
     pub device: D,
     /// What it is.
     pub config: Config,
-    /// Which tensor lies where in the two arenas.
+    /// Which tensor lies where in the arena of parameters.
     pub layout: Layout,
     /// One row of [`Layout::len`] values.
     pub parameters: D::Buffer,
-    /// The same of gradients, which passes add to and a step sets to zero.
+    /// What is trained instead of these, if anything.
+    pub adapter: Option<Adapter<D>>,
+    /// One row of gradients of what is trained, which passes add to and a step sets to zero.
     pub gradients: D::Buffer,
     /// Radians a position, (rope_dim / 2).
     pub(super) inv_freq: Vec<f32>,
@@ -44,7 +48,7 @@ impl Default for AdamW {
     }
 }
 
-/// AdamW's moments of some of a model's parameters: all, or the share of a rank.
+/// AdamW's moments of some of the values that are trained: all, or the share of a rank.
 pub struct Moments<D: Training> {
     /// The parameters that these are of.
     pub range: Range<usize>,
@@ -88,31 +92,35 @@ impl<D: Training> Model<D> {
     /// [`Layout::of`]'s, a tensor that is missing or of another shape, or not enough memory.
     pub fn load(device: D, config: Config, tensors: &Tensors) -> Result<Model<D>, Error> {
         let mut model = Model::empty(device, config)?;
-        for placed in model.layout.tensors() {
-            let tensor = tensors.get(&placed.name).ok_or_else(|| Error::MissingTensor {
-                path: tensors.path().to_path_buf(),
-                tensor: placed.name.clone(),
-            })?;
-            if tensor.shape != placed.shape {
-                return Err(Error::Shape {
-                    file: tensor.file.to_path_buf(),
-                    tensor: placed.name.clone(),
-                    found: tensor.shape.clone(),
-                    expected: placed.shape.clone(),
-                });
-            }
-            model.device.write(&mut model.parameters, placed.view.start, &tensor.to_f32()?);
-            tensor.data.release();
-        }
+        load_tensors(&model.device, model.layout.tensors(), &mut model.parameters, tensors)?;
         Ok(model)
     }
 
     fn empty(device: D, config: Config) -> Result<Model<D>, Error> {
         let layout = Layout::of(&config)?;
-        let [parameters, gradients] = [(); 2].map(|()| device.zeros(1, layout.len()));
-        let (parameters, gradients) = (parameters?, gradients?);
+        let gradients = device.zeros(1, layout.len())?;
+        Model::with(device, config, layout, None, gradients)
+    }
+
+    /// A model of zeros.
+    pub(super) fn with(
+        device: D,
+        config: Config,
+        layout: Layout,
+        adapter: Option<Adapter<D>>,
+        gradients: D::Buffer,
+    ) -> Result<Model<D>, Error> {
+        let parameters = device.zeros(1, layout.len())?;
         let inv_freq = config.rope.inv_freq();
-        Ok(Model { device, config, layout, parameters, gradients, inv_freq })
+        Ok(Model { device, config, layout, parameters, adapter, gradients, inv_freq })
+    }
+
+    /// How many values are trained: the adapter's, or else all of the model's.
+    pub fn trained(&self) -> usize {
+        match &self.adapter {
+            Some(adapter) => adapter.tensors.last().map_or(0, |last| last.view.range().end),
+            None => self.layout.len(),
+        }
     }
 
     /// Writes the parameters to a safetensors file in `dtype`, a float type, whole or not at all.
@@ -120,36 +128,12 @@ impl<D: Training> Model<D> {
     /// # Errors
     /// A value that `dtype` cannot hold, or the disk refuses.
     pub fn save(&self, path: &Path, dtype: DType) -> Result<(), Error> {
-        let specs = self.layout.tensors().iter().map(|tensor| Spec {
-            name: tensor.name.clone(),
-            dtype,
-            shape: tensor.shape.clone(),
-        });
-        let text = [("format".to_owned(), "pt".to_owned())];
-        let mut writer = safetensors::create(path, &text, specs.collect())?;
-        while let Some(spec) = writer.next_tensor() {
-            let placed = self.layout.get(&spec.name).ok_or_else(|| Error::MissingTensor {
-                path: path.to_path_buf(),
-                tensor: spec.name.clone(),
-            })?;
-            let mut values = vec![0.0f32; placed.view.range().len()];
-            self.device.read(&self.parameters, placed.view.start, &mut values);
-            let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-            let tensor = Tensor {
-                name: placed.name.clone(),
-                dtype: DType::F32,
-                shape: placed.shape.clone(),
-                data: data.into(),
-                file: path.into(),
-            };
-            writer.write(&tensor.to_floats(dtype)?)?;
-        }
-        Ok(writer.finish()?)
+        save_tensors(&self.device, self.layout.tensors(), &self.parameters, path, dtype)
     }
 
     /// The root of the sum of all gradients' squares.
     pub fn gradient_norm(&self) -> f64 {
-        self.device.square_sum(&self.gradients, 0..self.layout.len()).sqrt()
+        self.device.square_sum(&self.gradients, 0..self.trained()).sqrt()
     }
 
     /// One step of AdamW for the parameters that `moments` are of, with their gradients times `gradient_scale`; these
@@ -163,11 +147,16 @@ impl<D: Training> Model<D> {
             beta2: adamw.beta2,
             eps: adamw.eps,
             decay: adamw.decay,
-            decayed: self.layout.decayed(),
+            // An adapter has matrices only.
+            decayed: self.adapter.as_ref().map_or(self.layout.decayed(), |_| self.trained()),
             gradient_scale,
         };
         let Moments { range, first, second, .. } = moments;
-        let (parameters, gradients) = (&mut self.parameters, &mut self.gradients);
+        let gradients = &mut self.gradients;
+        let parameters = match &mut self.adapter {
+            Some(adapter) => &mut adapter.parameters,
+            None => &mut self.parameters,
+        };
         self.device.adamw(&step, range.clone(), parameters, gradients, first, second);
     }
 
@@ -175,4 +164,61 @@ impl<D: Training> Model<D> {
     pub fn clear_gradients(&mut self) {
         self.device.clear(&mut self.gradients, 1);
     }
+}
+
+/// Sets an arena's values to those of a file's tensors.
+pub(super) fn load_tensors<D: Training>(
+    device: &D,
+    placed: &[Placed],
+    arena: &mut D::Buffer,
+    tensors: &Tensors,
+) -> Result<(), Error> {
+    for placed in placed {
+        let tensor = tensors.get(&placed.name).ok_or_else(|| Error::MissingTensor {
+            path: tensors.path().to_path_buf(),
+            tensor: placed.name.clone(),
+        })?;
+        if tensor.shape != placed.shape {
+            return Err(Error::Shape {
+                file: tensor.file.to_path_buf(),
+                tensor: placed.name.clone(),
+                found: tensor.shape.clone(),
+                expected: placed.shape.clone(),
+            });
+        }
+        device.write(arena, placed.view.start, &tensor.to_f32()?);
+        tensor.data.release();
+    }
+    Ok(())
+}
+
+/// Writes an arena's tensors to a safetensors file.
+pub(super) fn save_tensors<D: Training>(
+    device: &D,
+    all: &[Placed],
+    arena: &D::Buffer,
+    path: &Path,
+    dtype: DType,
+) -> Result<(), Error> {
+    let by_name: HashMap<&str, &Placed> = all.iter().map(|placed| (placed.name.as_str(), placed)).collect();
+    let spec = |placed: &Placed| Spec { name: placed.name.clone(), dtype, shape: placed.shape.clone() };
+    let text = [("format".to_owned(), "pt".to_owned())];
+    let mut writer = safetensors::create(path, &text, all.iter().map(spec).collect())?;
+    while let Some(spec) = writer.next_tensor() {
+        let placed = by_name
+            .get(spec.name.as_str())
+            .ok_or_else(|| Error::MissingTensor { path: path.to_path_buf(), tensor: spec.name.clone() })?;
+        let mut values = vec![0.0f32; placed.view.range().len()];
+        device.read(arena, placed.view.start, &mut values);
+        let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let tensor = Tensor {
+            name: placed.name.clone(),
+            dtype: DType::F32,
+            shape: placed.shape.clone(),
+            data: data.into(),
+            file: path.into(),
+        };
+        writer.write(&tensor.to_floats(dtype)?)?;
+    }
+    Ok(writer.finish()?)
 }

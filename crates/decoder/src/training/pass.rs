@@ -1,13 +1,12 @@
 //! From tokens to the loss and back to every parameter's gradient. Touvron et al. 2023, section 2, and the chain rule.
 
 use super::layout::LayerViews;
+use super::memory::Shapes;
 use super::model::Model;
-use crate::{Config, Error};
-use sai_kernels::{LossSums, Training};
+use super::products::Products;
+use crate::Error;
+use sai_kernels::{Device, LossSums, Training};
 use std::ops::Range;
-
-/// Bytes of logits that exist at a time.
-const LOGITS_BYTES: usize = 48 << 20;
 
 /// Rows of tokens, documents side by side.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +22,9 @@ pub struct Packed<'a> {
     pub documents: &'a [Range<usize>],
 }
 
+/// Hears of a range of the gradients that is final.
+pub type Done<'d, D> = dyn FnMut(&D, &mut <D as Device>::Buffer, Range<usize>) + 'd;
+
 /// What backward computes again instead of keeping it from forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recompute {
@@ -31,68 +33,6 @@ pub enum Recompute {
     SwigluAndNorms,
     /// All of a layer but its input: a third more arithmetic, for memory of a single layer. Chen et al. 2016.
     Layers,
-}
-
-/// What training takes, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// Parameters.
-    pub parameters: u64,
-    /// Their gradients.
-    pub gradients: u64,
-    /// AdamW's two moments.
-    pub optimiser: u64,
-    /// Activations, with the part of the logits that exists at a time; a device needs a few MB of scratch besides.
-    pub activations: u64,
-}
-
-impl Memory {
-    /// For passes of `rows` rows.
-    pub fn of(config: &Config, rows: usize, recompute: Recompute) -> Memory {
-        let parameters = config.parameters().saturating_mul(4);
-        let shapes = Shapes::of(config, rows, recompute);
-        let kept: u64 = shapes.kept.iter().sum::<usize>() as u64 * shapes.kept_layers as u64;
-        let stream = (config.num_layers as u64 + 1) * config.hidden_size as u64;
-        let work = shapes.work.iter().sum::<usize>() as u64;
-        let values = (kept + stream + work).saturating_mul(rows as u64);
-        let logits = shapes.logits_rows as u64 * config.vocab_size as u64;
-        Memory {
-            parameters,
-            gradients: parameters,
-            optimiser: parameters.saturating_mul(2),
-            activations: values.saturating_add(logits).saturating_mul(4),
-        }
-    }
-
-    /// All of it.
-    pub fn total(&self) -> u64 {
-        [self.parameters, self.gradients, self.optimiser, self.activations]
-            .into_iter()
-            .fold(0, u64::saturating_add)
-    }
-}
-
-/// Columns of the buffers of a [`Pass`].
-struct Shapes {
-    /// Of [`Kept`], in its order.
-    kept: [usize; 5],
-    kept_layers: usize,
-    /// Of [`Work`], in its order.
-    work: [usize; 8],
-    logits_rows: usize,
-}
-
-impl Shapes {
-    fn of(c: &Config, rows: usize, recompute: Recompute) -> Shapes {
-        let (d, f, qkv) = (c.hidden_size, c.intermediate_size, c.heads().qkv_columns());
-        let queries = c.num_heads * c.head_dim;
-        Shapes {
-            kept: [qkv, queries, c.num_heads, d, 2 * f],
-            kept_layers: if recompute == Recompute::Layers { 1 } else { c.num_layers },
-            work: [c.rope.dim, d, f, d, d, d, queries, qkv],
-            logits_rows: (LOGITS_BYTES / 4 / c.vocab_size).clamp(1, rows.max(1)),
-        }
-    }
 }
 
 /// All activations of a pass and back, made once.
@@ -139,6 +79,8 @@ struct Work<D: Training> {
     d_attended: D::Buffer,
     /// (rows, (heads + 2 · kv_heads) · head_dim)
     d_qkv: D::Buffer,
+    /// Within a change of low rank, (rows, rank).
+    low: D::Buffer,
 }
 
 impl<D: Training> Pass<D> {
@@ -148,7 +90,7 @@ impl<D: Training> Pass<D> {
     /// Not enough memory.
     pub fn new(model: &Model<D>, rows: usize, recompute: Recompute) -> Result<Pass<D>, Error> {
         let (device, c) = (&model.device, &model.config);
-        let shapes = Shapes::of(c, rows, recompute);
+        let shapes = Shapes::of(c, model.rank(), rows, recompute);
         let room = |columns: usize| device.zeros(rows, columns);
         let kept = || -> Result<Kept<D>, Error> {
             let [qkv, attended, log_sums, middle, gate_up] = shapes.kept.map(room);
@@ -160,7 +102,8 @@ impl<D: Training> Pass<D> {
                 gate_up: gate_up?,
             })
         };
-        let [angles, normed, hidden, d_x, selected, d_selected, d_attended, d_qkv] = shapes.work.map(room);
+        let [angles, normed, hidden, d_x, selected, d_selected, d_attended, d_qkv, low] =
+            shapes.work.map(room);
         Ok(Pass {
             rows,
             x: (0..=c.num_layers).map(|_| room(c.hidden_size)).collect::<Result<_, _>>()?,
@@ -174,6 +117,7 @@ impl<D: Training> Pass<D> {
                 d_selected: d_selected?,
                 d_attended: d_attended?,
                 d_qkv: d_qkv?,
+                low: low?,
             },
             logits: device.zeros(shapes.logits_rows, c.vocab_size)?,
         })
@@ -204,7 +148,8 @@ impl<D: Training> Model<D> {
     }
 
     /// As [`Model::forward_backward`]. Calls `done` with each range of the gradients to which this pass adds no more, so that
-    /// they can be sent off while those of earlier layers are computed: those of [`Layout::in_backward`], in its order.
+    /// they can be sent off while those of earlier layers are computed: those of [`Layout::in_backward`], in its order, or all of
+    /// an adapter's at once.
     ///
     /// [`Layout::in_backward`]: super::Layout::in_backward
     ///
@@ -216,13 +161,80 @@ impl<D: Training> Model<D> {
         packed: &Packed<'_>,
         scale: f32,
         z: f32,
-        done: &mut dyn FnMut(&D, &mut D::Buffer, Range<usize>),
+        done: &mut Done<'_, D>,
     ) -> Result<LossSums, Error> {
         let wanted = self.check(pass, packed)?;
         self.forward(pass, packed);
-        let sums = self.loss_backward(pass, packed, &wanted, scale, z);
-        let (embedding, head) = (self.layout.embedding, self.layout.head);
-        if head != embedding {
+        Ok(self.backward(pass, packed, &wanted, scale, z, done))
+    }
+
+    /// As [`Model::forward_backward`], for a loss whose gradient by a row's log-likelihood follows from all rows'
+    /// log-likelihoods: `weigh` is given `ln p(target)` of each row and 0 for rows of weight 0, and returns the weights
+    /// that the others have in place of `packed`'s. The layers' forward is computed once, the head's twice.
+    ///
+    /// # Errors
+    /// Likewise; or `weigh` returns another number of weights.
+    pub fn forward_weigh_backward(
+        &mut self,
+        pass: &mut Pass<D>,
+        packed: &Packed<'_>,
+        scale: f32,
+        weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
+    ) -> Result<LossSums, Error> {
+        let wanted = self.check(pass, packed)?;
+        self.forward(pass, packed);
+        let weights = weigh(&self.likelihoods(pass, packed, &wanted));
+        if weights.len() != packed.weights.len() {
+            let fact = format!("{} weights for {} rows", weights.len(), packed.weights.len());
+            return Err(Error::Training { fact });
+        }
+        Ok(self.backward(
+            pass,
+            &Packed { weights: &weights, ..*packed },
+            &wanted,
+            scale,
+            0.0,
+            &mut |_, _, _| {},
+        ))
+    }
+
+    /// `ln p(target)` of each row, and 0 for rows of weight 0. No gradients.
+    ///
+    /// # Errors
+    /// As [`Model::forward_backward`].
+    pub fn log_likelihoods(&self, pass: &mut Pass<D>, packed: &Packed<'_>) -> Result<Vec<f32>, Error> {
+        let wanted = self.check(pass, packed)?;
+        self.forward(pass, packed);
+        Ok(self.likelihoods(pass, packed, &wanted))
+    }
+
+    /// After a forward, `ln p(target)` of the wanted rows, and 0 of others.
+    fn likelihoods(&self, pass: &mut Pass<D>, packed: &Packed<'_>, wanted: &[usize]) -> Vec<f32> {
+        let (d, c) = (&self.device, &self.config);
+        let Pass { x, work, logits, .. } = pass;
+        d.select_rows(&x[c.num_layers], wanted, &mut work.selected);
+        d.norm(&work.selected, &self.parameters, self.layout.final_norm, c.rms_norm_eps, &mut work.normed);
+        let targets: Vec<u32> = wanted.iter().map(|&row| packed.targets[row]).collect();
+        let (head, mut found) = (self.layout.head, Vec::new());
+        d.log_likelihoods(&work.normed, &self.parameters, head, &targets, logits, &mut found);
+        let mut all = vec![0.0; packed.tokens.len()];
+        wanted.iter().zip(found).for_each(|(&row, found)| all[row] = found);
+        all
+    }
+
+    /// After a forward, from the loss back to every gradient that is wanted.
+    fn backward(
+        &mut self,
+        pass: &mut Pass<D>,
+        packed: &Packed<'_>,
+        wanted: &[usize],
+        scale: f32,
+        z: f32,
+        done: &mut Done<'_, D>,
+    ) -> LossSums {
+        let sums = self.loss_backward(pass, packed, wanted, scale, z);
+        let (embedding, head, frozen) = (self.layout.embedding, self.layout.head, self.adapter.is_some());
+        if head != embedding && !frozen {
             done(&self.device, &mut self.gradients, head.range());
         }
         for i in (0..self.layout.layers.len()).rev() {
@@ -233,32 +245,20 @@ impl<D: Training> Model<D> {
             }
             let at = i.min(kept.len() - 1);
             self.layer_backward(&layer, packed, &x[i], &mut kept[at], work);
-            done(&self.device, &mut self.gradients, self.layout.matrices(i));
+            if !frozen {
+                done(&self.device, &mut self.gradients, self.layout.matrices(i));
+            }
         }
+        let trained = self.trained();
         let (d, g) = (&self.device, &mut self.gradients);
+        if frozen {
+            done(d, g, 0..trained);
+            return sums;
+        }
         d.look_up_backward(&pass.work.d_x, packed.tokens, embedding, g);
         done(d, g, embedding.range());
         done(d, g, self.layout.vectors());
-        Ok(sums)
-    }
-
-    /// `ln p(target)` of each row, and 0 for rows of weight 0. No gradients.
-    ///
-    /// # Errors
-    /// As [`Model::forward_backward`].
-    pub fn log_likelihoods(&self, pass: &mut Pass<D>, packed: &Packed<'_>) -> Result<Vec<f32>, Error> {
-        let wanted = self.check(pass, packed)?;
-        self.forward(pass, packed);
-        let (d, c) = (&self.device, &self.config);
-        let Pass { x, work, logits, .. } = pass;
-        d.select_rows(&x[c.num_layers], &wanted, &mut work.selected);
-        d.norm(&work.selected, &self.parameters, self.layout.final_norm, c.rms_norm_eps, &mut work.normed);
-        let targets: Vec<u32> = wanted.iter().map(|&row| packed.targets[row]).collect();
-        let (head, mut found) = (self.layout.head, Vec::new());
-        d.log_likelihoods(&work.normed, &self.parameters, head, &targets, logits, &mut found);
-        let mut all = vec![0.0; packed.tokens.len()];
-        wanted.iter().zip(found).for_each(|(&row, found)| all[row] = found);
-        Ok(all)
+        sums
     }
 
     /// The residual stream before each layer and after the last, and what backward needs of each.
@@ -274,10 +274,9 @@ impl<D: Training> Model<D> {
             let kept = &mut kept[at];
             let (before, after) = x.split_at_mut(i + 1);
             self.attention(layer, packed, &before[i], kept, work);
-            d.swiglu(&kept.gate_up, &mut work.hidden);
-            let down = &layer.ffn_down;
-            let residual = Some(&kept.middle);
-            d.project(&work.hidden, &self.parameters, down.weight, down.bias, residual, &mut after[0]);
+            let Work { hidden, low, .. } = &mut *work;
+            d.swiglu(&kept.gate_up, hidden);
+            self.products().forward(hidden, &layer.ffn_down, Some(&kept.middle), low, &mut after[0]);
         }
     }
 
@@ -290,17 +289,15 @@ impl<D: Training> Model<D> {
         kept: &mut Kept<D>,
         work: &mut Work<D>,
     ) {
-        let (d, c, p) = (&self.device, &self.config, &self.parameters);
+        let (d, c, p, products) = (&self.device, &self.config, &self.parameters, self.products());
         let (heads, eps) = (c.heads(), c.rms_norm_eps);
         d.norm(x, p, layer.attention_norm, eps, &mut work.normed);
-        d.project(&work.normed, p, layer.qkv.weight, layer.qkv.bias, None, &mut kept.qkv);
+        products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv);
         d.rope(&mut kept.qkv, &work.angles, heads, c.rope.style);
         d.attend_documents(&kept.qkv, packed.documents, heads, &mut kept.attended, &mut kept.log_sums);
-        let out = &layer.attention_out;
-        d.project(&kept.attended, p, out.weight, out.bias, Some(x), &mut kept.middle);
+        products.forward(&kept.attended, &layer.attention_out, Some(x), &mut work.low, &mut kept.middle);
         d.norm(&kept.middle, p, layer.ffn_norm, eps, &mut work.normed);
-        let gate_up = &layer.gate_up;
-        d.project(&work.normed, p, gate_up.weight, gate_up.bias, None, &mut kept.gate_up);
+        products.forward(&work.normed, &layer.gate_up, None, &mut work.low, &mut kept.gate_up);
     }
 
     /// The head there and back: sets the gradient of the residual stream.
@@ -312,16 +309,19 @@ impl<D: Training> Model<D> {
         scale: f32,
         z: f32,
     ) -> LossSums {
-        let (d, c, p, g) = (&self.device, &self.config, &self.parameters, &mut self.gradients);
-        let (head, gain, eps) = (self.layout.head, self.layout.final_norm, c.rms_norm_eps);
+        let (head, gain, eps) = (self.layout.head, self.layout.final_norm, self.config.rms_norm_eps);
+        let layers = self.config.num_layers;
+        let (products, g) = self.products_and_gradients();
+        let Products { device: d, parameters: p, .. } = products;
         let Pass { x, work: w, logits, .. } = pass;
         let targets: Vec<u32> = wanted.iter().map(|&row| packed.targets[row]).collect();
         let weights: Vec<f32> = wanted.iter().map(|&row| packed.weights[row]).collect();
-        d.select_rows(&x[c.num_layers], wanted, &mut w.selected);
+        d.select_rows(&x[layers], wanted, &mut w.selected);
         d.norm(&w.selected, p, gain, eps, &mut w.normed);
-        let sums = d.loss_backward(&mut w.normed, p, head, &targets, &weights, scale, z, logits, g);
+        let of_head = products.unless_frozen(g);
+        let sums = d.loss_backward(&mut w.normed, p, head, &targets, &weights, scale, z, logits, of_head);
         d.clear(&mut w.d_selected, wanted.len());
-        d.norm_backward(&w.normed, &w.selected, p, gain, eps, &mut w.d_selected, g);
+        d.norm_backward(&w.normed, &w.selected, p, gain, eps, &mut w.d_selected, products.unless_frozen(g));
         d.scatter_rows(&w.d_selected, wanted, packed.tokens.len(), &mut w.d_x);
         sums
     }
@@ -335,22 +335,24 @@ impl<D: Training> Model<D> {
         kept: &mut Kept<D>,
         work: &mut Work<D>,
     ) {
-        let (d, c, p, g) = (&self.device, &self.config, &self.parameters, &mut self.gradients);
-        let (heads, eps, w) = (c.heads(), c.rms_norm_eps, work);
+        let (heads, eps, style) = (self.config.heads(), self.config.rms_norm_eps, self.config.rope.style);
+        let (products, g) = self.products_and_gradients();
+        let Products { device: d, parameters: p, .. } = products;
+        let w = work;
 
         let down = &layer.ffn_down;
-        d.project_backward(&w.d_x, p, down.weight, &mut w.hidden);
+        products.backward(&w.d_x, down, &mut w.low, &mut w.hidden);
         d.swiglu_backward(&mut kept.gate_up, &mut w.hidden);
-        d.project_gradient(&w.d_x, &w.hidden, down.weight, down.bias, g);
-        let (d_gate_up, gate_up) = (&kept.gate_up, &layer.gate_up);
+        products.gradient(&w.d_x, &w.hidden, down, &mut w.low, g);
+        let d_gate_up = &kept.gate_up;
         d.norm(&kept.middle, p, layer.ffn_norm, eps, &mut w.normed);
-        d.project_gradient(d_gate_up, &w.normed, gate_up.weight, gate_up.bias, g);
-        d.project_backward(d_gate_up, p, gate_up.weight, &mut w.normed);
-        d.norm_backward(&w.normed, &kept.middle, p, layer.ffn_norm, eps, &mut w.d_x, g);
+        products.gradient(d_gate_up, &w.normed, &layer.gate_up, &mut w.low, g);
+        products.backward(d_gate_up, &layer.gate_up, &mut w.low, &mut w.normed);
+        let of_norm = products.unless_frozen(g);
+        d.norm_backward(&w.normed, &kept.middle, p, layer.ffn_norm, eps, &mut w.d_x, of_norm);
 
-        let out = &layer.attention_out;
-        d.project_backward(&w.d_x, p, out.weight, &mut w.d_attended);
-        d.project_gradient(&w.d_x, &kept.attended, out.weight, out.bias, g);
+        products.backward(&w.d_x, &layer.attention_out, &mut w.low, &mut w.d_attended);
+        products.gradient(&w.d_x, &kept.attended, &layer.attention_out, &mut w.low, g);
         d.attend_documents_backward(
             &w.d_attended,
             &kept.qkv,
@@ -360,11 +362,12 @@ impl<D: Training> Model<D> {
             heads,
             &mut w.d_qkv,
         );
-        d.rope_backward(&mut w.d_qkv, &w.angles, heads, c.rope.style);
+        d.rope_backward(&mut w.d_qkv, &w.angles, heads, style);
         d.norm(x, p, layer.attention_norm, eps, &mut w.normed);
-        d.project_gradient(&w.d_qkv, &w.normed, layer.qkv.weight, layer.qkv.bias, g);
-        d.project_backward(&w.d_qkv, p, layer.qkv.weight, &mut w.normed);
-        d.norm_backward(&w.normed, x, p, layer.attention_norm, eps, &mut w.d_x, g);
+        products.gradient(&w.d_qkv, &w.normed, &layer.qkv, &mut w.low, g);
+        products.backward(&w.d_qkv, &layer.qkv, &mut w.low, &mut w.normed);
+        let of_norm = products.unless_frozen(g);
+        d.norm_backward(&w.normed, x, p, layer.attention_norm, eps, &mut w.d_x, of_norm);
     }
 
     /// Holds the rows against each other and the pass; returns those that have a target.
