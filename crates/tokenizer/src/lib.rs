@@ -30,6 +30,8 @@
 
 mod added;
 mod alphabet;
+mod blocks;
+mod borders;
 mod byte_level;
 mod classes;
 mod encoder;

@@ -33,6 +33,10 @@ impl<'t> Text<'t> {
         Text { text: &self.text[..end], ..self }
     }
 
+    pub(crate) fn classes(self) -> &'static Classes {
+        self.classes
+    }
+
     #[inline(always)]
     pub(crate) fn len(self) -> usize {
         self.text.len()
