@@ -13,8 +13,9 @@ use crate::alphabet;
 use crate::error::{Error, quoted};
 use crate::merge::{Merges, Scratch};
 use crate::split::Split;
+use crate::syllables::Syllables;
 use crate::table::{TokenTable, index};
-use crate::words::{BATCH, Batch, LARGEST_TEXT, WordCache, unpack};
+use crate::words::{BATCH, WordCache};
 
 const NONE: u32 = u32::MAX;
 
@@ -44,7 +45,9 @@ impl Rules {
 pub(crate) struct ByteLevel {
     pub(crate) rules: Rules,
     bytes: [u32; 256],
+    missing_bytes: usize,
     merges: Merges,
+    syllables: Syllables,
     ids: FxHashMap<Box<[u8]>, u32>,
 }
 
@@ -52,13 +55,12 @@ pub(crate) struct ByteLevel {
 pub(crate) struct Words {
     cache: WordCache,
     scratch: Scratch,
-    batch: Batch,
 }
 
 impl Words {
     /// With a cache of up to about so many bytes.
     pub(crate) fn new(cache_bytes: usize) -> Words {
-        Words { cache: WordCache::new(cache_bytes), scratch: Scratch::default(), batch: Batch::new() }
+        Words { cache: WordCache::new(cache_bytes), scratch: Scratch::default() }
     }
 }
 
@@ -86,7 +88,7 @@ impl ByteLevel {
             joined.clear();
             joined.push_str(left);
             joined.push_str(right);
-            known.insert(find(left, rank)?, find(right, rank)?, rank as u32, find(&joined, rank)?);
+            known.push(find(left, rank)?, find(right, rank)?, find(&joined, rank)?);
         }
         let mut bytes = [NONE; 256];
         for (byte, id) in (0..=255u8).zip(&mut bytes) {
@@ -94,13 +96,20 @@ impl ByteLevel {
             let piece = alphabet::char_of(byte).encode_utf8(&mut buffer);
             *id = by_piece.get(&*piece).copied().filter(|&id| is_text(id)).unwrap_or(NONE);
         }
-        let ids = tokens
+        let ids: FxHashMap<Box<[u8]>, u32> = tokens
             .iter()
             .zip(0u32..)
             .filter(|(_, id)| is_text(*id))
             .filter_map(|(piece, id)| Some((alphabet::decode(piece)?.into_boxed_slice(), id)))
             .collect();
-        Ok(ByteLevel { rules, bytes, merges: known, ids })
+        let syllables = Syllables::new(
+            &known,
+            &bytes,
+            |text| ids.contains_key(text),
+            |id| alphabet::decode(tokens.get(id as usize)?),
+        );
+        let missing_bytes = bytes.iter().filter(|&&id| id == NONE).count();
+        Ok(ByteLevel { rules, bytes, missing_bytes, merges: known, syllables, ids })
     }
 
     pub(crate) fn merges(&self) -> usize {
@@ -109,12 +118,12 @@ impl ByteLevel {
 
     /// The pairs of ids that merge, earliest learnt first.
     pub(crate) fn merges_in_order(&self) -> Vec<(u32, u32)> {
-        self.merges.in_order()
+        self.merges.in_order().map(|(left, right, _)| (left, right)).collect()
     }
 
     /// How many of the 256 bytes no token stands for.
     pub(crate) fn missing_bytes(&self) -> usize {
-        self.bytes.iter().filter(|&&id| id == NONE).count()
+        self.missing_bytes
     }
 
     /// The id of exactly these bytes as text.
@@ -159,9 +168,6 @@ impl ByteLevel {
 
     /// Encodes normalised text that holds no added token.
     pub(crate) fn encode(&self, text: &str, words: &mut Words, out: &mut Vec<u32>) {
-        if text.len() > LARGEST_TEXT {
-            return self.encode_words(text, &mut words.scratch, out, |_, _| {});
-        }
         let text = self.prefixed(text);
         let bytes = text.as_bytes();
         // First the cuts of some words and then their ids: two small loops, and no call for each word.
@@ -180,40 +186,12 @@ impl ByteLevel {
 
     /// Adds to `out` the ids of words that follow each other from `start` on, at most [`BATCH`].
     #[inline(never)]
-    fn encode_batch(
-        &self,
-        text: &[u8],
-        mut start: usize,
-        ends: &[usize],
-        words: &mut Words,
-        out: &mut Vec<u32>,
-    ) {
-        let Words { cache, scratch, batch } = words;
-        for &end in ends {
-            cache.meet(batch, text, start, end);
-            start = end;
-        }
-        cache.resolve(batch, text, |word, keep| {
+    fn encode_batch(&self, text: &[u8], start: usize, ends: &[usize], words: &mut Words, out: &mut Vec<u32>) {
+        let Words { cache, scratch } = words;
+        cache.encode(text, start, ends, out, |word, ids| {
             self.encode_word(word, scratch);
-            keep(&scratch.symbols);
+            ids.extend_from_slice(&scratch.symbols);
         });
-        // Each word's three ids are written, and those that it has not written over: how many it has cannot be
-        // foretold, so that asking would cost more.
-        let mut waiting = [0; 3 * BATCH];
-        let mut count = 0;
-        for packed in batch.take() {
-            let (length, ids) = unpack(packed);
-            if length > 3 {
-                out.extend_from_slice(&waiting[..count]);
-                count = 0;
-                out.extend_from_slice(cache.aside(packed));
-                continue;
-            }
-            waiting[count..count + 3].copy_from_slice(&ids);
-            count += length;
-        }
-        out.extend_from_slice(&waiting[..count]);
-        cache.tidy();
     }
 
     /// Encodes one word into `scratch.symbols`.
@@ -224,6 +202,10 @@ impl ByteLevel {
         {
             scratch.symbols.push(id);
             return;
+        }
+        if self.missing_bytes == 0 {
+            self.syllables.symbols(word, &self.bytes, &mut scratch.symbols);
+            return self.merges.run(scratch);
         }
         // A byte at a time would give a character of two unknown bytes two unknowns, as `tokenizers` does.
         let mut after_unknown = false;

@@ -47,6 +47,7 @@ mod runs;
 mod save;
 mod split;
 mod stream;
+mod syllables;
 mod table;
 mod template;
 mod tokenizer;

@@ -8,24 +8,27 @@ use crate::hash::fold;
 
 /// Words up to this many symbols are merged by scanning; a heap wins beyond it.
 const SCAN_LIMIT: usize = 48;
+/// Places are counted in six bits, beside a rank.
+const PLACES: usize = 64;
 const NONE: u32 = u32::MAX;
 
-/// What each known pair becomes, and how early it was learnt: a table of open addressing, at most half full.
+/// What each known pair becomes, and how early it was learnt.
+///
+/// Pairs stand in the order of their ranks. They are found through a table of open addressing, at most half full, of
+/// 32 bits each: a pair's rank, and of its hash as many bits as there is room for. So most pairs that are not known,
+/// which are most of those asked for, are told by reading four bytes of a table that stays in the processor's cache.
 pub(crate) struct Merges {
-    slots: Box<[Slot]>,
-    len: usize,
+    pairs: Vec<Pair>,
+    slots: Box<[u32]>,
+    known: usize,
 }
 
-/// A pair, or none where `into` is [`NONE`].
 #[derive(Clone, Copy)]
-struct Slot {
+struct Pair {
     left: u32,
     right: u32,
-    rank: u32,
     into: u32,
 }
-
-const EMPTY: Slot = Slot { left: 0, right: 0, rank: NONE, into: NONE };
 
 #[derive(Clone, Copy)]
 struct Merge {
@@ -44,107 +47,135 @@ pub(crate) struct Scratch {
 
 impl Merges {
     pub(crate) fn with_capacity(pairs: usize) -> Merges {
-        let slots = vec![EMPTY; (pairs * 2).next_power_of_two().max(4)].into_boxed_slice();
-        Merges { slots, len: 0 }
+        let slots = vec![NONE; (pairs * 2).next_power_of_two().max(4)].into_boxed_slice();
+        Merges { pairs: Vec::with_capacity(pairs), slots, known: 0 }
     }
 
-    /// Adds a pair. One named twice takes its later place, as in `tokenizers`.
-    pub(crate) fn insert(&mut self, left: u32, right: u32, rank: u32, into: u32) {
-        if (self.len + 1) * 2 > self.slots.len() {
+    /// Adds a pair, of the rank after the last. One named twice takes its later place, as in `tokenizers`.
+    pub(crate) fn push(&mut self, left: u32, right: u32, into: u32) {
+        if (self.pairs.len() + 1) * 2 > self.slots.len() {
             let grown = Merges::with_capacity(self.slots.len());
             let old = std::mem::replace(self, grown);
-            for slot in old.slots.iter().filter(|slot| slot.into != NONE) {
-                self.insert(slot.left, slot.right, slot.rank, slot.into);
+            for pair in old.pairs {
+                self.push(pair.left, pair.right, pair.into);
             }
         }
-        let at = self.place(left, right);
-        self.len += usize::from(self.slots[at].into == NONE);
-        self.slots[at] = Slot { left, right, rank, into };
+        let (at, known) = self.place(left, right);
+        self.known += usize::from(known.is_none());
+        let (_, tag) = self.hash(left, right);
+        self.slots[at] = tag | self.pairs.len() as u32;
+        self.pairs.push(Pair { left, right, into });
     }
 
+    /// How many pairs there are.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.known
     }
 
-    /// The pairs, earliest learnt first.
-    pub(crate) fn in_order(&self) -> Vec<(u32, u32)> {
-        let known = self.slots.iter().filter(|slot| slot.into != NONE);
-        let mut ranked: Vec<(u32, u32, u32)> = known.map(|s| (s.rank, s.left, s.right)).collect();
-        ranked.sort_unstable();
-        ranked.into_iter().map(|(_, left, right)| (left, right)).collect()
+    /// The pairs and their ranks, earliest learnt first.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        let ranked = (0..).zip(&self.pairs).map(|(rank, pair)| (pair.left, pair.right, rank));
+        // One that was named again has its later place alone.
+        ranked.filter(|&(left, right, rank)| self.rank(left, right) == Some(rank))
     }
 
-    /// Where a pair stands, or the empty slot where it would. Half of the slots are empty, so there is one.
+    /// Of a word's pairs the one to merge first: its rank, its place and what it becomes.
+    pub(crate) fn earliest(&self, symbols: &[u32]) -> Option<(u32, usize, u32)> {
+        let pairs = symbols.windows(2).enumerate();
+        let known = pairs.filter_map(|(at, w)| Some((self.rank(w[0], w[1])?, at)));
+        known.min().map(|(rank, at)| (rank, at, self.pairs[rank as usize].into))
+    }
+
+    /// Where to look for a pair first, and the upper bits of its slot; those of a rank are zero.
     #[inline(always)]
-    fn place(&self, left: u32, right: u32) -> usize {
+    fn hash(&self, left: u32, right: u32) -> (usize, u32) {
+        let hash = fold(u64::from(left) << 32 | u64::from(right), 0);
         let mask = self.slots.len() - 1;
-        let mut at = fold(u64::from(left) << 32 | u64::from(right), 0) as usize & mask;
+        // A rank is less than half of the slots, so that no slot in use is `NONE`.
+        (hash as usize & mask, (hash >> 32) as u32 & !(mask as u32))
+    }
+
+    /// Where a pair stands, and its rank; or the empty slot where it would. Half of the slots are empty, so there is
+    /// one.
+    #[inline(always)]
+    fn place(&self, left: u32, right: u32) -> (usize, Option<u32>) {
+        let mask = self.slots.len() - 1;
+        let (mut at, tag) = self.hash(left, right);
         loop {
-            let slot = &self.slots[at];
-            if slot.into == NONE || (slot.left == left && slot.right == right) {
-                return at;
+            let slot = self.slots[at];
+            if slot == NONE {
+                return (at, None);
+            }
+            let rank = slot & mask as u32;
+            if slot & !(mask as u32) == tag {
+                let pair = &self.pairs[rank as usize];
+                if pair.left == left && pair.right == right {
+                    return (at, Some(rank));
+                }
             }
             at = (at + 1) & mask;
         }
     }
 
     #[inline(always)]
-    fn get(&self, left: u32, right: u32) -> Option<Merge> {
-        let slot = self.slots[self.place(left, right)];
-        (slot.into != NONE).then_some(Merge { rank: slot.rank, into: slot.into })
+    fn rank(&self, left: u32, right: u32) -> Option<u32> {
+        self.place(left, right).1
     }
 
     #[inline(always)]
-    fn rank(&self, left: u32, right: u32) -> u32 {
-        // An empty slot has the rank of no pair.
-        self.slots[self.place(left, right)].rank
+    fn get(&self, left: u32, right: u32) -> Option<Merge> {
+        self.rank(left, right).map(|rank| Merge { rank, into: self.pairs[rank as usize].into })
     }
 
     /// Merges `scratch.symbols` in place.
     pub(crate) fn run(&self, scratch: &mut Scratch) {
         match scratch.symbols.len() {
             0 | 1 => {}
-            n if n <= SCAN_LIMIT => self.scan(&mut scratch.symbols),
+            n if n <= 16 && self.pairs.len() < NONE as usize / PLACES => {
+                self.scan::<16>(&mut scratch.symbols);
+            }
+            n if n <= SCAN_LIMIT && self.pairs.len() < NONE as usize / PLACES => {
+                self.scan::<SCAN_LIMIT>(&mut scratch.symbols);
+            }
             _ => {
                 self.heap(scratch);
             }
         }
     }
 
-    /// Looks for the earliest pair again after each merge: n² steps, fewest for what people write.
+    /// Looks for the earliest pair again after each merge: n² steps, fewest for what people write. `N` symbols at most.
     ///
     /// Nothing is moved: a symbol that was merged away leaves its place, and neighbours are found over it.
-    fn scan(&self, symbols: &mut Vec<u32>) {
-        let n = symbols.len().min(SCAN_LIMIT);
-        // `ranks[i]` is that of the pair which begins at place i.
-        let mut ranks = [NONE; SCAN_LIMIT];
-        let mut ids = [NONE; SCAN_LIMIT];
+    fn scan<const N: usize>(&self, symbols: &mut Vec<u32>) {
+        let n = symbols.len().min(N);
+        let mut ids = [NONE; N];
+        ids[..n].copy_from_slice(&symbols[..n]);
+        // Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost.
+        let mut orders = [NONE; N];
         // A bit for each place that holds a symbol.
         let mut live = u64::MAX >> (64 - n);
-        ids[..n].copy_from_slice(&symbols[..n]);
         for at in 1..n {
-            ranks[at - 1] = self.rank(ids[at - 1], ids[at]);
+            orders[at - 1] = self.order(ids[at - 1], ids[at], at - 1);
         }
         loop {
-            let mut best = (NONE, 0);
-            for (at, &rank) in ranks[..n].iter().enumerate() {
-                best = if rank < best.0 { (rank, at) } else { best };
-            }
-            let (rank, at) = best;
-            if rank == NONE {
+            let best = orders.iter().fold(NONE, |best, &order| best.min(order));
+            if best == NONE {
                 break;
             }
+            let at = best as usize % PLACES % N;
             let right = next(live, at);
-            let slot = self.slots[self.place(ids[at], ids[right])];
-            ids[at] = slot.into;
+            ids[at] = self.pairs[best as usize / PLACES].into;
             live &= !(1 << right);
-            ranks[right] = NONE;
+            orders[right % N] = NONE;
             let beyond = next(live, at);
-            ranks[at] = if beyond < n { self.rank(slot.into, ids[beyond]) } else { NONE };
+            orders[at] = NONE;
+            if beyond < n {
+                orders[at] = self.order(ids[at], ids[beyond], at);
+            }
             let under = live & ((1 << at) - 1);
             if under != 0 {
                 let before = 63 - under.leading_zeros() as usize;
-                ranks[before] = self.rank(ids[before], slot.into);
+                orders[before] = self.order(ids[before], ids[at], before);
             }
         }
         symbols.clear();
@@ -152,6 +183,12 @@ impl Merges {
             symbols.push(ids[live.trailing_zeros() as usize]);
             live &= live - 1;
         }
+    }
+
+    /// The rank of a pair and the place where it stands in one number.
+    #[inline(always)]
+    fn order(&self, left: u32, right: u32, at: usize) -> u32 {
+        self.rank(left, right).map_or(NONE, |rank| (rank * PLACES as u32) | at as u32)
     }
 
     /// A heap of candidate pairs over a linked list: n log n steps whatever the word. Returns how many candidates
@@ -222,13 +259,8 @@ mod tests {
     /// The definition: merge the earliest known pair, leftmost first, until none is left.
     fn reference(merges: &Merges, symbols: &[u32]) -> Vec<u32> {
         let mut symbols = symbols.to_vec();
-        while let Some((merge, at)) = symbols
-            .windows(2)
-            .enumerate()
-            .filter_map(|(at, w)| merges.get(w[0], w[1]).map(|m| (m, at)))
-            .min_by_key(|(m, at)| (m.rank, *at))
-        {
-            symbols.splice(at..at + 2, [merge.into]);
+        while let Some((_, at, into)) = merges.earliest(&symbols) {
+            symbols.splice(at..at + 2, [into]);
         }
         symbols
     }
@@ -240,14 +272,14 @@ mod tests {
             word in prop::collection::vec(0..4u32, 0..120),
         ) {
             let mut merges = Merges::with_capacity(0);
-            for (rank, &(left, right)) in pairs.iter().enumerate() {
-                merges.insert(left, right, rank as u32, 4 + rank as u32 % 4);
+            for (rank, &(left, right)) in (0..).zip(&pairs) {
+                merges.push(left, right, 4 + rank % 4);
             }
-            prop_assert_eq!(merges.len(), merges.in_order().len());
+            prop_assert_eq!(merges.len(), merges.in_order().count());
             let short = &word[..word.len().min(SCAN_LIMIT)];
             if !short.is_empty() {
                 let mut scanned = short.to_vec();
-                merges.scan(&mut scanned);
+                merges.scan::<SCAN_LIMIT>(&mut scanned);
                 prop_assert_eq!(scanned, reference(&merges, short));
             }
             let mut scratch = Scratch { symbols: word.clone(), ..Scratch::default() };
@@ -261,7 +293,7 @@ mod tests {
         let mut merges = Merges::with_capacity(0);
         // Every pair of four symbols merges, and what it becomes merges again.
         for rank in 0..16 {
-            merges.insert(rank / 4, rank % 4, rank, rank % 4);
+            merges.push(rank / 4, rank % 4, rank % 4);
         }
         for n in [1_000, 1_000_000] {
             let symbols: Vec<u32> = (0..n).map(|i: u32| i.wrapping_mul(2_654_435_761) >> 30).collect();
