@@ -40,7 +40,7 @@ impl Tokenizer {
         self.encoder_within(CACHE_BYTES)
     }
 
-    /// An encoder whose cache takes up to about `bytes` of memory, at least 64 KiB.
+    /// An encoder whose cache takes up to about `bytes` of memory, at least 320 KiB.
     pub fn encoder_within(&self, bytes: usize) -> Encoder<'_> {
         Encoder { tokenizer: self, words: Words::new(bytes) }
     }

@@ -18,8 +18,8 @@ use crate::hash::fold;
 pub(crate) const BATCH: usize = 64;
 /// The longest word that is kept. Merging longer ones costs little beside their being so rare.
 const LONGEST: usize = 256;
-/// Entries of the front table, 128 KiB.
-const FRONT: usize = 1 << 12;
+/// Entries of the front table, 256 KiB.
+const FRONT: usize = 1 << 13;
 /// Lines that the tables behind it begin with.
 const FIRST_LINES: usize = 1 << 8;
 /// What a cache takes at most, whatever it is allowed.
