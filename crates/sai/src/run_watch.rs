@@ -1,5 +1,6 @@
 //! What a person sees of a training run.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,15 +99,21 @@ impl<'w> RunWatch<'w> {
     /// what is interrupted where it was.
     pub(crate) fn end(self, outcome: Result<Outcome, Error>, talk: &str) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
-        let outcome = outcome?;
+        let go_on = format!(
+            "go on with: sai {} {} --out {} --resume",
+            self.verb,
+            self.out.join("recipe.toml").display(),
+            self.out.display()
+        );
+        let outcome = match outcome {
+            Err(error) if is_full(&error) => {
+                return Err(anyhow::anyhow!("{error}; older checkpoints are whole; make room, then {go_on}"));
+            }
+            outcome => outcome?,
+        };
         if !outcome.finished {
-            self.ui.note(format_args!(
-                "interrupted and saved after step {}; go on with: sai {} {} --out {} --resume",
-                Thousands(outcome.step),
-                self.verb,
-                self.out.join("recipe.toml").display(),
-                self.out.display()
-            ));
+            self.ui
+                .note(format_args!("interrupted and saved after step {}; {go_on}", Thousands(outcome.step)));
             std::process::exit(EXIT_INTERRUPTED);
         }
         let loss = outcome.metrics.last().map_or(f64::NAN, |last| last.loss);
@@ -118,6 +125,19 @@ impl<'w> RunWatch<'w> {
         ));
         Ok(())
     }
+}
+
+/// Whether the disk, or what one may write to it, is full.
+fn is_full(error: &Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(at) = cause {
+        let kind = at.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) = kind {
+            return true;
+        }
+        cause = at.source();
+    }
+    false
 }
 
 /// A line about a validation: `step 200 of 2,000 · loss 4.1234 · ko 1.91 bits a byte · 12m left`.

@@ -1,0 +1,128 @@
+//! `sai finetune`, as a person runs it, as a machine kills it, and as a disk fills up.
+
+mod common;
+
+use common::{fails, sai, succeeds};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Writes a recipe over the trainer's small model and its five conversations.
+fn recipe(home: &Path) {
+    let sft = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures/sft");
+    let text = format!(
+        "data = {:?}\nepochs = 40\ncontext = 100\nbatch_conversations = 2\nvalidation_share = 0\n\
+         checkpoint_every = 5\nsample_tokens = 8\n[optimizer]\nlearning_rate = 3e-3\n[model]\nfrom = {:?}\n",
+        sft.join("chat.jsonl").display().to_string(),
+        sft.display().to_string()
+    );
+    std::fs::write(home.join("r.toml"), text).unwrap();
+}
+
+/// The bits of a run's newest weights and moments.
+fn made_of(home: &Path, run: &str) -> [Vec<u8>; 2] {
+    let read = |name: &str| std::fs::read(home.join(run).join("model").join(name)).unwrap();
+    ["model.safetensors", "optimizer.safetensors"].map(read)
+}
+
+/// The newest checkpoint's step; 0 where there is none.
+fn newest(home: &Path, run: &str) -> u64 {
+    let found = std::fs::read_dir(home.join(run).join("checkpoints")).into_iter().flatten();
+    let steps = found.filter_map(|e| e.unwrap().file_name().to_str()?.strip_prefix("step-")?.parse().ok());
+    steps.max().unwrap_or(0)
+}
+
+#[test]
+fn inspect_shows_what_is_trained_on() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let ran = succeeds(sai(home.path()).args(["finetune", "r.toml", "--inspect", "5"]));
+    assert!(ran.out.contains("assistant\n⟦하루가 또 가네요.<|im_end|>⟧\n"), "{ran:?}");
+    assert!(ran.out.contains("⟦hello<|im_end|>⟧\n<|im_start|>user\nbye"), "{ran:?}");
+    assert!(ran.out.contains("chat.jsonl line 1 · 8 of 21 tokens trained on"), "{ran:?}");
+    assert!(ran.err.contains("5 conversations ·"), "{ran:?}");
+    let ran =
+        succeeds(sai(home.path()).args(["finetune", "r.toml", "--inspect", "9", "--set", "template=42dot"]));
+    assert!(ran.out.contains("<human>: hi <bot>:⟦ hello<|endoftext|>⟧<human>: bye"), "{ran:?}");
+    let error = fails(sai(home.path()).args(["finetune", "r.toml", "--out", "x", "--set", "epoch=3"]));
+    assert!(error.contains("--set epoch=3: `epoch` is no key of a recipe; `epochs` is"), "{error}");
+}
+
+#[test]
+fn what_was_taught_is_answered() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let set = ["--set", "samples=['hi']", "--set", "batch_conversations=5"];
+    let ran = succeeds(sai(home.path()).args(["finetune", "r.toml", "--out", "run"]).args(set));
+    assert!(ran.err.contains("5 conversations in 40 steps") && ran.err.contains("hi ▸ hello"), "{ran:?}");
+    assert!(!ran.err.contains("warning"), "{ran:?}");
+    let mut chat = sai(home.path());
+    chat.args(["chat", "-m", "run/model", "--temperature", "0", "--repetition-penalty", "1"]);
+    std::fs::write(home.path().join("questions"), "12시 땡!\n").unwrap();
+    let ran = succeeds(chat.stdin(std::fs::File::open(home.path().join("questions")).unwrap()));
+    assert!(ran.out.contains("하루가 또 가네요."), "{ran:?}");
+    for file in ["recipe.toml", "report.html", "samples.jsonl", "metrics.jsonl"] {
+        assert!(home.path().join("run").join(file).is_file(), "{file}");
+    }
+    // A run's folder is a model to begin from.
+    let more = ["finetune", "r.toml", "--out", "more", "--set", "model.from=run", "--set", "steps=1"];
+    assert!(succeeds(sai(home.path()).args(more)).err.contains("1 steps · loss"));
+}
+
+#[test]
+fn a_fine_tuning_that_is_killed_ends_as_one_that_was_not() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let args = ["finetune", "r.toml", "-q", "--threads", "1", "--resume", "--out"];
+    succeeds(sai(home.path()).args(args).arg("whole"));
+    let (mut state, mut before) = (7u64, 0);
+    for _ in 0..12 {
+        let mut command = sai(home.path());
+        command.args(args).arg("killed").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis((state >> 33) % 150));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = newest(home.path(), "killed");
+        assert!(now >= before, "{now} after {before}");
+        before = now;
+    }
+    succeeds(sai(home.path()).args(args).arg("killed"));
+    assert!(made_of(home.path(), "whole") == made_of(home.path(), "killed"), "the weights differ");
+}
+
+/// A limit on the length of files stands for a full disk: the weights of a checkpoint still fit and its moments do not.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_said_and_the_older_checkpoint_stays() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let args = ["finetune", "r.toml", "-q", "--threads", "1", "--resume", "--out"];
+    succeeds(sai(home.path()).args(args).arg("whole"));
+    // Up to the first checkpoint with room, then without.
+    let mut first = sai(home.path());
+    let mut child = first.args(args).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while newest(home.path(), "run") == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = newest(home.path(), "run");
+    assert!(kept < 100, "it was done before it could be stopped");
+    let before = made_of(home.path(), "run");
+
+    let mut full = std::process::Command::new("sh");
+    full.current_dir(home.path()).env_remove("SAI_MODEL");
+    // 150 KiB, in blocks of 512 bytes; the signal that goes with the error would end the process.
+    full.args(["-c", "trap '' XFSZ; ulimit -f 300; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_sai")]);
+    let error = fails(full.args(args).arg("run"));
+    assert!(error.contains("optimizer.safetensors"), "{error}");
+    assert!(error.contains("make room") && error.contains("--resume"), "{error}");
+    assert_eq!(newest(home.path(), "run"), kept);
+    assert!(made_of(home.path(), "run") == before, "the older checkpoint was touched");
+
+    succeeds(sai(home.path()).args(args).arg("run"));
+    assert!(made_of(home.path(), "whole") == made_of(home.path(), "run"), "the weights differ");
+}
