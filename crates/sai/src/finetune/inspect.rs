@@ -18,6 +18,8 @@ pub(super) fn print(
     ui: &Ui,
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    // Each once.
+    let n = n.min(conversations.trained() as usize);
     for (i, example) in conversations.examples().take(n).enumerate() {
         let trained: usize = example.answers.iter().map(|answer| answer.len()).sum();
         let title = format!(
