@@ -15,6 +15,7 @@ Examples:
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
   sai tokenizer encode 안녕하세요           the tokens of a text
   sai tokenizer train --input corpus/ -o vocabulary
+  sai doctor                                what this machine has, and what is missing for what
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
@@ -45,6 +46,9 @@ pub(crate) enum Verb {
     Imatrix(crate::imatrix::Imatrix),
     Bench(crate::bench::Bench),
     Tokenizer(crate::tokenizer::Tokenizer),
+    Doctor(crate::doctor::Doctor),
+    Completions(crate::manual::Completions),
+    Man(crate::manual::Man),
 }
 
 impl Verb {
@@ -61,16 +65,22 @@ impl Verb {
             Self::Imatrix(verb) => verb.run(ui),
             Self::Bench(verb) => verb.run(ui),
             Self::Tokenizer(verb) => verb.run(ui),
+            Self::Doctor(verb) => verb.run(ui),
+            Self::Completions(verb) => verb.run(),
+            Self::Man(verb) => verb.run(ui),
         }
     }
 }
+
+/// What is taken where no model is named.
+pub(crate) const DEFAULT_MODEL: &str = "smollm2-135m";
 
 /// Which model, and how to hold it. Shared by every verb that runs one.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// GGUF file, Hugging Face folder, Hub id (owner/name[@revision][:file.gguf]) or short name
-    #[arg(short, long, env = "SAI_MODEL", default_value = "smollm2-135m", hide_env_values = true)]
+    #[arg(short, long, env = "SAI_MODEL", default_value = DEFAULT_MODEL, hide_env_values = true)]
     pub(crate) model: String,
 
     /// Threads to compute with; 0 takes every core

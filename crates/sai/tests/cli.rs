@@ -159,3 +159,36 @@ fn the_real_model_is_shown_as_it_is() {
     assert_eq!(shown, include_str!("snapshots/smollm2.txt").trim_end(), "{}", ran.out);
     assert!(verdict.starts_with("sai can run it: with 8,192 tokens of context"), "{verdict}");
 }
+
+#[test]
+fn the_doctor_says_what_is_here_and_what_is_missing() {
+    let home = home();
+    let text = succeeds(sai(home.path()).arg("doctor")).out;
+    for word in ["processor", "memory", "limits", "GFLOP/s", "sai uses", "run scripts/fetch-model"] {
+        assert!(text.contains(word), "{word} is missing in {text}");
+    }
+    let found = succeeds(sai(home.path()).args(["doctor", "--json", "--threads", "1"])).out;
+    let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found["threads"], 1);
+    assert!(found["read_bytes_s"].as_f64().is_some_and(|speed| speed > 1e8), "{found}");
+    assert!(!found["instruction_sets"].as_array().expect("a list").is_empty());
+    assert!(found["default_model"].is_null());
+}
+
+#[test]
+fn shells_and_man_know_every_verb() {
+    let home = home();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = succeeds(sai(home.path()).args(["completions", shell])).out;
+        for word in ["chat", "quantize", "cache-type"] {
+            assert!(script.contains(word), "{shell} lacks {word}");
+        }
+    }
+    let page = succeeds(sai(home.path()).arg("man")).out;
+    assert!(page.starts_with(".ie") && page.contains(".TH sai 1"), "{page}");
+    let folder = home.path().join("man1");
+    succeeds(sai(home.path()).arg("man").arg(&folder));
+    let chat = fs::read_to_string(folder.join("sai-chat.1")).expect("a page for the verb");
+    assert!(chat.contains("system"), "{chat}");
+    assert!(folder.join("sai-tokenizer-train.1").exists());
+}

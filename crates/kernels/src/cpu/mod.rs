@@ -99,6 +99,11 @@ impl Cpu {
         self.pool.threads()
     }
 
+    /// The instruction sets that this processor has and kernels are made for, plainest first; the last is taken.
+    pub fn instruction_sets() -> Vec<&'static str> {
+        Isa::available().into_iter().map(Isa::name).collect()
+    }
+
     /// Measures what this machine can do at most with these threads; takes about a second and 256 MiB.
     pub fn limits(&self) -> Limits {
         limits::measure(self.isa, &self.pool)

@@ -109,6 +109,11 @@ impl Settings {
     }
 }
 
+/// The folder that holds models of the Hub, shared by all of Hugging Face's tools; whether or not it is there yet.
+pub(super) fn cache_folder() -> anyhow::Result<PathBuf> {
+    Ok(Settings::from_env()?.cache.path().clone())
+}
+
 /// A file of a repository, as the Hub lists it.
 #[derive(Deserialize)]
 struct Sibling {

@@ -13,6 +13,11 @@ pub(crate) fn available() -> Option<u64> {
     }
 }
 
+/// Bytes of memory that the machine has. `None` where the system does not say.
+pub(crate) fn total() -> Option<u64> {
+    kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")
+}
+
 /// Bytes that this process has held at most since it began, or since [`forget_peak`]. `None` where the system does
 /// not say.
 pub(crate) fn peak() -> Option<u64> {
@@ -93,6 +98,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn this_machine_says_what_it_has() {
         assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+        assert!(total() >= available());
         assert!(peak().is_some_and(|bytes| bytes > 1 << 20));
     }
 

@@ -104,8 +104,22 @@ fn is_plainly_a_path(path: &Path) -> bool {
         || (text.matches('/').count() > 1 && !text.contains([':', '@']))
 }
 
+/// The folder of models of the Hub; it need not be there yet.
+pub(crate) fn hub_cache() -> anyhow::Result<PathBuf> {
+    hub::cache_folder()
+}
+
+/// Where the model of a short name lies, if it is in one of the models folders.
+pub(crate) fn in_models_folders(short_name: &str) -> Option<PathBuf> {
+    let (_, home) = SHORT_NAMES.iter().find(|(name, _)| *name == short_name)?;
+    match home {
+        Home::Folder(file) => in_folders(file).ok(),
+        Home::Hub(_) => None,
+    }
+}
+
 /// The models folders, in the order in which they are looked through.
-fn folders() -> Vec<PathBuf> {
+pub(crate) fn folders() -> Vec<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(folder) = set("SAI_MODELS") {
         return vec![folder];
