@@ -10,6 +10,7 @@ use sai_generation::{LoadOptions, Message, Model, Request, Sampling, Session};
 use sai_trainer::{Base, Conversations, FinetuneRecipe, Found, Options};
 
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::ranks::Team;
 use crate::run_watch::RunWatch;
 use crate::ui::{Thousands, Ui};
 
@@ -57,27 +58,35 @@ pub(crate) struct Finetune {
 
 impl Finetune {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        Team::join()?.run(ui, |team, ui| self.train(team, ui))
+    }
+
+    /// One process's part of it; whether it was finished.
+    fn train(&self, team: &Team, ui: &Ui) -> anyhow::Result<bool> {
         let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
         let interrupt = Interrupt::install_with_term("")?;
         let base = Base::open(&recipe)?;
         let conversations = self.read(&recipe, &base, &interrupt, ui)?;
         report(conversations.found(), ui);
         if let Some(n) = self.inspect {
-            return inspect::print(&conversations, &base.tokenizer, n, ui);
+            inspect::print(&conversations, &base.tokenizer, n, ui)?;
+            return Ok(true);
         }
+        let (near, threads) = team.share(self.threads)?;
 
         let out = self.out.clone().unwrap_or_default();
         let options = Options {
             out: out.clone(),
             resume: self.resume,
-            memory_limit: crate::models::memory::available(),
+            memory_limit: crate::models::memory::available().map(|free| free / near as u64),
             peak: Some(&|cpu: &Cpu| cpu.limits().f32_flops),
             stop: &|| interrupt.pending(),
+            ranks: team.ranks(),
         };
         let amount = format!("{} conversations", Thousands(conversations.trained()));
-        let say = |path: &Path, question: &str| answer(path, question, recipe.sample_tokens, self.threads);
+        let say = |path: &Path, question: &str| answer(path, question, recipe.sample_tokens, threads);
         let mut watch = RunWatch::new(ui, "finetune", out, amount, &recipe.samples, &say);
-        let device = Cpu::new(self.threads);
+        let device = Cpu::new(threads);
         let outcome = sai_trainer::finetune(
             device,
             &recipe,

@@ -7,6 +7,7 @@ use sai_generation::{LoadOptions, Model, Request, Sampling, Session};
 use sai_trainer::{Options, Recipe};
 
 use crate::interrupt::Interrupt;
+use crate::ranks::Team;
 use crate::run_watch::RunWatch;
 use crate::ui::{Thousands, Ui};
 
@@ -47,19 +48,26 @@ pub(crate) struct Pretrain {
 
 impl Pretrain {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        Team::join()?.run(ui, |team, ui| self.train(team, ui))
+    }
+
+    /// One process's part of it; whether it was finished.
+    fn train(&self, team: &Team, ui: &Ui) -> anyhow::Result<bool> {
         let recipe = Recipe::open(&self.recipe, &self.overrides)?;
+        let (near, threads) = team.share(self.threads)?;
         let interrupt = Interrupt::install_with_term("")?;
         let options = Options {
             out: self.out.clone(),
             resume: self.resume,
-            memory_limit: crate::models::memory::available(),
+            memory_limit: crate::models::memory::available().map(|free| free / near as u64),
             peak: Some(&|cpu: &Cpu| cpu.limits().f32_flops),
             stop: &|| interrupt.pending(),
+            ranks: team.ranks(),
         };
         let amount = format!("{} tokens", Thousands(recipe.tokens()));
-        let say = |path: &Path, prompt: &str| sample(path, prompt, recipe.sample_tokens, self.threads);
+        let say = |path: &Path, prompt: &str| sample(path, prompt, recipe.sample_tokens, threads);
         let mut watch = RunWatch::new(ui, "pretrain", self.out.clone(), amount, &recipe.samples, &say);
-        let device = Cpu::new(self.threads);
+        let device = Cpu::new(threads);
         let outcome =
             sai_trainer::pretrain(device, &recipe, &self.recipe, &options, &mut |event| watch.on(event));
         watch.end(outcome, "generate")

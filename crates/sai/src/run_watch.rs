@@ -7,7 +7,6 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use sai_trainer::{Error, Event, Metrics, Outcome, Sample};
 
-use crate::interrupt::EXIT_INTERRUPTED;
 use crate::ui::{Size, Thousands, Ui};
 
 /// A run on the screen: its bar, notices, and samples of what the model says.
@@ -95,9 +94,9 @@ impl<'w> RunWatch<'w> {
         }
     }
 
-    /// The last words of a run, with what to do next: `talk` is the verb for its model. Leaves with the exit code of
-    /// what is interrupted where it was.
-    pub(crate) fn end(self, outcome: Result<Outcome, Error>, talk: &str) -> anyhow::Result<()> {
+    /// The last words of a run, with what to do next: `talk` is the verb for its model. Returns whether it was finished, not
+    /// interrupted.
+    pub(crate) fn end(self, outcome: Result<Outcome, Error>, talk: &str) -> anyhow::Result<bool> {
         self.bar.finish_and_clear();
         let go_on = format!(
             "go on with: sai {} {} --out {} --resume",
@@ -114,7 +113,7 @@ impl<'w> RunWatch<'w> {
         if !outcome.finished {
             self.ui
                 .note(format_args!("interrupted and saved after step {}; {go_on}", Thousands(outcome.step)));
-            std::process::exit(EXIT_INTERRUPTED);
+            return Ok(false);
         }
         let loss = outcome.metrics.last().map_or(f64::NAN, |last| last.loss);
         self.ui.note(format_args!(
@@ -123,7 +122,7 @@ impl<'w> RunWatch<'w> {
             self.out.join("metrics.jsonl").display(),
             self.out.join("model").display()
         ));
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -37,6 +37,11 @@ impl Ui {
         }
     }
 
+    /// The same, with notices kept back.
+    pub(crate) fn hushed(&self) -> Self {
+        Self { quiet: true, ..self.clone() }
+    }
+
     /// Whether standard output is a terminal.
     pub(crate) fn out_is_terminal(&self) -> bool {
         self.out_terminal

@@ -6,6 +6,7 @@
 
 use crate::Error;
 use crate::batch::Position;
+use crate::ranks::Team;
 use sai_decoder::Config;
 use sai_decoder::training::{Model, Moments, Training};
 use sai_formats::{Bytes, DType, FolderWriter, Spec, safetensors};
@@ -95,14 +96,29 @@ impl Checkpoints {
         keep: (usize, usize),
         beside: Vec<(String, Vec<u8>)>,
     ) -> Result<Checkpoints, Error> {
-        let folder = run.join("checkpoints");
-        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make the folder", e))?;
-        let found = Checkpoints { run: run.to_owned(), folder, keep_last: keep.0, keep_best: keep.1, beside };
+        let found = Checkpoints::of_first(run, keep, beside);
+        fs::create_dir_all(&found.folder).map_err(|e| Error::io(&found.folder, "make the folder", e))?;
         for name in found.names()?.iter().filter(|name| name.starts_with(UNFINISHED)) {
             let path = found.folder.join(name);
             fs::remove_dir_all(&path).map_err(|e| Error::io(&path, "remove the folder", e))?;
         }
         Ok(found)
+    }
+
+    /// Those that the first rank keeps, for the others to read.
+    pub(crate) fn of_first(run: &Path, keep: (usize, usize), beside: Vec<(String, Vec<u8>)>) -> Checkpoints {
+        let folder = run.join("checkpoints");
+        Checkpoints { run: run.to_owned(), folder, keep_last: keep.0, keep_best: keep.1, beside }
+    }
+
+    /// The checkpoint of a step, which the first rank has found whole.
+    pub(crate) fn at(&self, step: u64) -> Result<(PathBuf, State), Error> {
+        let path = self.folder.join(name(step));
+        let text =
+            fs::read(path.join(STATE)).map_err(|e| Error::io(&path, "read what the first rank read", e))?;
+        let state =
+            serde_json::from_slice(&text).map_err(|e| Error::io(&path, "read the state", e.into()))?;
+        Ok((path, state))
     }
 
     /// The newest checkpoint that is whole.
@@ -122,14 +138,20 @@ impl Checkpoints {
         Ok(!self.steps()?.is_empty())
     }
 
-    /// Writes a checkpoint, and removes those that need not be kept. Returns its folder.
+    /// Writes a checkpoint, and removes those that need not be kept. Returns its folder. The first rank writes, and every one
+    /// gives the moments that it has.
     pub(crate) fn write<D: Training>(
         &self,
         state: &mut State,
         model: &Model<D>,
         moments: &Moments<D>,
+        team: &Team<'_>,
     ) -> Result<PathBuf, Error> {
-        let target = self.folder.join(format!("step-{:09}", state.step));
+        let target = self.folder.join(name(state.step));
+        if !team.first() {
+            each_moment(model, moments, team, &mut |_| Ok(()))?;
+            return Ok(target);
+        }
         if target.exists() {
             // Of a run that went back, or damaged.
             self.remove(&target)?;
@@ -139,7 +161,7 @@ impl Checkpoints {
             folder.add(name, bytes)?;
         }
         model.save(&folder.path().join(WEIGHTS), DType::F32)?;
-        save_moments(&folder.path().join(OPTIMIZER), model, moments)?;
+        save_moments(&folder.path().join(OPTIMIZER), model, moments, team)?;
         state.files.clear();
         for name in self.beside.iter().map(|(name, _)| name.as_str()).chain([WEIGHTS, OPTIMIZER]) {
             state.files.insert(name.to_owned(), sum(&folder.path().join(name))?);
@@ -169,8 +191,8 @@ impl Checkpoints {
         }
         let optimizer = safetensors::open(&path.join(OPTIMIZER))?;
         for (name, buffer) in [("first", &mut moments.first), ("second", &mut moments.second)] {
-            let values = tensor(&optimizer, path, name, moments.range.len())?;
-            write_values(&model.device, buffer, 0, &values);
+            let values = tensor(&optimizer, path, name, model.layout.len())?;
+            write_values(&model.device, buffer, 0, &values[4 * moments.range.start..4 * moments.range.end]);
             values.release();
         }
         moments.steps = state.step;
@@ -283,23 +305,49 @@ fn sum(path: &Path) -> Result<Sum, Error> {
     read().map_err(|e| Error::io(path, "read the file", e))
 }
 
-fn save_moments<D: Training>(path: &Path, model: &Model<D>, moments: &Moments<D>) -> Result<(), Error> {
-    let n = moments.range.len();
+/// The name of a step's checkpoint.
+fn name(step: u64) -> String {
+    format!("step-{step:09}")
+}
+
+fn save_moments<D: Training>(
+    path: &Path,
+    model: &Model<D>,
+    moments: &Moments<D>,
+    team: &Team<'_>,
+) -> Result<(), Error> {
+    let n = model.layout.len();
     let spec = |name: &str| Spec { name: name.to_owned(), dtype: DType::F32, shape: vec![n] };
     let mut writer = safetensors::create(path, &[], vec![spec("first"), spec("second")])?;
-    let mut values = vec![0.0f32; CHUNK.min(n)];
-    let mut bytes = Vec::with_capacity(4 * values.len());
-    // The writer's order is by name.
+    let mut bytes = Vec::with_capacity(4 * CHUNK.min(n));
+    each_moment(model, moments, team, &mut |values| {
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+        Ok(writer.write(&bytes)?)
+    })?;
+    Ok(writer.finish()?)
+}
+
+/// Reads the first moments of all parameters in order, and then the second, each from the rank that has it. The file's
+/// order is the same, by name.
+fn each_moment<D: Training>(
+    model: &Model<D>,
+    moments: &Moments<D>,
+    team: &Team<'_>,
+    on: &mut dyn FnMut(&[f32]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut values = vec![0.0f32; CHUNK.min(model.layout.len())];
     for buffer in [&moments.first, &moments.second] {
-        for at in (0..n).step_by(CHUNK) {
-            let part = &mut values[..CHUNK.min(n - at)];
-            model.device.read(buffer, at, part);
-            bytes.clear();
-            bytes.extend(part.iter().flat_map(|x| x.to_le_bytes()));
-            writer.write(&bytes)?;
+        for (owner, piece) in team.pieces(CHUNK) {
+            let values = &mut values[..piece.len()];
+            if moments.range.contains(&piece.start) {
+                model.device.read(buffer, piece.start - moments.range.start, values);
+            }
+            team.broadcast(owner, values)?;
+            on(values)?;
         }
     }
-    Ok(writer.finish()?)
+    Ok(())
 }
 
 /// The bytes of an f32 tensor of so many values.

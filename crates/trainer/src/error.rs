@@ -71,6 +71,12 @@ pub enum Error {
         /// What to do.
         way_out: String,
     },
+    /// The connection of this process to the others of its run.
+    #[error("ranks: {fact}")]
+    Ranks {
+        /// What is wrong, and the way out.
+        fact: String,
+    },
     /// The disk, or a file that is not there.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {

@@ -8,6 +8,8 @@
 //! numbers. [`pretrain`] runs the loop over it: gradients summed over passes, clipped, AdamW, a schedule, validation in
 //! bits per byte. The loop knows a run as its [`Course`] and its data as [`Data`]. A checkpoint is there whole or not at all, and a run that goes on from one computes the same bits.
 //!
+//! [`plan`] says beforehand what a recipe takes, and several processes train together as [`Ranks`].
+//!
 //! This room knows the model by its [`sai_decoder::training`] only. It never prints, reads no environment and never ends
 //! the process; its caller hears of every [`Event`].
 
@@ -20,9 +22,12 @@ mod course;
 mod error;
 mod finetune;
 mod folder;
+mod journal;
 mod metrics;
 mod order;
+mod plan;
 mod pretrain;
+mod ranks;
 mod recipe;
 mod report;
 mod samples;
@@ -38,8 +43,12 @@ pub use corpus::Corpus;
 pub use course::Course;
 pub use error::Error;
 pub use finetune::finetune;
-pub use metrics::{Metrics, Validation};
+pub use metrics::{Measured, Metrics, Validation, measured};
+pub use plan::{Accelerator, Fleet, Parameters, Plan, Precision, Sharded, Sharding, plan};
 pub use pretrain::pretrain;
+#[cfg(feature = "mpi")]
+pub use ranks::Mpi;
+pub use ranks::{One, Ranks};
 pub use recipe::{
     BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
     Recipe, Schedule, ScheduleKind, Shape, Source, Warmup, differences,

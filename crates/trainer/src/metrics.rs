@@ -42,6 +42,38 @@ pub struct Validation {
     pub bits_per_byte: f64,
 }
 
+/// How fast a run was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Median of its steps' tokens a second.
+    pub tokens_per_second: f64,
+    /// Median of their shares of the machine's peak.
+    pub peak_share: f64,
+}
+
+/// How fast the run in folder `run` was, by the steps after the machine's peak was measured.
+///
+/// # Errors
+/// It has no metrics, or ended before the peak was measured.
+pub fn measured(run: &Path) -> Result<Measured, Error> {
+    let path = run.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the file", e))?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Metrics>(line).ok());
+    let (mut speeds, mut shares): (Vec<f64>, Vec<f64>) =
+        lines.filter_map(|line| Some((line.tokens_per_second, line.peak_share?))).unzip();
+    let median = |values: &mut Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    };
+    match (median(&mut speeds), median(&mut shares)) {
+        (Some(tokens_per_second), Some(peak_share)) => Ok(Measured { tokens_per_second, peak_share }),
+        _ => {
+            let fact = "no step says its share of the peak; a run measures that after 20 s".to_owned();
+            Err(Error::Data { path, fact })
+        }
+    }
+}
+
 /// The file, open for more lines.
 pub(crate) struct MetricsFile {
     path: PathBuf,

@@ -3,17 +3,19 @@
 use crate::batch::{Batch, Data, HeldOut};
 use crate::checkpoint::{Checkpoints, State};
 use crate::course::Course;
-use crate::metrics::{Metrics, MetricsFile, Validation};
+use crate::journal::Journal;
+use crate::metrics::{Metrics, Validation};
+use crate::ranks::{Ranks, Team};
 use crate::recipe::OnBadLoss;
 use crate::report::report;
 use crate::schedule::learning_rate;
-use crate::tensorboard::EventFile;
 use crate::{Error, folder};
-use sai_decoder::Config;
 use sai_decoder::training::{AdamW, Memory, Model, Moments, Pass, Training};
+use sai_decoder::{Config, Work};
 use sai_formats::Tensors;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Losses against which a leap is told.
 const RECENT: usize = 32;
@@ -34,11 +36,13 @@ pub struct Options<'a, D> {
     pub memory_limit: Option<u64>,
     /// Measures the operations a second that the device reaches at most.
     pub peak: Option<&'a dyn Fn(&D) -> f64>,
-    /// Whether to save and leave now; asked between passes.
+    /// Whether to save and leave now; asked between passes, and of several ranks after each step.
     pub stop: &'a dyn Fn() -> bool,
+    /// The processes that train together: [`crate::One`], or several that call this with the same recipe, data and folder.
+    pub ranks: &'a dyn Ranks,
 }
 
-/// What happens on the way.
+/// What happens on the way; only the first rank hears of it.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// Said before anything is made.
@@ -77,7 +81,7 @@ pub struct Outcome {
     pub step: u64,
     /// Whether these are all of them.
     pub finished: bool,
-    /// Every step's line.
+    /// Every step's line; none on ranks but the first.
     pub metrics: Vec<Metrics>,
 }
 
@@ -111,15 +115,27 @@ pub(crate) fn train<D: Training, S: Data>(
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let Job { course, recipe, config, begin, data, files, notes } = job;
-    let memory = Memory::of(&config, course.rows, course.recompute);
+    let memory = Team::memory(options.ranks, Memory::of(&config, course.rows, course.recompute), &config);
     if let Some(free) = options.memory_limit.filter(|&free| memory.total() > free) {
         return Err(Error::TooLarge { need: memory, free });
     }
 
-    let out = &options.out;
-    let _lock = folder::claim(out)?;
-    let checkpoints = Checkpoints::open(out, (course.keep_last, course.keep_best), files)?;
-    let resumed = folder::begin(out, &recipe, &checkpoints, options.resume, on)?;
+    let (out, first) = (&options.out, options.ranks.rank() == 0);
+    let on: &mut dyn FnMut(Event<'_>) -> Result<(), Error> =
+        &mut |event| if first { on(event) } else { Ok(()) };
+    let keep = (course.keep_last, course.keep_best);
+    let (_lock, checkpoints, resumed) = if first {
+        let lock = folder::claim(out)?;
+        let checkpoints = Checkpoints::open(out, keep, files)?;
+        let resumed = folder::begin(out, &recipe, &checkpoints, options.resume, on)?;
+        Team::say(options.ranks, resumed.as_ref().map(|(_, state)| state.step))?;
+        (Some(lock), checkpoints, resumed)
+    } else {
+        let step = Team::hear(options.ranks)?;
+        let checkpoints = Checkpoints::of_first(out, keep, files);
+        let resumed = step.map(|step| checkpoints.at(step)).transpose()?;
+        (None, checkpoints, resumed)
+    };
     let mut state = State::new(data.start());
     if let Some((folder, found)) = &resumed {
         if !data.knows(&found.position) {
@@ -137,14 +153,14 @@ pub(crate) fn train<D: Training, S: Data>(
         Begin::Weights(tensors) => Model::load(device, config, &tensors)?,
         Begin::Seed(seed) => Model::new(device, config, seed)?,
     };
-    let mut moments = Moments::new(&model, 0..model.layout.len())?;
+    let team = Team::new(options.ranks, model.layout.len());
+    let mut moments = Moments::new(&model, team.mine())?;
     if let Some((folder, found)) = &resumed {
         checkpoints.load(folder, found, &mut model, &mut moments)?;
     }
-    let (file, lines) = MetricsFile::open(&out.join("metrics.jsonl"), state.step)?;
     let run = Run {
         pass: Pass::new(&model, course.rows, course.recompute)?,
-        events: EventFile::create(&out.join("tensorboard"), state.step, now())?,
+        journal: first.then(|| Journal::open(out, state.step)).transpose()?,
         held_out: data.held_out(),
         saved: resumed.map(|(_, state)| state.step),
         course,
@@ -154,8 +170,8 @@ pub(crate) fn train<D: Training, S: Data>(
         model,
         moments,
         state,
-        file,
-        lines,
+        team,
+        stopping: false,
         peak: None,
         options,
     };
@@ -177,10 +193,12 @@ struct Run<'r, D: Training, S> {
     state: State,
     /// The step of the newest checkpoint.
     saved: Option<u64>,
-    file: MetricsFile,
-    lines: Vec<Metrics>,
-    events: EventFile,
-    /// Operations a second that the device reaches, once measured.
+    /// What is written on the way, on the first rank.
+    journal: Option<Journal>,
+    team: Team<'r>,
+    /// Whether a rank was told to stop, as all know.
+    stopping: bool,
+    /// Operations a second that the devices of all ranks reach, once measured.
     peak: Option<f64>,
 }
 
@@ -193,8 +211,10 @@ struct Summed {
     trained: u64,
     /// All rows.
     rows: u64,
-    /// Documents of the pass whose loss is no number, or else of the whole step.
-    origins: Vec<(usize, u64)>,
+    /// Documents of the whole step, with the unit that each is in.
+    origins: Vec<(u64, (usize, u64))>,
+    /// Units of the first pass whose loss is no number.
+    bad: Option<Range<u64>>,
     /// Pairs of a token and one that it attends to.
     pairs: f64,
 }
@@ -210,16 +230,16 @@ struct Made {
 
 impl<D: Training, S: Data> Run<'_, D, S> {
     fn go(mut self, on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>) -> Result<Outcome, Error> {
-        while self.state.step < self.course.steps && !(self.options.stop)() {
+        while self.state.step < self.course.steps && !self.stops() {
             let (began, position) = (Instant::now(), self.state.position.clone());
             let Some(summed) = self.accumulate()? else {
                 self.state.position = position;
                 self.model.clear_gradients();
                 break;
             };
-            // Here the gradients are complete: of the sum of all rows' losses.
+            // Here the gradients of this rank's parameters are complete: of the sum of all rows' losses.
             let mean = 1.0 / summed.trained.max(1) as f64;
-            let norm = self.model.gradient_norm() * mean;
+            let norm = self.team.norm(&self.model)? * mean;
             let made = Made { loss: summed.loss * mean, norm, summed };
             if let Some((policy, why)) = self.judge(&made) {
                 self.deal_with(policy, &made, why, on)?;
@@ -230,6 +250,7 @@ impl<D: Training, S: Data> Run<'_, D, S> {
             let rate = learning_rate(&self.course, self.state.step);
             let adamw = AdamW { beta1: o.beta1, beta2: o.beta2, eps: o.eps, decay: o.weight_decay };
             self.model.step(&mut self.moments, &adamw, rate, clip * mean);
+            self.team.gather_parameters(&mut self.model)?;
 
             self.state.step += 1;
             self.state.tokens += made.summed.rows;
@@ -237,7 +258,8 @@ impl<D: Training, S: Data> Run<'_, D, S> {
             if self.state.recent.len() > RECENT {
                 self.state.recent.remove(0);
             }
-            let seconds = began.elapsed().as_secs_f64();
+            // All go by one clock.
+            let seconds = self.team.of_first(began.elapsed().as_secs_f64())?;
             self.state.seconds += seconds;
             self.record(&made, rate, seconds, on)?;
             if self.state.step.is_multiple_of(self.course.checkpoint_every) {
@@ -248,50 +270,102 @@ impl<D: Training, S: Data> Run<'_, D, S> {
             self.save(on)?;
         }
         let (step, finished) = (self.state.step, self.state.step >= self.course.steps);
+        let Some(journal) = self.journal else {
+            return Ok(Outcome { step, finished, metrics: Vec::new() });
+        };
         if finished {
             let parameters = self.model.config.parameters();
-            report(&self.options.out, &self.recipe, self.course.steps, parameters, &self.lines)?;
+            report(&self.options.out, &self.recipe, self.course.steps, parameters, journal.lines())?;
         }
-        Ok(Outcome { step, finished, metrics: self.lines })
+        Ok(Outcome { step, finished, metrics: journal.into_lines() })
     }
 
-    /// Sums the gradients of a step, a pass for as many of its units as there is room for. `None` where it was told to
-    /// stop.
+    /// Whether it is time to leave; several ranks leave after the same step.
+    fn stops(&self) -> bool {
+        self.stopping || self.team.alone() && (self.options.stop)()
+    }
+
+    /// Sums the gradients of a step, a pass for as many of this rank's units as there is room for. Every rank reads all
+    /// units, so that each knows where the data goes on. `None` where it was told to stop.
     fn accumulate(&mut self) -> Result<Option<Summed>, Error> {
         let (mut batch, mut unit, mut summed) = (Batch::default(), Batch::default(), Summed::default());
-        for _ in 0..self.data.units(&self.state.position) {
+        let units = self.data.units(&self.state.position);
+        let mine = self.team.units(units);
+        let mut first = mine.start;
+        for i in 0..units {
             unit.clear();
             self.data.unit(&mut self.state.position, &mut unit);
+            summed.origins.extend(unit.origins.iter().map(|&origin| (i, origin)));
+            if !mine.contains(&i) {
+                continue;
+            }
             if batch.rows() + unit.rows() > self.course.rows {
-                self.add(&batch, &mut summed)?;
+                self.add(&batch, first..i, false, &mut summed)?;
                 batch.clear();
-                if (self.options.stop)() {
+                first = i;
+                if self.stops() {
                     return Ok(None);
                 }
             }
             batch.append(&unit);
+            if i + 1 == mine.end {
+                self.add(&batch, first..mine.end, true, &mut summed)?;
+            }
         }
-        self.add(&batch, &mut summed)?;
+        if mine.is_empty() {
+            // They are zero, but the others wait for them.
+            let (device, gradients) = (&self.model.device, &mut self.model.gradients);
+            for range in self.model.layout.in_backward() {
+                self.team.send_gradients(device, gradients, range)?;
+            }
+        }
+        self.with_others(&mut summed)?;
         Ok(Some(summed))
     }
 
-    /// Adds a pass to the sums.
-    fn add(&mut self, batch: &Batch, summed: &mut Summed) -> Result<(), Error> {
-        if batch.rows() == 0 {
-            return Ok(());
-        }
-        let z = self.course.loss.z_loss as f32;
-        let sums = self.model.forward_backward(&mut self.pass, &batch.packed(), 1.0, z)?;
-        if !sums.loss.is_finite() && summed.loss.is_finite() {
-            summed.origins.clear();
-        }
-        if summed.loss.is_finite() {
-            summed.origins.extend_from_slice(&batch.origins);
+    /// Adds a pass over some units to the sums. In the last one gradients leave for the ranks that own them.
+    fn add(
+        &mut self,
+        batch: &Batch,
+        units: Range<u64>,
+        last: bool,
+        summed: &mut Summed,
+    ) -> Result<(), Error> {
+        let (z, team, packed) = (self.course.loss.z_loss as f32, &self.team, batch.packed());
+        let mut sent = Ok(());
+        let sums =
+            self.model.forward_backward_in_parts(&mut self.pass, &packed, 1.0, z, &mut |d, g, range| {
+                if last && sent.is_ok() {
+                    sent = team.send_gradients(d, g, range);
+                }
+            })?;
+        sent?;
+        if !sums.loss.is_finite() && summed.bad.is_none() {
+            summed.bad = Some(units);
         }
         summed.loss += sums.loss;
         summed.trained += batch.trained();
         summed.rows += batch.rows() as u64;
         summed.pairs += batch.documents.iter().map(|d| (d.len() * (d.len() + 1)) as f64 / 2.0).sum::<f64>();
+        Ok(())
+    }
+
+    /// Makes the sums those of all ranks, and this rank's part of the gradients too.
+    fn with_others(&mut self, summed: &mut Summed) -> Result<(), Error> {
+        if self.team.alone() {
+            return Ok(());
+        }
+        self.team.take_sums(0, &self.model.device, &mut self.model.gradients)?;
+        let Summed { loss, trained, rows, pairs, .. } = summed;
+        let stop = f64::from(u8::from((self.options.stop)()));
+        let mut sums = [*loss, *trained as f64, *rows as f64, *pairs, stop];
+        self.team.add(&mut sums)?;
+        let [all_loss, all_trained, all_rows, all_pairs, stops] = sums;
+        (*loss, *trained, *rows, *pairs) = (all_loss, all_trained as u64, all_rows as u64, all_pairs);
+        self.stopping = stops > 0.0;
+        if !all_loss.is_finite() {
+            summed.bad = self.team.earliest(summed.bad.take())?;
+        }
         Ok(())
     }
 
@@ -317,7 +391,7 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         why: String,
         on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let documents = self.documents(&made.summed.origins);
+        let documents = self.documents(&made.summed);
         let newest = self.checkpoints.newest()?.whole;
         let stop = |way_out: &str| Error::BadLoss {
             step: self.state.step + 1,
@@ -352,17 +426,22 @@ impl<D: Training, S: Data> Run<'_, D, S> {
                 found.rewinds = self.state.rewinds + 1;
                 found.seconds = self.state.seconds;
                 self.state = found;
-                let path = self.options.out.join("metrics.jsonl");
-                (self.file, self.lines) = MetricsFile::open(&path, self.state.step)?;
-                Ok(())
+                match &mut self.journal {
+                    Some(journal) => journal.back_to(self.state.step),
+                    None => Ok(()),
+                }
             }
         }
     }
 
-    fn documents(&self, origins: &[(usize, u64)]) -> String {
+    /// Names the documents of the pass that went wrong, or else of the whole step.
+    fn documents(&self, summed: &Summed) -> String {
         const SHOWN: usize = 8;
-        let shown: Vec<String> = origins.iter().take(SHOWN).map(|&origin| self.data.name(origin)).collect();
-        let more = origins.len().saturating_sub(SHOWN);
+        let suspect = |unit: u64| summed.bad.as_ref().is_none_or(|bad| bad.contains(&unit));
+        let origins = summed.origins.iter().filter(|(unit, _)| suspect(*unit));
+        let shown: Vec<String> =
+            origins.clone().take(SHOWN).map(|&(_, origin)| self.data.name(origin)).collect();
+        let more = origins.count().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("documents {}{more}", shown.join(", "))
     }
@@ -377,12 +456,13 @@ impl<D: Training, S: Data> Run<'_, D, S> {
     ) -> Result<(), Error> {
         let (steps, step) = (self.course.steps, self.state.step);
         if self.peak.is_none() && self.state.seconds > PEAK_AFTER {
-            self.peak = self.options.peak.map(|measure| measure(&self.model.device));
+            let peak = self.options.peak.map(|measure| measure(&self.model.device));
+            self.peak = peak.map(|peak| self.team.sum(peak)).transpose()?;
         }
         let due = step.is_multiple_of(self.course.validate_every) || step == steps;
         let validation = if due { self.validate()? } else { Vec::new() };
         let (rows, trained) = (made.summed.rows as f64, made.summed.trained);
-        let operations = step_operations(&self.model.config, rows, made.summed.pairs);
+        let operations = Work::training_operations(&self.model.config, rows, made.summed.pairs);
         let metrics = Metrics {
             step,
             loss: made.loss,
@@ -394,35 +474,27 @@ impl<D: Training, S: Data> Run<'_, D, S> {
             peak_share: self.peak.map(|peak| operations / seconds / peak),
             validation,
         };
-        self.file.push(&metrics)?;
-        let mut scalars = vec![
-            ("train/loss".to_owned(), metrics.loss),
-            ("train/grad_norm".to_owned(), metrics.grad_norm),
-            ("train/learning_rate".to_owned(), metrics.learning_rate),
-            ("speed/tokens_per_second".to_owned(), metrics.tokens_per_second),
-        ];
-        for found in &metrics.validation {
-            scalars.push((format!("validation/loss/{}", found.language), found.loss));
-            scalars.push((format!("validation/bits_per_byte/{}", found.language), found.bits_per_byte));
-        }
-        self.events.scalars(now(), step, &scalars)?;
         let left = Duration::from_secs_f64((steps - step) as f64 * self.state.seconds / step as f64);
-        on(Event::Step { metrics: &metrics, left })?;
-        self.lines.push(metrics);
-        Ok(())
+        if let Some(journal) = &mut self.journal {
+            journal.add(&metrics)?;
+        }
+        on(Event::Step { metrics: &metrics, left })
     }
 
-    /// How well each language's held-out documents are foretold.
+    /// How well each language's held-out documents are foretold; each rank reads its share of them.
     fn validate(&mut self) -> Result<Vec<Validation>, Error> {
         let (mut all, mut nats, mut tokens) = (Vec::new(), 0.0, 0);
         for held_out in &self.held_out {
             let mut lost = 0.0;
             let (model, pass) = (&self.model, &mut self.pass);
-            self.data.passes(&held_out.documents, self.course.rows, &mut |batch| {
+            let mine = self.team.units(held_out.documents.len() as u64);
+            let mine = &held_out.documents[mine.start as usize..mine.end as usize];
+            self.data.passes(mine, self.course.rows, &mut |batch| {
                 let found = model.log_likelihoods(pass, &batch.packed())?;
                 lost -= found.iter().map(|&x| f64::from(x)).sum::<f64>();
                 Ok(())
             })?;
+            lost = self.team.sum(lost)?;
             nats += lost;
             tokens += held_out.tokens;
             all.push(Validation {
@@ -437,22 +509,12 @@ impl<D: Training, S: Data> Run<'_, D, S> {
     }
 
     fn save(&mut self, on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>) -> Result<(), Error> {
-        self.file.sync()?;
+        if let Some(journal) = &self.journal {
+            journal.sync()?;
+        }
         self.state.rewinds = 0;
-        let path = self.checkpoints.write(&mut self.state, &self.model, &self.moments)?;
+        let path = self.checkpoints.write(&mut self.state, &self.model, &self.moments, &self.team)?;
         self.saved = Some(self.state.step);
         on(Event::Saved { step: self.state.step, path: &path })
     }
-}
-
-/// Operations of a step's forward and backward: six for each weight of a matrix and token, and attention's two
-/// products with each pair of tokens there and four back. Chowdhery et al. 2022, appendix B.
-fn step_operations(c: &sai_decoder::Config, tokens: f64, pairs: f64) -> f64 {
-    let looked_up = if c.tie_word_embeddings { 0 } else { c.vocab_size * c.hidden_size };
-    let matrices = (c.parameters() - looked_up as u64) as f64;
-    6.0 * matrices * tokens + 12.0 * (c.num_layers * c.num_heads * c.head_dim) as f64 * pairs
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }

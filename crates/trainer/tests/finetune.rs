@@ -3,7 +3,8 @@
 use sai_decoder::Cpu;
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use sai_trainer::{
-    Base, Batch, Conversations, Data, Error, Event, FinetuneRecipe, Model, Options, Outcome, Recipe, finetune,
+    Base, Batch, Conversations, Data, Error, Event, FinetuneRecipe, Model, One, Options, Outcome, Recipe,
+    finetune,
 };
 use serde::Deserialize;
 use std::cell::Cell;
@@ -118,6 +119,7 @@ fn run(home: &Path, out: &str, recipe: &FinetuneRecipe, resume: bool, stop_after
         memory_limit: None,
         peak: None,
         stop: &|| made.get() >= stop_after,
+        ranks: &One::default(),
     };
     let on = &mut |event: Event<'_>| {
         if let Event::Step { .. } = event {
@@ -246,6 +248,7 @@ fn a_fine_tuning_that_is_stopped_and_resumed_is_the_same_to_the_bit() {
         memory_limit: None,
         peak: None,
         stop: &|| false,
+        ranks: &One::default(),
     };
     let error = finetune(Cpu::new(1), &recipe, Path::new("r.toml"), base, changed, &options, &mut |_| Ok(()));
     let error = error.unwrap_err().to_string();

@@ -3,7 +3,7 @@
 mod made;
 
 use sai_decoder::Cpu;
-use sai_trainer::{Error, Event, Options, Outcome, Recipe, pretrain};
+use sai_trainer::{Error, Event, One, Options, Outcome, Recipe, pretrain};
 use std::cell::Cell;
 use std::path::Path;
 use tempfile::TempDir;
@@ -32,6 +32,7 @@ fn run(
         memory_limit: Some(1 << 30),
         peak: None,
         stop: &|| made.get() >= stop_after,
+        ranks: &One::default(),
     };
     let outcome = pretrain(Cpu::new(1), &recipe, path, &options, &mut |event| {
         match event {
