@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 const PREFIX: &str = "base_model.model.";
 
 /// Which matrices are adapted, and how.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Lora {
     /// Columns of `b` and rows of `a`.
     pub rank: usize,

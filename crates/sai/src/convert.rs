@@ -33,10 +33,20 @@ pub(crate) struct Convert {
 
 /// The plain float types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FloatType {
+pub(crate) enum FloatType {
     F32,
     F16,
     Bf16,
+}
+
+impl From<FloatType> for DType {
+    fn from(dtype: FloatType) -> DType {
+        match dtype {
+            FloatType::F32 => DType::F32,
+            FloatType::F16 => DType::F16,
+            FloatType::Bf16 => DType::BF16,
+        }
+    }
 }
 
 impl Convert {
@@ -46,11 +56,7 @@ impl Convert {
         if self.target.exists() && !self.force {
             bail!("{target}: it is there already; give --force to replace it, or another name");
         }
-        let dtype = self.dtype.map(|dtype| match dtype {
-            FloatType::F32 => DType::F32,
-            FloatType::F16 => DType::F16,
-            FloatType::Bf16 => DType::BF16,
-        });
+        let dtype = self.dtype.map(DType::from);
         let ends_as_gguf = self.target.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
         match sai_formats::open(&source)? {
             Container::Gguf(gguf) => {

@@ -28,7 +28,7 @@ Conversations are JSON lines, plain or compressed: {\"messages\": [{\"role\": â€
 ///
 /// The tokenizer's chat template writes them, and only the tokens of the assistant's answers and the one that ends each
 /// are trained on; --inspect shows which. The run's folder is as that of `sai pretrain`; `sai chat` talks to its
-/// `model` at any time.
+/// `model` at any time. With [lora] in the recipe an adapter is trained instead, which `sai merge` makes a model of.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Finetune {
@@ -84,6 +84,11 @@ impl Finetune {
             ranks: team.ranks(),
         };
         let amount = format!("{} conversations", Thousands(conversations.trained()));
+        let model = out.join("model");
+        let next = match &recipe.lora {
+            None => format!("sai chat -m {}", model.display()),
+            Some(_) => format!("sai merge {} {} MERGED", recipe.model.from.display(), model.display()),
+        };
         let say = |path: &Path, question: &str| answer(path, question, recipe.sample_tokens, threads);
         let mut watch = RunWatch::new(ui, "finetune", out, amount, &recipe.samples, &say);
         let device = Cpu::new(threads);
@@ -96,7 +101,7 @@ impl Finetune {
             &options,
             &mut |event| watch.on(event),
         );
-        watch.end(outcome, "chat")
+        watch.end(outcome, &next)
     }
 
     fn read(

@@ -21,6 +21,7 @@ mod imatrix;
 mod inspect;
 mod interrupt;
 mod manual;
+mod merge;
 mod models;
 mod perplexity;
 mod plan;

@@ -67,10 +67,11 @@ impl Pretrain {
         let amount = format!("{} tokens", Thousands(recipe.tokens()));
         let say = |path: &Path, prompt: &str| sample(path, prompt, recipe.sample_tokens, threads);
         let mut watch = RunWatch::new(ui, "pretrain", self.out.clone(), amount, &recipe.samples, &say);
+        let next = format!("sai generate -m {}", self.out.join("model").display());
         let device = Cpu::new(threads);
         let outcome =
             sai_trainer::pretrain(device, &recipe, &self.recipe, &options, &mut |event| watch.on(event));
-        watch.end(outcome, "generate")
+        watch.end(outcome, &next)
     }
 }
 

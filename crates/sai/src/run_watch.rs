@@ -94,9 +94,9 @@ impl<'w> RunWatch<'w> {
         }
     }
 
-    /// The last words of a run, with what to do next: `talk` is the verb for its model. Returns whether it was finished, not
+    /// The last words of a run, with what to do next: `next` is the command. Returns whether it was finished, not
     /// interrupted.
-    pub(crate) fn end(self, outcome: Result<Outcome, Error>, talk: &str) -> anyhow::Result<bool> {
+    pub(crate) fn end(self, outcome: Result<Outcome, Error>, next: &str) -> anyhow::Result<bool> {
         self.bar.finish_and_clear();
         let go_on = format!(
             "go on with: sai {} {} --out {} --resume",
@@ -117,10 +117,9 @@ impl<'w> RunWatch<'w> {
         }
         let loss = outcome.metrics.last().map_or(f64::NAN, |last| last.loss);
         self.ui.note(format_args!(
-            "{} steps · loss {loss:.4} · {} · sai {talk} -m {}",
+            "{} steps · loss {loss:.4} · {} · {next}",
             Thousands(outcome.step),
-            self.out.join("metrics.jsonl").display(),
-            self.out.join("model").display()
+            self.out.join("metrics.jsonl").display()
         ));
         Ok(true)
     }

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is the folder `checkpoints/step-…` with `config.json`, `model.safetensors` and the tokenizer's files,
 //! which other programs read, and `optimizer.safetensors` and `state.json`, which is written last and has the length and
-//! checksum of every other file. The folder grows under another name and takes its own when all of it is on the disk.
+//! checksum of every other file. Of an adapter it has `adapter_config.json` and `adapter_model.safetensors`. The folder grows under another name and takes its own when all of it is on the disk.
 
 use crate::Error;
 use crate::batch::Position;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 const FORMAT: u32 = 2;
 const STATE: &str = "state.json";
 const WEIGHTS: &str = "model.safetensors";
+const ADAPTER: &str = "adapter_model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// What a checkpoint that goes is called until it is gone; and what begins the names of unfinished ones.
 const GONE: &str = ".sai-gone-";
@@ -160,10 +161,14 @@ impl Checkpoints {
         for (name, bytes) in &self.beside {
             folder.add(name, bytes)?;
         }
-        model.save(&folder.path().join(WEIGHTS), DType::F32)?;
+        let weights = weights_of(model);
+        match &model.adapter {
+            Some(adapter) => adapter.save(&model.device, &folder.path().join(weights))?,
+            None => model.save(&folder.path().join(weights), DType::F32)?,
+        }
         save_moments(&folder.path().join(OPTIMIZER), model, moments, team)?;
         state.files.clear();
-        for name in self.beside.iter().map(|(name, _)| name.as_str()).chain([WEIGHTS, OPTIMIZER]) {
+        for name in self.beside.iter().map(|(name, _)| name.as_str()).chain([weights, OPTIMIZER]) {
             state.files.insert(name.to_owned(), sum(&folder.path().join(name))?);
         }
         let text =
@@ -183,15 +188,20 @@ impl Checkpoints {
         model: &mut Model<D>,
         moments: &mut Moments<D>,
     ) -> Result<(), Error> {
-        let weights = safetensors::open(&path.join(WEIGHTS))?;
-        for placed in model.layout.tensors() {
+        let weights = safetensors::open(&path.join(weights_of(model)))?;
+        let Model { device, layout, parameters, adapter, .. } = &mut *model;
+        let (placed, arena) = match adapter {
+            Some(adapter) => (adapter.tensors.as_slice(), &mut adapter.parameters),
+            None => (layout.tensors(), parameters),
+        };
+        for placed in placed {
             let values = tensor(&weights, path, &placed.name, placed.view.range().len())?;
-            write_values(&model.device, &mut model.parameters, placed.view.start, &values);
+            write_values(device, arena, placed.view.start, &values);
             values.release();
         }
         let optimizer = safetensors::open(&path.join(OPTIMIZER))?;
         for (name, buffer) in [("first", &mut moments.first), ("second", &mut moments.second)] {
-            let values = tensor(&optimizer, path, name, model.layout.len())?;
+            let values = tensor(&optimizer, path, name, model.trained())?;
             write_values(&model.device, buffer, 0, &values[4 * moments.range.start..4 * moments.range.end]);
             values.release();
         }
@@ -259,6 +269,11 @@ impl Checkpoints {
     }
 }
 
+/// The file of what is trained.
+fn weights_of<D: Training>(model: &Model<D>) -> &'static str {
+    if model.adapter.is_some() { ADAPTER } else { WEIGHTS }
+}
+
 /// The files of a model besides its weights. `end` is the token that ends a text.
 pub(crate) fn beside(
     config: &Config,
@@ -316,7 +331,7 @@ fn save_moments<D: Training>(
     moments: &Moments<D>,
     team: &Team<'_>,
 ) -> Result<(), Error> {
-    let n = model.layout.len();
+    let n = model.trained();
     let spec = |name: &str| Spec { name: name.to_owned(), dtype: DType::F32, shape: vec![n] };
     let mut writer = safetensors::create(path, &[], vec![spec("first"), spec("second")])?;
     let mut bytes = Vec::with_capacity(4 * CHUNK.min(n));
@@ -336,7 +351,7 @@ fn each_moment<D: Training>(
     team: &Team<'_>,
     on: &mut dyn FnMut(&[f32]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut values = vec![0.0f32; CHUNK.min(model.layout.len())];
+    let mut values = vec![0.0f32; CHUNK.min(model.trained())];
     for buffer in [&moments.first, &moments.second] {
         for (owner, piece) in team.pieces(CHUNK) {
             let values = &mut values[..piece.len()];

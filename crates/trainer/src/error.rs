@@ -49,7 +49,7 @@ pub enum Error {
     #[error(
         "training takes {:.1} GB (weights {:.1}, gradients {:.1}, moments {:.1}, activations {:.1}) and {:.1} GB are free; \
          give a smaller micro_batch, recompute = true or a smaller model",
-        gb(need.total()), gb(need.parameters), gb(need.gradients), gb(need.optimiser), gb(need.activations), gb(*free)
+        gb(need.total()), gb(need.parameters), gb(need.gradients), gb(need.optimiser), gb(need.activations.saturating_add(need.scratch)), gb(*free)
     )]
     TooLarge {
         /// What it takes.

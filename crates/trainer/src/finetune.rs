@@ -4,12 +4,15 @@ use crate::checkpoint::beside;
 use crate::train::{Begin, Job, train};
 use crate::{Base, Conversations, Error, Event, FinetuneRecipe, Options, Outcome};
 use sai_decoder::training::Training;
+use serde_json::Value;
 use std::path::Path;
 
 /// Trains `base` to answer as in `conversations`, both opened with `recipe`, whose file is `path`. Otherwise as
 /// [`crate::pretrain`], with the same promises.
 ///
 /// The loss is the mean over all tokens of answers of a step, however they are spread over passes and conversations.
+///
+/// With an adapter, checkpoints are folders as `peft` has them, which `sai merge` makes models of.
 ///
 /// # Errors
 /// As [`crate::pretrain`].
@@ -23,12 +26,27 @@ pub fn finetune<D: Training>(
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let Base { config, tensors, tokenizer, files, notes, .. } = base;
+    if recipe.lora.is_some() && options.ranks.size() > 1 {
+        let fact = "`[lora]` trains on one process; start it without mpirun".to_owned();
+        return Err(Error::Data { path: path.to_owned(), fact });
+    }
+    let end = tokenizer.eos().first().copied();
+    let (files, begin) = match &recipe.lora {
+        None => (beside(&config, end, files, path)?, Begin::Weights(tensors)),
+        Some(lora) => {
+            let base = recipe.model.from.to_string_lossy();
+            let described = format!("{:#}\n", Value::Object(lora.to_peft(Some(&base))));
+            let mut all = vec![("adapter_config.json".to_owned(), described.into_bytes())];
+            all.extend(files);
+            (all, Begin::Adapter { tensors, lora: lora.clone(), seed: recipe.seed })
+        }
+    };
     let job = Job {
         course: recipe.course(conversations.steps()),
         recipe: recipe.to_toml()?,
-        files: beside(&config, tokenizer.eos().first().copied(), files, path)?,
+        files,
         config,
-        begin: Begin::Weights(tensors),
+        begin,
         data: conversations,
         notes,
     };

@@ -26,6 +26,7 @@ mod journal;
 mod metrics;
 mod order;
 mod plan;
+mod preferences;
 mod pretrain;
 mod ranks;
 mod recipe;
@@ -45,6 +46,7 @@ pub use error::Error;
 pub use finetune::finetune;
 pub use metrics::{Measured, Metrics, Validation, measured};
 pub use plan::{Accelerator, Fleet, Parameters, Plan, Precision, Sharded, Sharding, plan};
+pub use preferences::{Dpo, Preferred, sums};
 pub use pretrain::pretrain;
 #[cfg(feature = "mpi")]
 pub use ranks::Mpi;

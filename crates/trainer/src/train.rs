@@ -11,7 +11,7 @@ use crate::report::report;
 use crate::schedule::learning_rate;
 use crate::{Error, folder};
 use sai_decoder::training::{AdamW, Memory, Model, Moments, Pass, Training};
-use sai_decoder::{Config, Work};
+use sai_decoder::{Config, Lora, Work};
 use sai_formats::Tensors;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,15 @@ pub(crate) enum Begin {
     Seed(u64),
     /// Those of another model.
     Weights(Tensors),
+    /// Those of another model, which stay, and an adapter that is trained.
+    Adapter {
+        /// The model's.
+        tensors: Tensors,
+        /// What the adapter is.
+        lora: Lora,
+        /// Decides the adapter's first values.
+        seed: u64,
+    },
 }
 
 /// Runs a job, from its first step or from where it stopped.
@@ -115,7 +124,12 @@ pub(crate) fn train<D: Training, S: Data>(
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let Job { course, recipe, config, begin, data, files, notes } = job;
-    let memory = Team::memory(options.ranks, Memory::of(&config, course.rows, course.recompute), &config);
+    let memory = match &begin {
+        Begin::Adapter { lora, .. } => Memory::of_adapter(&config, lora, course.rows, course.recompute),
+        _ => Memory::of(&config, course.rows, course.recompute),
+    };
+    // No document is longer than a pass.
+    let memory = Team::memory(options.ranks, memory.on(&device, &config, course.rows), &config);
     if let Some(free) = options.memory_limit.filter(|&free| memory.total() > free) {
         return Err(Error::TooLarge { need: memory, free });
     }
@@ -151,9 +165,10 @@ pub(crate) fn train<D: Training, S: Data>(
 
     let mut model = match begin {
         Begin::Weights(tensors) => Model::load(device, config, &tensors)?,
+        Begin::Adapter { tensors, lora, seed } => Model::adapt(device, config, &tensors, lora, seed)?,
         Begin::Seed(seed) => Model::new(device, config, seed)?,
     };
-    let team = Team::new(options.ranks, model.layout.len());
+    let team = Team::new(options.ranks, model.trained());
     let mut moments = Moments::new(&model, team.mine())?;
     if let Some((folder, found)) = &resumed {
         checkpoints.load(folder, found, &mut model, &mut moments)?;
@@ -462,7 +477,9 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         let due = step.is_multiple_of(self.course.validate_every) || step == steps;
         let validation = if due { self.validate()? } else { Vec::new() };
         let (rows, trained) = (made.summed.rows as f64, made.summed.trained);
-        let operations = Work::training_operations(&self.model.config, rows, made.summed.pairs);
+        let whole = Work::training_operations(&self.model.config, rows, made.summed.pairs);
+        // Of a frozen matrix backward computes one product, and not two.
+        let operations = if self.model.adapter.is_some() { whole * 2.0 / 3.0 } else { whole };
         let metrics = Metrics {
             step,
             loss: made.loss,

@@ -20,7 +20,8 @@ fn every_recipe_has_the_parameters_of_its_name() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_str().unwrap().starts_with("sft-") {
+        if ["sft-", "lora-"].iter().any(|kind| path.file_name().unwrap().to_str().unwrap().starts_with(kind))
+        {
             let recipe = FinetuneRecipe::open(&path, &[]).unwrap();
             let text = recipe.to_toml().unwrap();
             assert_eq!(FinetuneRecipe::parse(&text, &path, &[]).unwrap(), recipe);

@@ -3,16 +3,33 @@
 use super::{Progress, by_name, bytes, fill, main_type};
 use crate::Error;
 use crate::model::gguf::{templates, vocabulary};
-use sai_decoder::{Config, KEPT_TYPES, Moved};
+use sai_decoder::{Config, KEPT_TYPES, Moved, PeftAdapter};
 use sai_formats::gguf::Gguf;
-use sai_formats::{DType, FolderWriter, Spec, safetensors};
+use sai_formats::{Container, DType, FolderWriter, Spec, safetensors};
 use sai_tokenizer::GgufVocabulary;
 use serde_json::{Map, Value, json};
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Bytes of a shard, as `transformers` cuts them.
 const SHARD_BYTES: u64 = 5_000_000_000;
+
+/// Files of a folder besides its weights, its description first.
+const BESIDE: [&str; 12] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
+    "LICENSE",
+];
 
 /// A model's files as a Hugging Face folder has them.
 pub struct FolderModel {
@@ -46,6 +63,38 @@ impl FolderModel {
             ("generation_config.json", pretty(token_ids(&words, true))),
         ];
         files.extend(words.to_folder(&templates(&gguf)?, config.context_length)?);
+        Ok(FolderModel { files, tensors, shard_bytes: SHARD_BYTES })
+    }
+
+    /// A Hugging Face folder's model with an adapter, as the `peft` library writes it, merged into its weights. `dtype` (F32,
+    /// F16 or BF16) is for all tensors; without one each keeps its own. The other files come along as they are.
+    ///
+    /// # Errors
+    /// The base is no such folder, the adapter has parts that sai does not merge or was made for another model, or a file
+    /// cannot be read.
+    pub fn merged(base: &Path, adapter: &Path, dtype: Option<DType>) -> Result<FolderModel, Error> {
+        let adapter = PeftAdapter::open(adapter)?;
+        let (container, config) = Config::open(base)?;
+        let Container::Safetensors(tensors) = container else {
+            let fact = "is a GGUF file; make a folder of it with `sai convert`, and merge into that";
+            return Err(refused(base, fact));
+        };
+        if !base.is_dir() {
+            return Err(refused(base, "is a file; name the folder of the model"));
+        }
+        let tensors = sai_decoder::merge(&config, &tensors, &adapter, dtype)?;
+        let mut files = Vec::new();
+        for name in BESIDE {
+            let path = base.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => files.push((name, bytes)),
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(source) => return Err(sai_decoder::Error::Read { path, source }.into()),
+            }
+        }
+        if let (Some(dtype), Some((_, bytes))) = (dtype, files.first_mut()) {
+            *bytes = with_dtype(bytes, dtype, base)?;
+        }
         Ok(FolderModel { files, tensors, shard_bytes: SHARD_BYTES })
     }
 
@@ -139,6 +188,19 @@ fn token_ids(words: &GgufVocabulary, all_ends: bool) -> Map<String, Value> {
         }
     }
     out
+}
+
+/// A description that says another type.
+fn with_dtype(config: &[u8], dtype: DType, base: &Path) -> Result<Vec<u8>, Error> {
+    let mut described: Map<String, Value> = serde_json::from_slice(config)
+        .map_err(|e| refused(base, &format!("config.json is no JSON object: {e}")))?;
+    let key = if described.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+    described.insert(key.to_owned(), json!(torch_name(dtype)));
+    Ok(pretty(described))
+}
+
+fn refused(path: &Path, fact: &str) -> Error {
+    sai_decoder::Error::Adapter { path: path.to_owned(), fact: fact.to_owned() }.into()
 }
 
 /// What PyTorch calls a type.

@@ -5,6 +5,7 @@ use super::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
 use super::{Loss, Optimizer, Schedule};
 use crate::{Course, Error};
 use sai_decoder::training::Recompute;
+use sai_decoder::{Lora, Target};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -36,10 +37,12 @@ const KEYS: Keys = &[
             "optimizer",
             "schedule",
             "loss",
+            "lora",
         ],
     ),
     ("data", &["path", "share", "form"]),
     ("model", &["from"]),
+    ("lora", &["rank", "alpha", "targets"]),
     OPTIMIZER,
     SCHEDULE,
     LOSS,
@@ -92,6 +95,9 @@ pub struct FinetuneRecipe {
     pub template: Option<String>,
     /// The model to begin from.
     pub model: FromModel,
+    /// The adapter that is trained instead of the model's own weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
     /// AdamW.
     pub optimizer: Optimizer,
     /// The learning rate's way through the run.
@@ -235,12 +241,20 @@ struct File {
     template: Option<String>,
     #[serde(default)]
     model: FileModel,
+    lora: Option<FileLora>,
     #[serde(default)]
     optimizer: FileOptimizer,
     #[serde(default)]
     schedule: FileSchedule,
     #[serde(default)]
     loss: FileLoss,
+}
+
+#[derive(Deserialize)]
+struct FileLora {
+    rank: Option<usize>,
+    alpha: Option<f64>,
+    targets: Option<Vec<Target>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -287,6 +301,11 @@ fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, Error> {
         let fact = "lacks `model.from`, the model to begin with; give a folder, or --set model.from=FOLDER";
         return Err(r.wrong("model", fact));
     };
+    let lora = file.lora.map(|lora| adapter(r, lora)).transpose()?;
+    if lora.is_some() && file.samples.as_ref().is_some_and(|samples| !samples.is_empty()) {
+        let fact = "samples are answered by whole models, and [lora] saves adapters; leave `samples` out";
+        return Err(r.wrong("samples", fact));
+    }
     let mut schedule = r.schedule(&file.schedule, steps)?;
     if !file.schedule.says_warmup() {
         schedule.warmup = super::Warmup::Share(0.03);
@@ -310,11 +329,27 @@ fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, Error> {
         tokenizer: file.tokenizer,
         template: file.template,
         model: FromModel { from },
-        optimizer: r.optimizer(&file.optimizer, 2e-5, 0.0)?,
+        // Adapters like ten times the rate.
+        optimizer: r.optimizer(&file.optimizer, if lora.is_some() { 2e-4 } else { 2e-5 }, 0.0)?,
+        lora,
         schedule,
         loss: r.loss(&file.loss)?,
         data: data(r, file.data)?,
     })
+}
+
+/// An adapter of every matrix, of rank 16 and with an alpha of twice the rank, where nothing else is said.
+fn adapter(r: &Resolving<'_>, lora: FileLora) -> Result<Lora, Error> {
+    let rank = r.at_least_one("lora.rank", lora.rank.unwrap_or(16) as u64)? as usize;
+    let alpha = lora.alpha.unwrap_or(2.0 * rank as f64);
+    let alpha = r.within("lora.alpha", alpha, f64::MIN_POSITIVE, 1e6)?;
+    let mut targets = lora.targets.unwrap_or_else(|| Target::ALL.to_vec());
+    targets.sort();
+    targets.dedup();
+    if targets.is_empty() {
+        return Err(r.wrong("lora.targets", "`lora.targets` is empty; name at least one, as q_proj"));
+    }
+    Ok(Lora { rank, alpha, targets })
 }
 
 fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<ConversationFile>, Error> {

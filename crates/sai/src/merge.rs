@@ -1,0 +1,57 @@
+//! `sai merge`: an adapter into the weights of its model.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use sai_generation::convert::FolderModel;
+
+use crate::convert::FloatType;
+use crate::ui::{Size, Ui};
+
+const EXAMPLES: &str = "\
+Examples:
+  sai merge base/ run/model merged/          what `sai finetune` trained with [lora]
+  sai merge owner/name adapter/ merged/ --dtype bf16
+  sai convert merged/ merged.gguf            and on to a GGUF file";
+
+/// Merge a LoRA adapter into its model's weights.
+///
+/// The adapter is a folder as sai or the `peft` library writes it; the result is a Hugging Face folder. The weights keep
+/// their types where --dtype does not say another.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Merge {
+    /// The model that was adapted: Hugging Face folder, Hub id or short name
+    base: String,
+
+    /// Folder of the adapter
+    adapter: PathBuf,
+
+    /// Folder to make
+    target: PathBuf,
+
+    /// Type of the weights; as they are where not given
+    #[arg(long, value_enum)]
+    dtype: Option<FloatType>,
+
+    /// Replace the target where it is there already
+    #[arg(long)]
+    force: bool,
+}
+
+impl Merge {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        let target = self.target.display();
+        if self.target.exists() && !self.force {
+            bail!("{target}: it is there already; give --force to replace it, or another name");
+        }
+        let base = crate::models::locate(&self.base, ui)?;
+        let model = FolderModel::merged(&base, &self.adapter, self.dtype.map(Into::into))?;
+        let bytes = model.bytes();
+        crate::watched::run(ui, ui.bytes_bar(bytes, "merge"), |progress| {
+            model.write(&self.target, self.force, progress)
+        })?;
+        ui.note(format_args!("{target}: {} of weights", Size(bytes)));
+        Ok(())
+    }
+}

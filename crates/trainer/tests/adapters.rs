@@ -1,0 +1,97 @@
+//! Fine-tuning of an adapter: stopped and resumed to the bit, and saved as `peft` has it.
+
+use sai_decoder::{Config, Cpu, PeftAdapter, Target, merge};
+use sai_trainer::{Base, Conversations, Event, FinetuneRecipe, One, Options, Outcome, finetune};
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sft")
+}
+
+fn recipe(lora: &str) -> FinetuneRecipe {
+    let text = format!(
+        "data = {:?}\ncontext = 100\nvalidation_share = 0\nepochs = 6\nbatch_conversations = 2\n\
+         checkpoint_every = 3\n{lora}\n[model]\nfrom = {:?}\n",
+        fixture().join("chat.jsonl").display().to_string(),
+        fixture().display().to_string()
+    );
+    FinetuneRecipe::parse(&text, Path::new("r.toml"), &["optimizer.learning_rate=2e-2".to_owned()]).unwrap()
+}
+
+/// Trains until so many steps are made.
+fn run(out: &Path, recipe: &FinetuneRecipe, resume: bool, stop: u64) -> Outcome {
+    let base = Base::open(recipe).unwrap();
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    let read = Conversations::read(recipe, &base.tokenizer, &base.template, 1, go_on).unwrap();
+    let ControlFlow::Continue(conversations) = read else { panic!("nobody broke off") };
+    let made = Cell::new(0);
+    let options = Options {
+        out: out.to_owned(),
+        resume,
+        memory_limit: None,
+        peak: None,
+        stop: &|| made.get() >= stop,
+        ranks: &One::default(),
+    };
+    finetune(Cpu::new(2), recipe, Path::new("r.toml"), base, conversations, &options, &mut |event| {
+        if let Event::Step { metrics, .. } = event {
+            made.set(metrics.step);
+        }
+        Ok(())
+    })
+    .unwrap()
+}
+
+#[test]
+fn an_adapter_that_is_stopped_and_resumed_is_the_same_to_the_bit() {
+    let home = tempfile::tempdir().unwrap();
+    let recipe = recipe("[lora]\nrank = 4\ntargets = [\"v_proj\", \"q_proj\", \"down_proj\"]");
+    let lora = recipe.lora.clone().unwrap();
+    assert_eq!(lora.targets, [Target::Query, Target::Value, Target::Down]);
+    assert_eq!((lora.rank, lora.alpha), (4, 8.0));
+    let whole = run(&home.path().join("whole"), &recipe, false, u64::MAX);
+    let (first, last) = (&whole.metrics[0], &whole.metrics[whole.metrics.len() - 1]);
+    assert!(whole.finished && last.loss < first.loss - 0.1, "{first:?} {last:?}");
+    for (resume, stop) in [(false, 4), (true, 5), (true, u64::MAX)] {
+        run(&home.path().join("parts"), &recipe, resume, stop);
+    }
+    let newest = |run: &str| home.path().join(run).join(format!("checkpoints/step-{:09}", whole.step));
+    for name in ["adapter_model.safetensors", "optimizer.safetensors"] {
+        let read = |run: &str| std::fs::read(newest(run).join(name)).unwrap();
+        assert!(read("whole") == read("parts"), "{name} differs");
+    }
+    let saved = newest("whole");
+    assert!(!saved.join("model.safetensors").exists() && saved.join("tokenizer.json").is_file());
+
+    // What was saved goes into the model that it was trained for.
+    let adapter = PeftAdapter::open(&saved).unwrap();
+    assert_eq!(adapter.base.as_deref(), fixture().to_str());
+    let (container, config) = Config::open(&fixture()).unwrap();
+    assert_eq!(adapter.changes.len(), 3 * config.num_layers);
+    for moved in merge(&config, container.tensors(), &adapter, None).unwrap() {
+        let before = container.tensors().get(&moved.spec.name).unwrap();
+        let changed = adapter.changes.iter().any(|change| change.weight == moved.spec.name);
+        assert_eq!(moved.tensor().unwrap().data != before.data, changed, "{}", moved.spec.name);
+    }
+}
+
+#[test]
+fn a_recipe_says_an_adapter_whole_or_is_refused() {
+    let every = recipe("[lora]");
+    let lora = every.lora.clone().unwrap();
+    assert_eq!((lora.rank, lora.alpha, lora.targets), (16, 32.0, Target::ALL.to_vec()));
+    let text = every.to_toml().unwrap();
+    assert_eq!(FinetuneRecipe::parse(&text, Path::new("r.toml"), &[]).unwrap(), every);
+    let refused = |set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|&said| said.to_owned()).collect();
+        FinetuneRecipe::parse(&text, Path::new("r.toml"), &set).unwrap_err().to_string()
+    };
+    assert!(refused(&["lora.dropout=0.1"]).contains("`lora.dropout` is no key"));
+    assert!(refused(&["lora.rank=0"]).contains("`lora.rank`"));
+    assert!(refused(&["lora.alpha=-1"]).contains("`lora.alpha`"));
+    assert!(refused(&["lora.targets=[]"]).contains("`lora.targets` is empty"));
+    assert!(refused(&["lora.targets=['c_attn']"]).contains("q_proj"));
+    assert!(refused(&["samples=['hello']"]).contains("leave `samples` out"));
+}
