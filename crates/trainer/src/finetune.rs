@@ -26,10 +26,6 @@ pub fn finetune<D: Training>(
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let Base { config, tensors, tokenizer, files, notes, .. } = base;
-    if recipe.lora.is_some() && options.ranks.size() > 1 {
-        let fact = "`[lora]` trains on one process; start it without mpirun".to_owned();
-        return Err(Error::Data { path: path.to_owned(), fact });
-    }
     let end = tokenizer.eos().first().copied();
     let (files, begin) = match &recipe.lora {
         None => (beside(&config, end, files, path)?, Begin::Weights(tensors)),

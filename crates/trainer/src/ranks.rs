@@ -239,7 +239,8 @@ impl<'r> Team<'r> {
             return Ok(());
         }
         model.clear_gradients();
-        let Model { device, parameters, .. } = model;
+        let Model { device, parameters, adapter, .. } = model;
+        let parameters = adapter.as_mut().map_or(parameters, |adapter| &mut adapter.parameters);
         let (me, size) = (self.ranks.rank(), self.ranks.size());
         let stripe = (PIECE / size).clamp(1, self.part);
         let (mut mine, mut all) = (vec![0.0; stripe], vec![0.0; stripe * size]);

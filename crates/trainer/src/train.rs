@@ -329,13 +329,22 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         }
         if mine.is_empty() {
             // They are zero, but the others wait for them.
-            let (device, gradients) = (&self.model.device, &mut self.model.gradients);
-            for range in self.model.layout.in_backward() {
-                self.team.send_gradients(device, gradients, range)?;
-            }
+            self.send_nothing()?;
         }
         self.with_others(&mut summed)?;
         Ok(Some(summed))
+    }
+
+    /// Sends gradients to which no pass adds, in the order of those that do.
+    fn send_nothing(&mut self) -> Result<(), Error> {
+        let Model { device, layout, gradients, adapter, .. } = &mut self.model;
+        let Some(adapter) = adapter else {
+            return layout
+                .in_backward()
+                .try_for_each(|range| self.team.send_gradients(device, gradients, range));
+        };
+        let trained = adapter.tensors.last().map_or(0, |last| last.view.range().end);
+        self.team.send_gradients(device, gradients, 0..trained)
     }
 
     /// Adds a pass over some units to the sums. In the last one gradients leave for the ranks that own them.

@@ -1,7 +1,10 @@
 //! Fine-tuning of an adapter: stopped and resumed to the bit, and saved as `peft` has it.
 
+#[path = "made/team.rs"]
+mod team;
+
 use sai_decoder::{Config, Cpu, PeftAdapter, Target, merge};
-use sai_trainer::{Base, Conversations, Event, FinetuneRecipe, One, Options, Outcome, finetune};
+use sai_trainer::{Base, Conversations, Event, FinetuneRecipe, One, Options, Outcome, Ranks, finetune};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,11 @@ fn recipe(lora: &str) -> FinetuneRecipe {
 
 /// Trains until so many steps are made.
 fn run(out: &Path, recipe: &FinetuneRecipe, resume: bool, stop: u64) -> Outcome {
+    run_on(&One::default(), out, recipe, resume, stop)
+}
+
+/// One rank's part of it.
+fn run_on(ranks: &dyn Ranks, out: &Path, recipe: &FinetuneRecipe, resume: bool, stop: u64) -> Outcome {
     let base = Base::open(recipe).unwrap();
     let go_on = &mut |_, _| ControlFlow::Continue(());
     let read = Conversations::read(recipe, &base.tokenizer, &base.template, 1, go_on).unwrap();
@@ -33,7 +41,7 @@ fn run(out: &Path, recipe: &FinetuneRecipe, resume: bool, stop: u64) -> Outcome 
         memory_limit: None,
         peak: None,
         stop: &|| made.get() >= stop,
-        ranks: &One::default(),
+        ranks,
     };
     finetune(Cpu::new(2), recipe, Path::new("r.toml"), base, conversations, &options, &mut |event| {
         if let Event::Step { metrics, .. } = event {
@@ -74,6 +82,22 @@ fn an_adapter_that_is_stopped_and_resumed_is_the_same_to_the_bit() {
         let before = container.tensors().get(&moved.spec.name).unwrap();
         let changed = adapter.changes.iter().any(|change| change.weight == moved.spec.name);
         assert_eq!(moved.tensor().unwrap().data != before.data, changed, "{}", moved.spec.name);
+    }
+}
+
+#[test]
+fn several_ranks_train_the_adapter_of_one() {
+    let home = tempfile::tempdir().unwrap();
+    let recipe = recipe("[lora]\nrank = 4");
+    let one = run(&home.path().join("one"), &recipe, false, u64::MAX);
+    // Of three, one has none of a step's two conversations.
+    for size in [2, 3] {
+        let out = home.path().join(size.to_string());
+        let found = team::together(size, |rank| run_on(rank, &out, &recipe, false, u64::MAX));
+        assert_eq!(found[0].metrics.len(), one.metrics.len());
+        for (a, b) in one.metrics.iter().zip(&found[0].metrics) {
+            assert!((a.loss - b.loss).abs() < 1e-4 && a.trained == b.trained, "{a:?} {b:?}");
+        }
     }
 }
 
