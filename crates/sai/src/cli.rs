@@ -108,6 +108,14 @@ pub(crate) struct ModelArgs {
     pub(crate) cache_type: CacheKind,
 }
 
+/// Threads to work on: as many as asked for, or one for each core.
+pub(crate) fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}
+
 /// Where to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Device {

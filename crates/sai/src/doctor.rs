@@ -73,7 +73,7 @@ impl Findings {
         }
         Findings {
             processor: processor(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: crate::cli::threads(0),
             threads: cpu.threads(),
             instruction_sets: Cpu::instruction_sets(),
             limits: cpu.limits(),
@@ -143,6 +143,12 @@ impl Findings {
         }
         if cfg!(target_arch = "x86_64") && self.instruction_sets.len() == 1 {
             missing.push("for speed: AVX2; without it plain code runs, several times slower".to_owned());
+        }
+        if cfg!(not(feature = "mpi")) {
+            missing.push(
+                "to train on more than one machine: this build has no MPI; build with --features mpi"
+                    .to_owned(),
+            );
         }
         let absent = self.tools.iter().filter(|tool| tool.path.is_none());
         missing.extend(absent.map(|tool| format!("{}: {}; {}", tool.needed_for, tool.name, tool.way_out)));

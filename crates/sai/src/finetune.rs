@@ -112,10 +112,7 @@ impl Finetune {
         ui: &Ui,
     ) -> anyhow::Result<Conversations> {
         let bar = ui.bytes_bar(0, "reading");
-        let threads = match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = crate::cli::threads(self.threads);
         let read =
             Conversations::read(recipe, &base.tokenizer, &base.template, threads, &mut |done, total| {
                 bar.set_length(total);

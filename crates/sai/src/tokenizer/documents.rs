@@ -99,14 +99,6 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|&count| count > 0).ok_or_else(wrong)
 }
 
-/// Threads to work on: as many as asked for, or one for each core.
-pub(super) fn threads(asked: usize) -> usize {
-    match asked {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        asked => asked,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use sai_tokenizer::Tokenizer;
 use serde_json::json;
 
 use super::VocabularyArgs;
-use super::documents::{DocumentArgs, count, threads};
+use super::documents::{DocumentArgs, count};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Thousands, Ui};
 
@@ -65,7 +65,7 @@ impl Pack {
             Path::new(asked).canonicalize().map_or_else(|_| asked.clone(), |p| p.display().to_string());
         let options = PackOptions {
             shard_tokens: self.shard_size,
-            threads: threads(self.threads),
+            threads: crate::cli::threads(self.threads),
             end: self.end(&tokenizer)?,
             tokenizer_name: place,
         };

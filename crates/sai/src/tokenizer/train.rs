@@ -142,7 +142,7 @@ impl Train {
         if self.output.read_dir().is_ok_and(|mut entries| entries.next().is_some()) || self.output.is_file() {
             bail!("{}: it is there already; choose another name", self.output.display());
         }
-        let threads = super::documents::threads(self.threads);
+        let threads = crate::cli::threads(self.threads);
         let roles = self.special.roles()?;
         let templates = self.special.templates()?;
         let free = || crate::models::memory::available().map_or(u64::MAX, |free| free / 5 * 4);
