@@ -29,7 +29,7 @@ mod plan;
 mod preferences;
 mod pretrain;
 mod ranks;
-mod recipe;
+pub mod recipe;
 mod report;
 mod samples;
 mod schedule;
@@ -44,7 +44,7 @@ pub use corpus::Corpus;
 pub use course::Course;
 pub use error::Error;
 pub use finetune::finetune;
-pub use metrics::{Measured, Metrics, Validation, measured};
+pub use metrics::{Measured, Metrics, Validation, measured, metrics};
 pub use plan::{Accelerator, Fleet, Parameters, Plan, Precision, Sharded, Sharding, plan};
 pub use preferences::{Dpo, Preferred, sums};
 pub use pretrain::pretrain;
@@ -55,7 +55,7 @@ pub use recipe::{
     BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
     Recipe, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
 };
-pub use report::report;
-pub use samples::{Sample, add_sample};
+pub use report::{curves, escape, page, report};
+pub use samples::{Sample, add_sample, read as read_samples};
 pub use schedule::learning_rate;
 pub use train::{Event, Options, Outcome};

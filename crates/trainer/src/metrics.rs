@@ -56,11 +56,8 @@ pub struct Measured {
 /// # Errors
 /// It has no metrics, or ended before the peak was measured.
 pub fn measured(run: &Path) -> Result<Measured, Error> {
-    let path = run.join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the file", e))?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Metrics>(line).ok());
     let (mut speeds, mut shares): (Vec<f64>, Vec<f64>) =
-        lines.filter_map(|line| Some((line.tokens_per_second, line.peak_share?))).unzip();
+        metrics(run)?.into_iter().filter_map(|line| Some((line.tokens_per_second, line.peak_share?))).unzip();
     let median = |values: &mut Vec<f64>| {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
@@ -68,10 +65,21 @@ pub fn measured(run: &Path) -> Result<Measured, Error> {
     match (median(&mut speeds), median(&mut shares)) {
         (Some(tokens_per_second), Some(peak_share)) => Ok(Measured { tokens_per_second, peak_share }),
         _ => {
+            let path = run.join("metrics.jsonl");
             let fact = "no step says its share of the peak; a run measures that after 20 s".to_owned();
             Err(Error::Data { path, fact })
         }
     }
+}
+
+/// The steps of the run in folder `run`.
+///
+/// # Errors
+/// It has no metrics.
+pub fn metrics(run: &Path) -> Result<Vec<Metrics>, Error> {
+    let path = run.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the file", e))?;
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// The file, open for more lines.

@@ -7,7 +7,9 @@ mod pretrain;
 mod read;
 
 pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length};
+pub use keys::{Keys, Places, nearest};
 pub use pretrain::{Recipe, Source};
+pub use read::{Said, read};
 
 use crate::Error;
 use sai_decoder::Config;
@@ -173,12 +175,17 @@ const FREE: [&str; 10] = [
     "recompute",
 ];
 
+/// Whether a key, or the table of that name, decides the weights.
+pub fn decides(key: &str) -> bool {
+    !FREE.contains(&key)
+}
+
 /// Keys in which two resolved recipes differ that decide the weights, so that one cannot go on with the other's run.
 /// From a text that is no TOML any more every key differs.
 pub fn differences(recipe: &str, other: &str) -> Vec<String> {
     let [a, b] = [recipe, other].map(|text| toml::from_str::<toml::Table>(text).unwrap_or_default());
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let decide = keys.into_iter().filter(|key| !FREE.contains(&key.as_str()));
+    let decide = keys.into_iter().filter(|key| decides(key));
     decide.filter(|&key| a.get(key) != b.get(key)).cloned().collect()
 }
 

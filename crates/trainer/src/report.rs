@@ -24,31 +24,44 @@ pub fn report(
     parameters: u64,
     metrics: &[Metrics],
 ) -> Result<(), Error> {
-    let path = out.join("report.html");
     let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut page = page(&name);
+    page += &figures(steps, parameters, metrics);
+    page += &curves(out, metrics)?;
+    page += &said(&samples::read(out));
+    let _ = writeln!(page, "<h2>Recipe</h2><pre>{}</pre></html>", escape(recipe));
+    whole(&out.join("report.html"), page.as_bytes())
+}
+
+/// The beginning of a page, up to its heading, which is `title`.
+pub fn page(title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
+         <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
+    )
+}
+
+/// The curves of a run in `out`, as HTML: loss, held-out text, gradients, learning rate and speed.
+///
+/// # Errors
+/// A curve cannot be drawn.
+pub fn curves(out: &Path, metrics: &[Metrics]) -> Result<String, Error> {
     let of =
         |value: fn(&Metrics) -> f64| metrics.iter().map(|m| (m.step as f64, value(m))).collect::<Vec<_>>();
     let draw = |title: &str, curves: &[(String, Vec<(f64, f64)>)]| {
         curve(title, curves)
-            .map_err(|e| Error::Data { path: path.clone(), fact: format!("cannot be drawn: {e}") })
+            .map_err(|e| Error::Data { path: out.join("report.html"), fact: format!("cannot be drawn: {e}") })
     };
-    let mut page = String::from(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-    );
-    let title = escape(&name);
-    let _ = write!(page, "<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>");
-    page += &figures(steps, parameters, metrics);
-    page += &draw("Loss, nats a token", &[("training".to_owned(), of(|m| m.loss))])?;
+    let mut html = draw("Loss, nats a token", &[("training".to_owned(), of(|m| m.loss))])?;
     let validation = by_language(metrics);
     if !validation.is_empty() {
-        page += &draw("Held-out text, bits a byte", &validation)?;
+        html += &draw("Held-out text, bits a byte", &validation)?;
     }
-    page += &draw("Gradient's norm", &[("norm".to_owned(), of(|m| m.grad_norm))])?;
-    page += &draw("Learning rate", &[("rate".to_owned(), of(|m| m.learning_rate))])?;
-    page += &draw("Tokens a second", &[("speed".to_owned(), of(|m| m.tokens_per_second))])?;
-    page += &said(&samples::read(out));
-    let _ = writeln!(page, "<h2>Recipe</h2><pre>{}</pre></html>", escape(recipe));
-    whole(&path, page.as_bytes())
+    html += &draw("Gradient's norm", &[("norm".to_owned(), of(|m| m.grad_norm))])?;
+    html += &draw("Learning rate", &[("rate".to_owned(), of(|m| m.learning_rate))])?;
+    html += &draw("Tokens a second", &[("speed".to_owned(), of(|m| m.tokens_per_second))])?;
+    Ok(html)
 }
 
 fn figures(steps: u64, parameters: u64, metrics: &[Metrics]) -> String {
@@ -148,6 +161,7 @@ fn curve(title: &str, curves: &[(String, Vec<(f64, f64)>)]) -> Result<String, St
     Ok(format!("<h2>{}</h2>{svg}", escape(title)))
 }
 
-fn escape(text: &str) -> String {
+/// Text as it stands in HTML.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

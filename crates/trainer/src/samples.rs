@@ -32,7 +32,7 @@ pub fn add_sample(out: &Path, sample: &Sample) -> Result<(), Error> {
 }
 
 /// The samples of a run; a line that was cut short is left out.
-pub(crate) fn read(out: &Path) -> Vec<Sample> {
+pub fn read(out: &Path) -> Vec<Sample> {
     let text = std::fs::read_to_string(out.join("samples.jsonl")).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, LOSS, OPTIMIZER, SCHEDULE};
 use super::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
-use super::{Loss, Optimizer, Schedule};
+use super::{Loss, Optimizer, Said, Schedule};
 use crate::{Course, Error};
 use sai_decoder::training::Recompute;
 use sai_decoder::{Lora, Target};
@@ -177,13 +177,21 @@ impl FinetuneRecipe {
     /// # Errors
     /// As [`FinetuneRecipe::open`].
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<FinetuneRecipe, Error> {
+        FinetuneRecipe::of(&Said { text, path, table: None, overrides })
+    }
+
+    /// As [`FinetuneRecipe::open`], for what is said in a text or in a table of it.
+    ///
+    /// # Errors
+    /// As [`FinetuneRecipe::open`].
+    pub fn of(said: &Said<'_>) -> Result<FinetuneRecipe, Error> {
         let rivals: &[&[&str]] = &[
             &["epochs", "steps"],
             &["batch_conversations", "batch_tokens"],
             &["schedule.warmup_steps", "schedule.warmup_share"],
         ];
-        let (file, places) = super::read::read(text, path, overrides, KEYS, rivals)?;
-        resolve(&Resolving { path, places }, file)
+        let (file, places) = super::read(said, KEYS, rivals)?;
+        resolve(&Resolving { path: said.path, places }, file)
     }
 
     /// The recipe as TOML.

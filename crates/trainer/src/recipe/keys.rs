@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Every key that a kind of recipe may have, by section; those of `data` are of each of its entries.
-pub(super) type Keys = &'static [(&'static str, &'static [&'static str])];
+pub type Keys = &'static [(&'static str, &'static [&'static str])];
 
 /// Sections that every recipe has.
 pub(super) const OPTIMIZER: (&str, &[&str]) =
@@ -18,8 +18,8 @@ pub(super) const SCHEDULE: (&str, &[&str]) =
 pub(super) const LOSS: (&str, &[&str]) = ("loss", &["z_loss", "on_nan", "on_leap", "leap"]);
 
 /// The place of every key that was said, by its dotted name.
-#[derive(Debug)]
-pub(super) struct Places {
+#[derive(Clone, Debug)]
+pub struct Places {
     keys: Keys,
     places: BTreeMap<String, String>,
 }
@@ -45,7 +45,7 @@ impl Places {
     }
 
     /// An error about a key, with the place where it was said.
-    pub(super) fn wrong(&self, path: &Path, key: &str, fact: impl Into<String>) -> Error {
+    pub fn wrong(&self, path: &Path, key: &str, fact: impl Into<String>) -> Error {
         let place = self.places.get(key).cloned().unwrap_or_default();
         Error::Recipe { path: path.to_owned(), place, fact: fact.into() }
     }
@@ -93,7 +93,7 @@ fn known(keys: Keys, section: &str, key: &str) -> bool {
 }
 
 /// The key that was probably meant: the most alike by whole dotted name, or by its last part.
-fn nearest(keys: Keys, dotted: &str) -> Option<String> {
+pub fn nearest(keys: Keys, dotted: &str) -> Option<String> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let names = keys.iter().flat_map(|(section, keys)| {
         keys.iter()

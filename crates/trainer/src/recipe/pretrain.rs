@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, LOSS, OPTIMIZER, SCHEDULE};
 use super::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
-use super::{Loss, Model, Optimizer, Schedule, Shape};
+use super::{Loss, Model, Optimizer, Said, Schedule, Shape};
 use crate::{Course, Error, base};
 use sai_decoder::Config;
 use sai_decoder::training::Recompute;
@@ -137,9 +137,17 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::open`].
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Error> {
+        Recipe::of(&Said { text, path, table: None, overrides })
+    }
+
+    /// As [`Recipe::open`], for what is said in a text or in a table of it.
+    ///
+    /// # Errors
+    /// As [`Recipe::open`].
+    pub fn of(said: &Said<'_>) -> Result<Recipe, Error> {
         let rivals: &[&[&str]] = &[&["steps", "tokens"], &["schedule.warmup_steps", "schedule.warmup_share"]];
-        let (file, places) = super::read::read(text, path, overrides, KEYS, rivals)?;
-        resolve(&Resolving { path, places }, file)
+        let (file, places) = super::read(said, KEYS, rivals)?;
+        resolve(&Resolving { path: said.path, places }, file)
     }
 
     /// The recipe as TOML, every key in it.

@@ -2,51 +2,106 @@
 
 use super::keys::{Keys, Places, line};
 use crate::Error;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
-use toml::Table;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue, Deserializer};
+use toml::{Spanned, Table};
 
-/// Reads a text and its overrides as an `F`, whose keys are `keys`. Of keys in a group of `rivals` one that an override
-/// says replaces those of the text.
-pub(super) fn read<F: DeserializeOwned>(
-    text: &str,
-    path: &Path,
-    overrides: &[String],
+/// What a person says: a recipe, or the table of a longer one that is a recipe, and what they say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'s> {
+    /// The text, TOML.
+    pub text: &'s str,
+    /// What messages call it.
+    pub path: &'s Path,
+    /// The table of it that is meant; the whole text where not given.
+    pub table: Option<&'s str>,
+    /// `key=value` with dotted keys, the last of a key counting. Where a table is meant those that begin with its name
+    /// count, and no others.
+    pub overrides: &'s [String],
+}
+
+impl<'s> Said<'s> {
+    /// The same, of the table `name`.
+    pub fn table(self, name: &'s str) -> Said<'s> {
+        Said { table: Some(name), ..self }
+    }
+
+    fn damaged(&self, e: &toml::de::Error) -> Error {
+        Error::Recipe {
+            path: self.path.to_owned(),
+            place: e.span().map_or_else(String::new, |span| format!("line {}", line(self.text, &span))),
+            fact: first_line(e.message()),
+        }
+    }
+
+    /// The text's table, or the one in it that is meant; an empty one where that is not there.
+    fn parsed(&self) -> Result<Spanned<DeTable<'s>>, Error> {
+        let mut whole = DeTable::parse(self.text).map_err(|e| self.damaged(&e))?;
+        let Some(name) = self.table else { return Ok(whole) };
+        let Some(value) = whole.get_mut().remove(name) else { return Ok(Spanned::new(0..0, DeTable::new())) };
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) => Ok(Spanned::new(span, table)),
+            _ => Err(Error::Recipe {
+                path: self.path.to_owned(),
+                place: format!("line {}", line(self.text, &span)),
+                fact: format!("`{name}` is to be a table, [{name}]"),
+            }),
+        }
+    }
+}
+
+/// Reads what is said as an `F`, whose keys are `keys`; [`Places`] knows where each was said. Of keys in a group of
+/// `rivals` one that an override says replaces those of the text.
+///
+/// # Errors
+/// The text is no TOML, has another key or a value of another type.
+pub fn read<F: DeserializeOwned>(
+    said: &Said<'_>,
     keys: Keys,
     rivals: &[&[&str]],
 ) -> Result<(F, Places), Error> {
-    let damaged = |e: toml::de::Error| Error::Recipe {
-        path: path.to_owned(),
-        place: e.span().map_or_else(String::new, |span| format!("line {}", line(text, &span))),
-        fact: first_line(e.message()),
-    };
+    let damaged = |e: toml::de::Error| said.damaged(&e);
     let mut places = Places::new(keys);
-    places.note_text(text, DeTable::parse(text).map_err(damaged)?.get_ref(), path)?;
+    let parsed = said.parsed()?;
+    places.note_text(said.text, parsed.get_ref(), said.path)?;
     // Types are checked in the text alone, where they have lines.
-    toml::from_str::<F>(text).map_err(damaged)?;
-    let mut table: Table = toml::from_str(text).map_err(damaged)?;
-    let said = overrides
-        .iter()
-        .map(|said| overriding::<F>(said, path, &mut places))
-        .collect::<Result<Vec<_>, _>>()?;
-    for said in &said {
+    F::deserialize(Deserializer::from(parsed.clone())).map_err(damaged)?;
+    let mut table = Table::deserialize(Deserializer::from(parsed)).map_err(damaged)?;
+    let mut over = Vec::new();
+    for whole in said.overrides {
+        let inner = match said.table {
+            None => Some(whole.as_str()),
+            Some(name) => whole.trim_start().strip_prefix(name).and_then(|rest| rest.strip_prefix('.')),
+        };
+        if let Some(inner) = inner {
+            over.push(overriding::<F>(whole, inner, said.path, &mut places)?);
+        }
+    }
+    for one in &over {
         for group in rivals {
-            if let Some(one) = group.iter().find(|key| get(said, key).is_some()) {
-                group.iter().filter(|key| key != &one).for_each(|key| remove(&mut table, key));
+            if let Some(said) = group.iter().find(|key| get(one, key).is_some()) {
+                group.iter().filter(|key| key != &said).for_each(|key| remove(&mut table, key));
             }
         }
     }
-    for said in said {
-        merge(&mut table, said);
+    for one in over {
+        merge(&mut table, one);
     }
     Ok((table.try_into().map_err(damaged)?, places))
 }
 
-/// The table that an override `key=value` is. A value that is no TOML is a string.
-fn overriding<F: DeserializeOwned>(said: &str, path: &Path, places: &mut Places) -> Result<Table, Error> {
+/// The table that an override `key=value` is, which was said as `said`. A value that is no TOML is a string.
+fn overriding<F: DeserializeOwned>(
+    said: &str,
+    inner: &str,
+    path: &Path,
+    places: &mut Places,
+) -> Result<Table, Error> {
     let wrong = |fact: String| Error::Recipe { path: path.to_owned(), place: format!("--set {said}"), fact };
-    let Some((key, value)) = said.split_once('=') else {
+    let Some((key, value)) = inner.split_once('=') else {
         return Err(wrong("an override is key=value".to_owned()));
     };
     let (key, value) = (key.trim(), value.trim());
