@@ -40,6 +40,7 @@ pub mod eval;
 mod fingerprint;
 mod hash;
 mod library;
+mod lines;
 mod load;
 mod merge;
 mod pattern;

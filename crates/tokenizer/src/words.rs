@@ -10,9 +10,11 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use bytemuck::{Pod, Zeroable};
 use foldhash::fast::RandomState;
 
 use crate::hash::fold;
+use crate::lines::Lines;
 
 /// Words of a batch.
 pub(crate) const BATCH: usize = 64;
@@ -20,8 +22,6 @@ pub(crate) const BATCH: usize = 64;
 const LONGEST: usize = 256;
 /// Entries of the front table, 256 KiB.
 const FRONT: usize = 1 << 13;
-/// Lines that the tables behind it begin with.
-const FIRST_LINES: usize = 1 << 8;
 /// What a cache takes at most, whatever it is allowed.
 const MOST_BYTES: usize = 4 << 30;
 
@@ -30,36 +30,38 @@ type Middle = [u64; 4];
 
 /// A word of up to 15 bytes, and its ids; without a key none. The last of `ids` is how many there are, up to three,
 /// or [`ASIDE`] where they stand apart, and then the first is their place.
-#[derive(Clone, Copy)]
-#[repr(align(32))]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(32))]
 struct Entry {
     key: Short,
     ids: [u32; 4],
 }
 
 /// Two entries that share a line of the processor's cache.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
 struct Line([Entry; 2]);
 
 /// A word of up to 31 bytes, and its ids as in [`Entry`], up to seven.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
 struct MiddleLine {
     key: Middle,
     ids: [u32; 8],
 }
 
 const EMPTY: Entry = Entry { key: [0; 2], ids: [0; 4] };
-const EMPTY_LINE: Line = Line([EMPTY; 2]);
-const EMPTY_MIDDLE: MiddleLine = MiddleLine { key: [0; 4], ids: [0; 8] };
 const ASIDE: u32 = u32::MAX;
 
 /// See the head of this file.
 pub(crate) struct WordCache {
     front: Box<[Entry; FRONT]>,
-    short: Table<Line>,
-    middle: Table<MiddleLine>,
+    short: Lines<Line>,
+    /// Entries in `short`.
+    shorts: usize,
+    middle: Lines<MiddleLine>,
+    /// Lines in use in `middle`.
+    middles: usize,
     /// Words too long to be a key.
     long: HashMap<Box<[u8]>, Aside, RandomState>,
     long_bytes: usize,
@@ -75,43 +77,6 @@ pub(crate) struct WordCache {
 struct Aside {
     start: u32,
     count: u32,
-}
-
-/// A table behind the front.
-struct Table<L> {
-    lines: Vec<L>,
-    filled: usize,
-    most: usize,
-}
-
-impl<L: Copy> Table<L> {
-    fn new(empty: L, bytes: usize) -> Table<L> {
-        let most = 1 << (bytes / size_of::<L>()).max(FIRST_LINES).ilog2();
-        Table { lines: vec![empty; FIRST_LINES], filled: 0, most }
-    }
-
-    #[inline(always)]
-    fn at(&mut self, hash: u64) -> &mut L {
-        let mask = self.lines.len() - 1;
-        // The front table and this one take different bits.
-        &mut self.lines[(hash >> 20) as usize & mask]
-    }
-
-    #[inline(always)]
-    fn line(&self, hash: u64) -> &L {
-        let mask = self.lines.len() - 1;
-        &self.lines[(hash >> 20) as usize & mask]
-    }
-
-    /// Doubles the table where it is filled with as many as it has lines; gives what was in it.
-    fn grown(&mut self, empty: L) -> Option<Vec<L>> {
-        if self.filled <= self.lines.len() || self.lines.len() >= self.most {
-            return None;
-        }
-        let lines = vec![empty; self.lines.len() * 2];
-        self.filled = 0;
-        Some(std::mem::replace(&mut self.lines, lines))
-    }
 }
 
 /// For each length the bits of a key that are the word's.
@@ -135,8 +100,10 @@ impl WordCache {
         let bytes = bytes.min(MOST_BYTES);
         WordCache {
             front: Box::new([EMPTY; FRONT]),
-            short: Table::new(EMPTY_LINE, bytes / 2),
-            middle: Table::new(EMPTY_MIDDLE, bytes / 4),
+            short: Lines::new(bytes / 2),
+            shorts: 0,
+            middle: Lines::new(bytes / 4),
+            middles: 0,
             long: HashMap::default(),
             long_bytes: 0,
             ids: Vec::new(),
@@ -168,7 +135,15 @@ impl WordCache {
             from = end;
         }
         // Nothing waits for these, and so none waits for another.
-        let asked = missing[..missed].iter().map(|&at| self.short.line(hashes[usize::from(at)]).0[0].key[0]);
+        let asked = missing[..missed].iter().map(|&at| {
+            let at = usize::from(at);
+            let from = if at == 0 { start } else { ends[at - 1] };
+            match ends[at] - from {
+                0..16 => self.short.at(behind(hashes[at])).0[0].key[0],
+                16..32 => self.middle.at(middle_hash(&middle_key(text, from, ends[at]))).key[0],
+                _ => 0,
+            }
+        });
         black_box(asked.fold(0, |all, key| all ^ key));
 
         // Four are written for each word, and those that it has not are written over.
@@ -183,7 +158,7 @@ impl WordCache {
             } else {
                 out.extend_from_slice(&waiting[..count]);
                 count = 0;
-                self.behind(&text[start..end], out, &mut encode);
+                self.find(text, start, end, out, &mut encode);
             }
             start = end;
         }
@@ -191,23 +166,33 @@ impl WordCache {
         self.tidy();
     }
 
-    /// A word that the front table lacks.
+    /// The word `text[start..end]`, which the front table lacks.
     #[inline(never)]
-    fn behind(&mut self, word: &[u8], out: &mut Vec<u32>, encode: &mut impl FnMut(&[u8], &mut Vec<u32>)) {
+    fn find(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        out: &mut Vec<u32>,
+        encode: &mut impl FnMut(&[u8], &mut Vec<u32>),
+    ) {
+        let word = &text[start..end];
         match word.len() {
-            0..16 => self.find_short(word, out, encode),
-            16..32 => self.find_middle(word, out, encode),
+            0..16 => self.find_short(Word::new(text, start, end), word, out, encode),
+            16..32 => self.find_middle(middle_key(text, start, end), word, out, encode),
             _ => self.find_long(word, out, encode),
         }
     }
 
     #[inline(always)]
-    fn find_short(&mut self, word: &[u8], out: &mut Vec<u32>, encode: &mut impl FnMut(&[u8], &mut Vec<u32>)) {
-        let mut bytes = [0; 16];
-        bytes[..word.len()].copy_from_slice(word);
-        let key = short_key(&bytes, word.len());
-        let hash = fold(key[0], key[1]);
-        let line = &mut self.short.at(hash).0;
+    fn find_short(
+        &mut self,
+        Word { key, hash }: Word,
+        word: &[u8],
+        out: &mut Vec<u32>,
+        encode: &mut impl FnMut(&[u8], &mut Vec<u32>),
+    ) {
+        let line = &mut self.short.at_mut(behind(hash)).0;
         if line[1].key == key {
             line.swap(0, 1);
         }
@@ -235,32 +220,29 @@ impl WordCache {
                 self.ids.extend_from_slice(&self.fresh);
             }
         }
-        if let Some(old) = self.short.grown(EMPTY_LINE) {
-            // The more deserving first, so that they have the first places.
-            for place in [0, 1] {
-                for entry in old.iter().map(|line| line.0[place]).filter(|entry| entry.key != [0; 2]) {
-                    let line = &mut self.short.at(fold(entry.key[0], entry.key[1])).0;
-                    let filled = put(line, entry);
-                    self.short.filled += filled;
+        if self.shorts > self.short.len() {
+            let filled = &mut self.shorts;
+            self.short.double(|new, old| {
+                *filled = 0;
+                // The more deserving first, so that they have the first places.
+                for place in [0, 1] {
+                    for entry in old.iter().map(|line| line.0[place]).filter(|entry| entry.key != EMPTY.key) {
+                        *filled += put(&mut new.at_mut(behind(fold(entry.key[0], entry.key[1]))).0, entry);
+                    }
                 }
-            }
+            });
         }
-        let filled = put(&mut self.short.at(hash).0, Entry { key, ids });
-        self.short.filled += filled;
+        self.shorts += put(&mut self.short.at_mut(behind(hash)).0, Entry { key, ids });
     }
 
     #[inline(always)]
     fn find_middle(
         &mut self,
+        key: Middle,
         word: &[u8],
         out: &mut Vec<u32>,
         encode: &mut impl FnMut(&[u8], &mut Vec<u32>),
     ) {
-        let mut bytes = [0; 32];
-        bytes[..word.len()].copy_from_slice(word);
-        bytes[31] = word.len() as u8;
-        let (words, _) = bytes.as_chunks::<8>();
-        let key: Middle = std::array::from_fn(|at| u64::from_le_bytes(words[at]));
         let hash = middle_hash(&key);
         let line = self.middle.at(hash);
         if line.key == key {
@@ -285,19 +267,19 @@ impl WordCache {
                 self.ids.extend_from_slice(&self.fresh);
             }
         }
-        if self.middle.filled * 2 > self.middle.lines.len() {
-            self.middle.filled = self.middle.lines.len() + 1;
-            if let Some(old) = self.middle.grown(EMPTY_MIDDLE) {
+        if self.middles * 2 > self.middle.len() {
+            let filled = &mut self.middles;
+            self.middle.double(|new, old| {
+                *filled = 0;
                 for entry in old.iter().filter(|entry| entry.key != [0; 4]) {
-                    *self.middle.at(middle_hash(&entry.key)) = *entry;
-                    self.middle.filled += 1;
+                    *new.at_mut(middle_hash(&entry.key)) = *entry;
+                    *filled += 1;
                 }
-            }
+            });
         }
-        let line = self.middle.at(hash);
-        let filled = usize::from(line.key == [0; 4]);
+        let line = self.middle.at_mut(hash);
+        self.middles += usize::from(line.key == [0; 4]);
         *line = MiddleLine { key, ids };
-        self.middle.filled += filled;
     }
 
     #[inline(never)]
@@ -351,8 +333,8 @@ impl Word {
 
 /// A word with less than a key's length of text from its beginning on.
 #[cold]
-fn near_the_end(word: &[u8]) -> [u8; 16] {
-    let mut bytes = [0; 16];
+fn near_the_end<const N: usize>(word: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
     for (to, from) in bytes.iter_mut().zip(word) {
         *to = *from;
     }
@@ -369,6 +351,26 @@ fn short_key(bytes: &[u8; 16], length: usize) -> Short {
     let mask = &MASKS[length % 32];
     let word = |at: usize| u64::from_le_bytes(words[at]) & mask[at];
     [word(0), word(1) | (length as u64) << 56]
+}
+
+/// The key of the word `text[start..end]`, of 16 to 31 bytes.
+#[inline(always)]
+fn middle_key(text: &[u8], start: usize, end: usize) -> Middle {
+    let length = (end - start) % 32;
+    let bytes = match text[start..].first_chunk::<32>() {
+        Some(bytes) => *bytes,
+        None => near_the_end(&text[start..end]),
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut key: Middle = std::array::from_fn(|at| u64::from_le_bytes(words[at]) & MASKS[length][at]);
+    key[3] |= (length as u64) << 56;
+    key
+}
+
+/// The table behind the front takes other bits of a hash.
+#[inline(always)]
+fn behind(hash: u64) -> u64 {
+    hash >> 20
 }
 
 #[inline(always)]
@@ -429,13 +431,31 @@ mod tests {
     }
 
     #[test]
+    fn what_grew_into_large_pages_is_found_again() {
+        let mut cache = WordCache::new(64 << 20);
+        for round in 0..2 {
+            for n in 0..150_000u32 {
+                // A third of them of the middle length.
+                let word = format!("{n}{}", if n % 3 == 0 { "-".repeat(15) } else { String::new() });
+                let asked = asks(&mut cache, &word, &[n]);
+                assert!(asked || round > 0, "{word}");
+            }
+        }
+        assert!(cache.short.len() * size_of::<Line>() > 4 << 20);
+        // A line of the longer words has one place, and the last comer has it.
+        let found =
+            (0..150_000u32).filter(|n| n % 3 > 0).filter(|&n| !asks(&mut cache, &n.to_string(), &[n]));
+        assert!(found.count() > 90_000);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut cache = WordCache::new(1 << 20);
         for n in 0..200_000u32 {
             asks(&mut cache, &format!("{}{n}", "w".repeat(n as usize % 40)), &[n; 9]);
         }
-        assert!(cache.short.lines.len() * size_of::<Line>() <= 1 << 19);
-        assert!(cache.middle.lines.len() * size_of::<MiddleLine>() <= 1 << 18);
+        assert!(cache.short.len() * size_of::<Line>() <= 1 << 19);
+        assert!(cache.middle.len() * size_of::<MiddleLine>() <= 1 << 18);
         assert!(cache.ids.capacity() * 4 <= 1 << 18 && cache.long_bytes <= 1 << 18);
         // What was met twice stays where others are met once.
         let mut cache = WordCache::new(0);
