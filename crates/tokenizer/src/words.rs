@@ -442,10 +442,10 @@ mod tests {
             }
         }
         assert!(cache.short.len() * size_of::<Line>() > 4 << 20);
-        // A line of the longer words has one place, and the last comer has it.
+        // Few share a line with two others.
         let found =
             (0..150_000u32).filter(|n| n % 3 > 0).filter(|&n| !asks(&mut cache, &n.to_string(), &[n]));
-        assert!(found.count() > 90_000);
+        assert!(found.count() > 80_000);
     }
 
     #[test]
