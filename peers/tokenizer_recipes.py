@@ -6,7 +6,7 @@
 Every tenth document is held out and measured, at most 2 MB of each kind; of the others so many megabytes are trained
 on, in shares of Korean by bytes. Film reviews (sources with `nsmc`) are only measured. A vocabulary of a smaller size
 is the beginning of a larger one, so each recipe is trained once. Tokens are counted by the library `tokenizers`.
-Prints a table. Needs the packages tokenizers and regex, and the program zstd.
+Prints a table. Needs the package tokenizers and the program zstd.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import subprocess
 import tempfile
 import unicodedata
 
-import regex
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 END = "<|endoftext|>"
@@ -69,17 +68,15 @@ def taken(texts, size):
 
 
 def merges_of(sai, texts, pattern, normalize):
-    """Merges of a vocabulary; a pattern without a name is cut by here, so that every piece is a text of its own."""
-    expression = None if pattern in ["gpt2", "llama3", "qwen2", "smollm"] else regex.compile(PATTERNS[pattern])
+    named = pattern in ["gpt2", "llama3", "qwen2", "smollm"]
     with tempfile.TemporaryDirectory() as home:
         file, out = pathlib.Path(home) / "texts.jsonl", pathlib.Path(home) / "out"
         with open(file, "w") as lines:
             for text in texts:
-                for piece in expression.findall(text) if expression else [text]:
-                    lines.write(json.dumps({"text": piece}, ensure_ascii=False) + "\n")
-        name = pattern.split(",")[0]
-        subprocess.run([sai, "-q", "tokenizer", "train", "--input", file, "-o", out, "--pattern", name, "--vocab-size",
-                        str(SIZES[-1]), "--special", END, "--normalize", normalize], check=True)
+                lines.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+        subprocess.run([sai, "-q", "tokenizer", "train", "--input", file, "-o", out, "--pattern",
+                        pattern if named else PATTERNS[pattern], "--vocab-size", str(SIZES[-1]), "--special", END,
+                        "--normalize", normalize], check=True)
         return (out / "merges.txt").read_text().splitlines()[1:]
 
 
@@ -114,6 +111,7 @@ def main():
     parser.add_argument("korean")
     parser.add_argument("english")
     parser.add_argument("--megabytes", type=float, default=60)
+    parser.add_argument("--only", help="recipes whose pattern's name has this in it")
     args = parser.parse_args()
     (korean, held_ko), (english, held_en) = documents(args.korean), documents(args.english)
     measured = {
@@ -127,6 +125,8 @@ def main():
     sizes = " | ".join(f"{name} {size:,}" for name in measured for size in SIZES)
     print(f"| pattern | Korean | normalisation | {sizes} |\n|" + " --- |" * (3 + 3 * len(SIZES)))
     for pattern, share, normalize in RECIPES:
+        if args.only and args.only not in pattern:
+            continue
         texts = taken(korean, args.megabytes * 1e4 * share) + taken(english, args.megabytes * 1e4 * (100 - share))
         merges = merges_of(args.sai, texts, pattern, normalize)
         cells = []

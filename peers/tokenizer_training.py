@@ -29,6 +29,7 @@ LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+"
 )
+QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 END = "<|endoftext|>"
 
 
@@ -70,6 +71,7 @@ def by_tokenizers(texts, size, pattern):
     tokenizer.pre_tokenizer = {
         "gpt2": lambda: by_regex,
         "llama3": lambda: pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LLAMA3), "isolated"), whole]),
+        "qwen2": lambda: pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2), "isolated"), whole]),
         "smollm": lambda: pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), by_regex]),
     }[pattern]()
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=[END], show_progress=False,
@@ -138,7 +140,7 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         file = written(texts, pathlib.Path(home) / "texts.jsonl")
         if args.equal:
-            for pattern in ["gpt2", "llama3", "smollm"]:
+            for pattern in ["gpt2", "llama3", "qwen2", "smollm"]:
                 _, done, ours = by_sai(args.sai, file, args.vocab_size, pattern, args.threads)
                 _, theirs = by_tokenizers(texts, args.vocab_size, pattern)
                 wrong = first_difference(ours, theirs)
