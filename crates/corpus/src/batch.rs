@@ -12,7 +12,7 @@ pub struct Batch {
     pub(crate) path: Arc<PathBuf>,
     pub(crate) arena: String,
     pub(crate) entries: Vec<Entry>,
-    /// Languages and sources, each once.
+    /// Languages, sources and licences, each once.
     pub(crate) names: Vec<String>,
     pub(crate) broken: Vec<Broken>,
 }
@@ -22,6 +22,7 @@ pub(crate) struct Entry {
     pub(crate) text: Range<usize>,
     pub(crate) lang: Option<u32>,
     pub(crate) source: Option<u32>,
+    pub(crate) license: Option<u32>,
     pub(crate) place: Place,
 }
 
@@ -34,6 +35,8 @@ pub struct Document<'a> {
     pub lang: Option<&'a str>,
     /// Where it comes from, where the file says it.
     pub source: Option<&'a str>,
+    /// Under which licence it is given, where the file says it and [`Columns`](crate::Columns) asks for it.
+    pub license: Option<&'a str>,
     /// The file that it stands in.
     pub path: &'a Path,
     /// Where it stands there.
@@ -80,6 +83,7 @@ impl Batch {
             text: &self.arena[entry.text.clone()],
             lang: entry.lang.map(|name| self.names[name as usize].as_str()),
             source: entry.source.map(|name| self.names[name as usize].as_str()),
+            license: entry.license.map(|name| self.names[name as usize].as_str()),
             path: &self.path,
             place: entry.place,
         })
@@ -90,7 +94,7 @@ impl Batch {
         &self.broken
     }
 
-    /// The number of a language or source. Neighbours mostly share theirs, so the newest are looked at first.
+    /// The number of a language, source or licence. Neighbours mostly share theirs, so the newest are looked at first.
     pub(crate) fn name(&mut self, name: &str) -> u32 {
         let known = self.names.iter().rposition(|known| known == name);
         known.unwrap_or_else(|| {

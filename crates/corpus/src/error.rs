@@ -62,6 +62,35 @@ pub enum Error {
         /// What was found.
         fact: String,
     },
+    /// The file where sampled texts wait could not be written or read.
+    #[error("{}: sampled texts cannot be kept in this folder: {source}", folder.display())]
+    Spool {
+        /// Its folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of rules that cannot be followed.
+    #[error("{}: line {line}: {fact}", path.display())]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was found.
+        fact: String,
+    },
+    /// A sample could not be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A sample that is described in a way that cannot be followed.
+    #[error("sample: {0}")]
+    Sample(String),
     /// A thread could not be started, or options that contradict themselves.
     #[error("documents cannot be read: {0}")]
     Setup(String),

@@ -16,22 +16,32 @@
 //! is counted and passed over where [`Options::skip_broken`] says so. The memory in use is some blocks of
 //! [`Options::block`] bytes for each thread, and as much as the longest document.
 //!
+//! [`sample`](fn@sample) draws what a small model is made from out of a corpus, and adds what [`rules`] make:
+//! conversations and short documents from a small grammar. [`Draw`] is the drawing.
+//!
 //! This room prints nothing and knows nothing of tokens.
 
 mod batch;
 mod cut;
+mod draw;
 mod error;
 mod in_order;
 mod inputs;
 mod options;
 mod parquet;
 mod parse;
+mod random;
 mod reader;
+pub mod rules;
+mod sample;
 mod source;
 
 pub use batch::{Batch, Broken, Document};
+pub use draw::{Draw, Drawn, Take};
 pub use error::{Error, Place};
 pub use in_order::{Finished, in_order};
 pub use inputs::find;
 pub use options::{Columns, Format, Options};
 pub use reader::{Raw, Reader};
+pub use rules::Rules;
+pub use sample::{Clean, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, sample};

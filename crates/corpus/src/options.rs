@@ -9,11 +9,18 @@ pub struct Columns {
     pub lang: Option<String>,
     /// Where the document comes from; documents may lack it.
     pub source: Option<String>,
+    /// Under which licence it is given; documents may lack it.
+    pub license: Option<String>,
 }
 
 impl Default for Columns {
     fn default() -> Columns {
-        Columns { text: "text".to_owned(), lang: Some("lang".to_owned()), source: Some("source".to_owned()) }
+        Columns {
+            text: "text".to_owned(),
+            lang: Some("lang".to_owned()),
+            source: Some("source".to_owned()),
+            license: None,
+        }
     }
 }
 

@@ -16,14 +16,17 @@ use crate::error::{Error, Place};
 use crate::options::Options;
 use crate::parse::{Collector, utf8};
 
+/// Text, language, source, licence.
+const COLUMNS: usize = 4;
+
 /// The fewest and the most rows that are read at once.
 const ROWS: (usize, usize) = (16, 8192);
 
 /// A Parquet file, read from its first row to its last.
 pub(crate) struct Table {
     file: SerializedFileReader<File>,
-    /// The columns' numbers: text, language, source.
-    columns: [Option<usize>; 3],
+    /// The columns' numbers, in the order of [`COLUMNS`].
+    columns: [Option<usize>; COLUMNS],
     group: usize,
     open: Option<Group>,
     /// Rows that were read, and all rows.
@@ -35,7 +38,7 @@ pub(crate) struct Table {
 
 /// The columns of a row group.
 struct Group {
-    columns: [Option<Column>; 3],
+    columns: [Option<Column>; COLUMNS],
     left: u64,
 }
 
@@ -55,8 +58,9 @@ impl Table {
                 (0..).zip(schema.columns()).find(|(_, c)| Some(c.path().string().as_str()) == name)?;
             Some((at, column.physical_type() == Physical::BYTE_ARRAY && column.max_rep_level() == 0))
         };
-        let wanted = [Some(names.text.as_str()), names.lang.as_deref(), names.source.as_deref()];
-        let mut columns = [None; 3];
+        let others = [&names.lang, &names.source, &names.license].map(Option::as_deref);
+        let wanted = [Some(names.text.as_str()), others[0], others[1], others[2]];
+        let mut columns = [None; COLUMNS];
         for (name, place) in wanted.into_iter().zip(&mut columns) {
             *place = match find(name) {
                 Some((at, true)) => Some(at),
@@ -109,7 +113,7 @@ impl Table {
 
     fn group(&self, number: usize, path: &Path) -> Result<Group, Error> {
         let group = self.file.get_row_group(number).map_err(|e| damaged(path, &e))?;
-        let mut columns = [None, None, None];
+        let mut columns = [const { None }; COLUMNS];
         for (at, place) in self.columns.iter().zip(&mut columns) {
             let Some(at) = *at else { continue };
             let present = group.metadata().column(at).column_descr().max_def_level();
@@ -133,7 +137,7 @@ impl Group {
         collector: &mut Collector<'_>,
         path: &Path,
     ) -> Result<usize, Error> {
-        let mut columns = [const { Vec::new() }; 3];
+        let mut columns = [const { Vec::new() }; COLUMNS];
         let mut read = 0;
         for (i, (column, values)) in self.columns.iter_mut().zip(&mut columns).enumerate() {
             let Some(column) = column else { continue };
@@ -145,7 +149,7 @@ impl Group {
                 return Err(Error::file(path, "its columns differ in length; fetch it again"));
             }
         }
-        let [texts, langs, sources] = &columns;
+        let [texts, langs, sources, licenses] = &columns;
         for (i, text) in texts.iter().enumerate() {
             let place = Place::Row(before + i as u64 + 1);
             let name = |values: &[Option<ByteArray>]| {
@@ -156,10 +160,8 @@ impl Group {
                 None => Err("the text is missing".to_owned()),
                 Some(text) => utf8(text.data()),
             };
-            match found.and_then(|text| Ok((text, name(langs)?, name(sources)?))) {
-                Ok((text, lang, source)) => {
-                    collector.push(text, lang.as_deref(), source.as_deref(), place);
-                }
+            match found.and_then(|text| Ok((text, [name(langs)?, name(sources)?, name(licenses)?]))) {
+                Ok((text, names)) => collector.push(text, names.each_ref().map(Option::as_deref), place),
                 Err(fact) => collector.broken(place, fact)?,
             }
         }

@@ -36,13 +36,12 @@ impl<'o> Collector<'o> {
         Ok(())
     }
 
-    /// Takes a text, of which everything is known.
-    pub(crate) fn push(&mut self, text: &str, lang: Option<&str>, source: Option<&str>, place: Place) {
+    /// Takes a text, with its language, source and licence.
+    pub(crate) fn push(&mut self, text: &str, names: [Option<&str>; 3], place: Place) {
         let start = self.batch.arena.len();
         self.batch.arena.push_str(text);
-        let lang = lang.map(|name| self.batch.name(name));
-        let source = source.map(|name| self.batch.name(name));
-        self.batch.entries.push(Entry { text: start..start + text.len(), lang, source, place });
+        let [lang, source, license] = names.map(|name| name.map(|name| self.batch.name(name)));
+        self.batch.entries.push(Entry { text: start..start + text.len(), lang, source, license, place });
     }
 
     /// The documents of a block of lines, of which the first has the number `first`.
@@ -83,8 +82,8 @@ impl<'o> Collector<'o> {
         let object = Object { columns: self.columns, batch: &mut self.batch };
         let found = object.deserialize(&mut json).and_then(|found| json.end().map(|()| found));
         let fact = match found {
-            Ok(Found { text: Some(end), lang, source }) => {
-                self.batch.entries.push(Entry { text: end.0..end.1, lang, source, place });
+            Ok(Found { text: Some(end), lang, source, license }) => {
+                self.batch.entries.push(Entry { text: end.0..end.1, lang, source, license, place });
                 return Ok(());
             }
             Ok(Found { text: None, .. }) => format!("no column `{}`", self.columns.text),
@@ -118,7 +117,7 @@ impl<'o> Collector<'o> {
             return self.broken(place, too_long(self.longest));
         }
         match utf8(bytes) {
-            Ok(text) => self.push(text, None, None, place),
+            Ok(text) => self.push(text, [None; 3], place),
             Err(fact) => self.broken(place, fact)?,
         }
         Ok(())
@@ -150,6 +149,7 @@ struct Found {
     text: Option<(usize, usize)>,
     lang: Option<u32>,
     source: Option<u32>,
+    license: Option<u32>,
 }
 
 /// An object whose keys are looked at; the text goes where it stays, without a stop.
@@ -185,6 +185,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 }
                 Part::Lang => found.lang = map.next_value_seed(Name(batch))?,
                 Part::Source => found.source = map.next_value_seed(Name(batch))?,
+                Part::License => found.license = map.next_value_seed(Name(batch))?,
                 Part::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -198,6 +199,7 @@ enum Part {
     Text,
     Lang,
     Source,
+    License,
     Other,
 }
 
@@ -223,6 +225,7 @@ impl Visitor<'_> for Key<'_> {
             _ if key == self.0.text => Part::Text,
             _ if self.0.lang.as_deref() == Some(key) => Part::Lang,
             _ if self.0.source.as_deref() == Some(key) => Part::Source,
+            _ if self.0.license.as_deref() == Some(key) => Part::License,
             _ => Part::Other,
         })
     }

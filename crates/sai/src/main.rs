@@ -30,6 +30,7 @@ mod prompt_cache;
 mod quantize;
 mod ranks;
 mod run_watch;
+mod sample;
 mod terminal;
 mod text_file;
 mod tokenizer;

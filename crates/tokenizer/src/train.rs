@@ -3,7 +3,7 @@
 //! A [`Counter`] counts the distinct words of texts on any number of threads; [`Counter::learn`] makes tokens of the
 //! pairs that are met most, and gives a [`Trained`] vocabulary. Merges are those of the trainer of `tokenizers`, ties
 //! included, where its 32-bit counts suffice; here they have 64. Nothing depends on the number of threads or on the
-//! order of the texts. A [`Sample`] keeps a number of texts of each language, drawn evenly in one pass.
+//! order of the texts.
 //!
 //! Memory grows with distinct words and not with text, and is asked of a budget before it is taken.
 
@@ -12,16 +12,12 @@ mod count;
 mod learn;
 mod neighbours;
 mod queue;
-mod sample;
 mod store;
 mod text;
 mod trained;
 mod words;
 
-use std::path::PathBuf;
-
 pub use count::{Counter, Worker};
-pub use sample::{Drawn, Sample};
 pub use trained::{RoleNames, Trained};
 
 use crate::alphabet;
@@ -112,13 +108,5 @@ pub enum TrainError {
         words: u64,
         /// Bytes of text so far.
         text: u64,
-    },
-    /// The file where sampled texts wait could not be written or read.
-    #[error("{}: sampled texts cannot be kept in this folder: {source}", folder.display())]
-    Spool {
-        /// Its folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
     },
 }

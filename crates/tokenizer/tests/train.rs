@@ -1,10 +1,9 @@
 //! Trained vocabularies: held to the trainer of `tokenizers`, and to what they promise.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
-use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Sample, TrainError, Trained};
+use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, TrainError, Trained};
 use sai_tokenizer::{ChatTemplate, Message, TemplateSources, Tokenizer};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -261,61 +260,4 @@ fn turns_of_the_chat_template_stand_between_its_tokens() {
         text,
         "<|im_start|>system\n s\n<|im_end|>\n<|im_start|>user\n물음<|im_end|>\n<|im_start|>assistant\n"
     );
-}
-
-/// Which of `texts` a sample of `wanted` holds.
-fn drawn(texts: &[(Option<&str>, String)], wanted: &[(&str, u64)], seed: u64) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let wanted: Vec<(String, u64)> = wanted.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
-    let mut sample = Sample::new(&wanted, seed, folder.path()).unwrap();
-    texts.iter().for_each(|(language, text)| sample.add(*language, text).unwrap());
-    let drawn = sample.finish().unwrap();
-    let mut out = Vec::new();
-    (0..drawn.blocks()).for_each(|block| drawn.each(block, |text| out.push(text.to_owned())).unwrap());
-    assert_eq!(out.len() as u64, drawn.counts().iter().map(|(_, taken, _)| taken).sum::<u64>());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
-    out
-}
-
-#[test]
-fn a_sample_is_exact_in_number_seeded_and_even() {
-    let language = |i: usize| [Some("ko"), Some("en"), None, Some("ja")][i % 4];
-    let texts: Vec<_> = (0..400).map(|i| (language(i), format!("text {i} {}", "x".repeat(i % 7)))).collect();
-    let of = |sample: &[String], name: &str| {
-        let known: HashSet<&String> =
-            texts.iter().filter(|(l, _)| *l == Some(name)).map(|(_, text)| text).collect();
-        sample.iter().filter(|text| known.contains(text)).count()
-    };
-    let sample = drawn(&texts, &[("ko", 20), ("en", 500)], 7);
-    assert_eq!((sample.len(), of(&sample, "ko"), of(&sample, "en")), (120, 20, 100));
-    assert_eq!(sample, drawn(&texts, &[("ko", 20), ("en", 500)], 7));
-    assert_ne!(sample, drawn(&texts, &[("ko", 20), ("en", 500)], 8));
-
-    // Every text is as likely as another: 20 of 100, a thousand times, is 200 each, with a deviation of 13.
-    let mut times = std::collections::HashMap::<String, u32>::new();
-    for seed in 0..1000 {
-        drawn(&texts, &[("ko", 20)], seed).into_iter().for_each(|text| *times.entry(text).or_default() += 1);
-    }
-    assert_eq!(times.len(), 100);
-    assert!(times.values().all(|&n| (135..=265).contains(&n)), "{times:?}");
-}
-
-#[test]
-fn a_sample_is_counted_as_its_texts_are() {
-    let texts: Vec<String> = many_words(30_000)
-        .iter()
-        .flat_map(|t| t.split_inclusive("a ").map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    let folder = tempfile::tempdir().unwrap();
-    let mut sample = Sample::new(&[("ko".to_owned(), 50)], 3, folder.path()).unwrap();
-    texts.iter().for_each(|text| sample.add(Some("ko"), text).unwrap());
-    let sample = sample.finish().unwrap();
-    let mut kept = Vec::new();
-    (0..sample.blocks()).for_each(|b| sample.each(b, |text| kept.push(text.to_owned())).unwrap());
-    let recipe = recipe(400);
-    let counter = Counter::new(recipe.clone(), MEMORY).unwrap();
-    assert!(sample.count(&counter, 3, &mut |_| ControlFlow::Continue(())).unwrap().is_continue());
-    assert_eq!(counter.text(), kept.iter().map(|t| t.len() as u64).sum::<u64>());
-    let trained = counter.learn(1, &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
-    assert_eq!(trained.merges(), train(&recipe, &kept, 1).merges());
 }

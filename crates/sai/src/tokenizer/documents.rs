@@ -76,6 +76,7 @@ impl ReadingArgs {
                 text: self.text_column.clone(),
                 lang: Some(self.lang_column.clone()),
                 source: Some(self.source_column.clone()),
+                license: None,
             },
             format,
             separator: self.separator.clone(),

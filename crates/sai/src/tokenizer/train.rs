@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use sai_corpus::{Columns, Options, Reader, in_order};
+use sai_corpus::{Columns, Draw, Options, Reader, Take, in_order};
 use sai_formats::FolderWriter;
-use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Sample};
+use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Worker};
 use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
 use serde_json::json;
 
@@ -216,6 +216,7 @@ impl Train {
                 text: self.text_column.clone(),
                 lang: (!self.sample.is_empty()).then(|| self.lang_column.clone()),
                 source: None,
+                license: None,
             },
             skip_broken: self.skip_broken,
             ..Options::default()
@@ -263,7 +264,8 @@ impl Train {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut sample = Sample::new(&self.sample, self.seed, beside)?;
+        let wanted: Vec<Take> = self.sample.iter().map(|&(_, texts)| Take::Texts(texts)).collect();
+        let mut sample = Draw::new(&wanted, self.seed, beside)?;
         let reader = self.reader()?;
         let mut broken = 0;
         crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "sample"), |progress| {
@@ -276,8 +278,9 @@ impl Train {
                 |finished| {
                     let batch = finished.result;
                     broken += batch.broken().len();
-                    let added =
-                        batch.documents().try_for_each(|document| sample.add(document.lang, document.text));
+                    let group = |lang| self.sample.iter().position(|(name, _)| Some(name.as_str()) == lang);
+                    let mut wanted = batch.documents().filter_map(|d| Some((group(d.lang)?, d.text)));
+                    let added = wanted.try_for_each(|(at, text)| sample.add(at, text));
                     match added {
                         Ok(()) => progress(finished.bytes_done),
                         Err(error) => {
@@ -291,7 +294,7 @@ impl Train {
         })?;
         warn_of(ui, broken);
         let drawn = sample.finish()?;
-        for ((name, wanted), (_, taken, met)) in self.sample.iter().zip(drawn.counts()) {
+        for ((name, wanted), (taken, met)) in self.sample.iter().zip(drawn.counts()) {
             ui.note(format_args!("{name}: {} of {} documents", Thousands(*taken), Thousands(*met)));
             if taken < wanted {
                 ui.warn(format_args!(
@@ -303,7 +306,8 @@ impl Train {
         }
         let began = Instant::now();
         crate::watched::run(ui, ui.bar(drawn.blocks() as u64, "count"), |progress| {
-            drawn.count(counter, threads, progress)
+            let add = |worker: &mut Worker<'_>, text: &str| worker.add(text).map_err(anyhow::Error::from);
+            drawn.spread(threads, || counter.worker(), add, progress)
         })?;
         Ok(began.elapsed())
     }

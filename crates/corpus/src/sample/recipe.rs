@@ -1,0 +1,199 @@
+//! What a sample is drawn from, as a recipe says it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::clean::Clean;
+use crate::draw::Take;
+use crate::error::Error;
+
+/// The table `[sample]` of a recipe.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleRecipe {
+    /// What documents and conversations are drawn by.
+    #[serde(default = "seed")]
+    pub seed: u64,
+    /// Share of the documents and conversations that is kept apart, to measure a model by.
+    #[serde(default = "held_out")]
+    pub held_out: f64,
+    /// Documents to draw. One that several entries would take belongs to the first.
+    #[serde(default)]
+    pub documents: Vec<Documents>,
+    /// Conversations to draw.
+    #[serde(default)]
+    pub conversations: Vec<Conversations>,
+    /// Text to make by rule.
+    #[serde(default)]
+    pub rules: Option<Rules>,
+}
+
+/// Documents that are drawn evenly.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Documents {
+    /// Files, folders or globs; JSONL, Parquet or text, plain or compressed.
+    pub input: Vec<String>,
+    /// How much: `"all"`, `"40MB"` of text, or a number of documents.
+    #[serde(default = "all", deserialize_with = "take", serialize_with = "say")]
+    pub take: Take,
+    /// Patterns such as `openstax/*`: only documents whose source or licence matches one.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// Patterns: no documents whose source or licence matches one.
+    #[serde(default)]
+    pub leave_out: Vec<String>,
+    /// The language of documents that name none.
+    #[serde(default)]
+    pub lang: Option<String>,
+    /// What is taken out of documents, and which are passed over.
+    #[serde(default)]
+    pub clean: Clean,
+}
+
+/// Conversations that are drawn evenly, from lines with `messages`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversations {
+    /// Files, folders or globs of JSON lines, plain or compressed.
+    pub input: Vec<String>,
+    /// How many: `"all"`, `"2MB"` of lines, or a number of conversations.
+    #[serde(default = "all", deserialize_with = "take", serialize_with = "say")]
+    pub take: Take,
+    /// As those of documents.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// As those of documents.
+    #[serde(default)]
+    pub leave_out: Vec<String>,
+    /// Whether they are documents too, written as dialogues.
+    #[serde(default)]
+    pub also_documents: bool,
+}
+
+/// Text made by rule.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Files, folders or globs of rules.
+    pub files: Vec<String>,
+    /// How many documents.
+    #[serde(default)]
+    pub documents: u64,
+    /// How many documents besides that are conversations, written as dialogues.
+    #[serde(default)]
+    pub dialogues: u64,
+    /// How many conversations.
+    #[serde(default)]
+    pub conversations: u64,
+}
+
+fn seed() -> u64 {
+    42
+}
+
+fn held_out() -> f64 {
+    0.01
+}
+
+fn all() -> Take {
+    Take::All
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Amount {
+    Number(u64),
+    Text(String),
+}
+
+fn take<'de, D: Deserializer<'de>>(from: D) -> Result<Take, D::Error> {
+    let text = match Amount::deserialize(from)? {
+        Amount::Number(texts) => return Ok(Take::Texts(texts)),
+        Amount::Text(text) => text,
+    };
+    let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let bytes = units
+        .iter()
+        .find_map(|(unit, size)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*size));
+    match (text.as_str(), bytes) {
+        ("all", _) => Ok(Take::All),
+        (_, Some(bytes)) => Ok(Take::Bytes(bytes)),
+        _ => Err(serde::de::Error::custom(format!("`{text}` is no amount; \"all\", \"40MB\" and 1000 are"))),
+    }
+}
+
+fn say<S: serde::Serializer>(take: &Take, to: S) -> Result<S::Ok, S::Error> {
+    match take {
+        Take::All => to.serialize_str("all"),
+        Take::Texts(texts) => to.serialize_u64(*texts),
+        Take::Bytes(bytes) => to.serialize_str(&format!("{}kB", bytes / 1000)),
+    }
+}
+
+impl SampleRecipe {
+    /// Reads the table `[sample]` of a recipe; what else is in the file is for others.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Rules`] with the line of what is wrong.
+    pub fn open(path: &Path) -> Result<SampleRecipe, Error> {
+        #[derive(Deserialize)]
+        struct Recipe {
+            sample: SampleRecipe,
+        }
+        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::file(path, "it is not UTF-8"))?;
+        let recipe: Recipe = toml::from_str(&text).map_err(|e| {
+            let before = text.as_bytes().iter().take(e.span().map_or(0, |span| span.start));
+            let line = 1 + before.filter(|&&byte| byte == b'\n').count();
+            let fact = e.message().lines().next().unwrap_or_default().to_owned();
+            Error::Rules { path: path.to_owned(), line, fact }
+        })?;
+        Ok(recipe.sample)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if !(0.0..0.5).contains(&self.held_out) {
+            let share = self.held_out;
+            return Err(Error::Sample(format!("`held_out` is {share}; it is a share from 0 to below 0.5")));
+        }
+        let clean = self.documents.iter().map(|documents| &documents.clean);
+        if let Some(share) = clean.map(|clean| clean.prose).find(|share| !(0.0..=1.0).contains(share)) {
+            return Err(Error::Sample(format!("`prose` is {share}; it is a share from 0 to 1")));
+        }
+        Ok(())
+    }
+}
+
+/// Which documents an entry takes.
+pub(super) struct Choice {
+    only: Vec<glob::Pattern>,
+    leave_out: Vec<glob::Pattern>,
+}
+
+impl Choice {
+    pub(super) fn new(only: &[String], leave_out: &[String]) -> Result<Choice, Error> {
+        let patterns = |texts: &[String]| {
+            let read = texts.iter().map(|text| {
+                glob::Pattern::new(text)
+                    .map_err(|e| Error::Sample(format!("`{text}` is no pattern of sources: {e}")))
+            });
+            read.collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Choice { only: patterns(only)?, leave_out: patterns(leave_out)? })
+    }
+
+    pub(super) fn takes(&self, source: &str, license: &str) -> bool {
+        let meets =
+            |patterns: &[glob::Pattern]| patterns.iter().any(|p| p.matches(source) || p.matches(license));
+        (self.only.is_empty() || meets(&self.only)) && !meets(&self.leave_out)
+    }
+}
+
+/// The files that `inputs` name, relative ones beside `near`.
+pub(super) fn find(inputs: &[String], near: &Path) -> Result<Vec<PathBuf>, Error> {
+    let inputs: Vec<String> =
+        inputs.iter().map(|input| near.join(input).to_string_lossy().into_owned()).collect();
+    crate::find(&inputs)
+}
