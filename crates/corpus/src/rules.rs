@@ -4,7 +4,8 @@
 //! - `[words]`, lists: `food = ["김치", "밥"]`;
 //! - `[table.NAME]`, linked facts: `columns` and `rows`, or every choice of `numbers` with its `results`;
 //! - `[[topic]]`: a `lang`, ways to `ask` and ways to `answer`, any of which answers any of those, `follow`-ing
-//!   questions about the same facts, and `more`, ways to ask for another answer;
+//!   questions about the same facts, and `more`, ways to ask for another answer; what a topic with `hail` asks is said
+//!   before other questions too;
 //! - `[[document]]`: `parts`, of each of which one way is taken.
 //!
 //! A way is a sentence with choices `[a|b]` and slots: `{food}` is a word of the list, `{food#2}` another one, and
@@ -105,6 +106,8 @@ struct Topic {
     variables: Variables,
     first: Exchange,
     more: Vec<Pattern>,
+    /// Whether its questions are greetings that may stand before another question.
+    hail: bool,
     follow: Vec<Exchange>,
 }
 

@@ -204,15 +204,17 @@ impl Writing<'_> {
             Reader::open(files.keys().cloned().collect(), Options { columns, ..Options::default() })?;
         let candidates = |batch: crate::Batch| {
             let takers = files.get(batch.path()).map_or(&[][..], Vec::as_slice);
-            let found = batch.documents().filter_map(|document| {
+            let mut found = Vec::new();
+            for document in batch.documents() {
                 let [source, license] = [document.source, document.license].map(Option::unwrap_or_default);
-                let &entry = takers.iter().find(|&&entry| choices[entry].takes(source, license))?;
+                let taker = takers.iter().find(|&&entry| choices[entry].takes(source, license));
+                let Some(&entry) = taker else { continue };
                 let lang = document.lang.or(entries[entry].lang.as_deref()).unwrap_or("und");
-                let clean = &entries[entry].clean;
-                let text = clean.clean(document.text)?;
-                Some(Candidate::new(entry, About { lang, source, license }, clean.duplicates, &text))
-            });
-            found.collect::<Vec<_>>()
+                let (about, clean) = (About { lang, source, license }, &entries[entry].clean);
+                let texts = clean.clean(document.text);
+                found.extend(texts.iter().map(|text| Candidate::new(entry, about, clean.duplicates, text)));
+            }
+            found
         };
         let takes: Vec<Take> = entries.iter().map(|entry| entry.take).collect();
         self.draw(reader, &takes, threads, candidates, progress, |writing, _, about, text| {

@@ -24,6 +24,10 @@ mod chance {
     /// A person leaves a last stop or question mark away, or writes no capitals.
     pub(super) const BARE: f64 = 0.35;
     pub(super) const SMALL: f64 = 0.25;
+    /// A person writes Korean without spaces.
+    pub(super) const SPACELESS: f64 = 0.12;
+    /// A greeting stands before a question, in one breath.
+    pub(super) const HAIL: f64 = 0.1;
 }
 
 /// Topics of a conversation, at most.
@@ -144,17 +148,32 @@ impl<'r> Talk<'r> {
         let (at, topic) = weighted(fitting, &mut self.random)?;
         self.met.push(at);
         let words = self.rules.draw(&topic.variables, &mut self.random);
-        self.say(&topic.first, &words);
+        let hail = self.hail(topic);
+        self.say(&hail, &topic.first, &words);
         for exchange in &topic.follow {
             if self.random.chance(chance::FOLLOW) {
-                self.say(exchange, &words);
+                self.say("", exchange, &words);
             }
         }
         while !topic.more.is_empty() && self.random.chance(chance::MORE) && self.another(topic) {}
         Some(topic)
     }
 
-    fn say(&mut self, exchange: &Exchange, words: &[&Word]) {
+    /// A greeting to put before the first question of a conversation; mostly none.
+    fn hail(&mut self, topic: &Topic) -> String {
+        let first = self.messages.is_empty() && topic.place == Place::Talk;
+        if !first || !self.random.chance(chance::HAIL) {
+            return String::new();
+        }
+        let fits = |hail: &&Topic| hail.hail && hail.lang == topic.lang;
+        let hails: Vec<&Topic> = self.rules.topics.iter().filter(fits).collect();
+        let Some(hail) = self.random.pick(&hails) else { return String::new() };
+        let words = self.rules.draw(&hail.variables, &mut self.random);
+        let way = self.random.pick(&hail.first.ask);
+        way.map_or_else(String::new, |way| filled(way, &words, &mut self.random) + " ")
+    }
+
+    fn say(&mut self, before: &str, exchange: &Exchange, words: &[&Word]) {
         let mut said = [String::new(), String::new()];
         for (ways, said) in [&exchange.ask, &exchange.answer].into_iter().zip(&mut said) {
             if let Some(way) = self.random.pick(ways) {
@@ -162,7 +181,7 @@ impl<'r> Talk<'r> {
             }
         }
         let [ask, answer] = said;
-        self.push(ask, answer);
+        self.push(format!("{before}{ask}"), answer);
     }
 
     /// Asks for another answer; whether there was one that was not given yet.
@@ -189,6 +208,9 @@ impl<'r> Talk<'r> {
         }
         if self.random.chance(chance::SMALL) {
             ask = ask.to_lowercase();
+        }
+        if ask.contains(|c| ('가'..='힣').contains(&c)) && self.random.chance(chance::SPACELESS) {
+            ask.retain(|c| c != ' ');
         }
         for (role, content) in [("user", ask), ("assistant", answer)] {
             self.messages.push(Turn { role: role.to_owned(), content });

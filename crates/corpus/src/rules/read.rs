@@ -52,6 +52,8 @@ struct FileTopic {
     to: Option<String>,
     weight: Option<f64>,
     #[serde(default)]
+    hail: bool,
+    #[serde(default)]
     with: BTreeMap<String, String>,
     ask: Vec<Spanned<String>>,
     answer: Vec<Spanned<String>>,
@@ -209,6 +211,7 @@ impl Reading {
                 variables: slots,
                 first,
                 more,
+                hail: topic.hail,
                 follow,
             });
         }

@@ -17,25 +17,39 @@ pub struct Clean {
     pub shortest: usize,
     /// Of documents of more bytes take the beginning, up to the end of a paragraph; 0 takes them whole.
     pub longest: usize,
+    /// Make documents of what follows too, each of up to `longest` bytes.
+    pub pieces: bool,
     /// Pass over documents whose text was met before.
     pub duplicates: bool,
 }
 
 impl Clean {
-    /// The text that is left; `None` where the document is passed over.
-    pub(super) fn clean(&self, text: &str) -> Option<String> {
+    /// The documents that are left of one; none where it is passed over.
+    pub(super) fn clean(&self, text: &str) -> Vec<String> {
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
         let mut rest = text.as_str();
         if self.front_matter {
             rest = without_front_matter(rest);
         }
-        let mut text = if self.markup { without_markup(rest) } else { rest.to_owned() };
-        if self.longest > 0 && text.len() > self.longest {
-            text.truncate(end_of_paragraph(&text, self.longest));
+        let text = if self.markup { without_markup(rest) } else { rest.to_owned() };
+        let mut rest = text.trim();
+        let mut left = Vec::new();
+        while !rest.is_empty() {
+            let end = match self.longest {
+                0 => rest.len(),
+                longest => end_of_paragraph(rest, longest),
+            };
+            let piece = rest[..end].trim();
+            if !piece.is_empty() && piece.len() >= self.shortest && prose(piece) >= self.prose {
+                left.push(piece.to_owned());
+            }
+            // A limit below one character leaves nothing to go on with.
+            if !self.pieces || end == 0 {
+                break;
+            }
+            rest = rest[end..].trim_start();
         }
-        let text = text.trim();
-        let long_enough = !text.is_empty() && text.len() >= self.shortest;
-        (long_enough && prose(text) >= self.prose).then(|| text.to_owned())
+        left
     }
 }
 
@@ -46,6 +60,9 @@ fn without_front_matter(text: &str) -> &str {
 
 /// Where the last paragraph that is whole within `most` bytes ends, or the last line, or the last character.
 fn end_of_paragraph(text: &str, most: usize) -> usize {
+    if text.len() <= most {
+        return text.len();
+    }
     let head = &text[..text.floor_char_boundary(most)];
     let end = head.rfind("\n\n").or_else(|| head.rfind('\n')).unwrap_or(head.len());
     if end * 2 < most { head.len() } else { end }
@@ -132,27 +149,34 @@ mod tests {
     #[test]
     fn markup_goes_and_text_stays() {
         let clean = Clean { front_matter: true, markup: true, ..Clean::default() };
-        assert_eq!(clean.clean(PAGE).unwrap(), "A title\n\nSome linked text.\n\nEnd [1].");
-        assert_eq!(Clean::default().clean(PAGE).unwrap(), PAGE.replace("\r\n", "\n").trim());
+        assert_eq!(clean.clean(PAGE), ["A title\n\nSome linked text.\n\nEnd [1]."]);
+        assert_eq!(Clean::default().clean(PAGE), [PAGE.replace("\r\n", "\n").trim()]);
     }
 
     #[test]
     fn documents_are_passed_over_and_cut() {
         let clean = Clean { shortest: 10, longest: 40, prose: 0.9, ..Clean::default() };
-        assert_eq!(clean.clean("short"), None);
-        assert_eq!(clean.clean("{a: [1, 2, 3], b: [4, 5, 6]}"), None);
-        let cut = clean.clean("one paragraph of many words\n\nand another one, too long").unwrap();
-        assert_eq!(cut, "one paragraph of many words");
-        assert_eq!(clean.clean(&"가".repeat(50)).unwrap(), "가".repeat(13));
+        assert!(clean.clean("short").is_empty());
+        assert!(clean.clean("{a: [1, 2, 3], b: [4, 5, 6]}").is_empty());
+        const TWO: &str = "one paragraph of many words\n\nand another one, too long";
+        assert_eq!(clean.clean(TWO), ["one paragraph of many words"]);
+        assert_eq!(clean.clean(&"가".repeat(50)), ["가".repeat(13)]);
+        let clean = Clean { pieces: true, ..clean };
+        assert_eq!(clean.clean(TWO), ["one paragraph of many words", "and another one, too long"]);
+        assert_eq!(clean.clean(&"가".repeat(28)), ["가".repeat(13), "가".repeat(13)]);
     }
 
     proptest! {
         #[test]
-        fn any_text_can_be_cleaned(text in "[-#`*\\[\\]()|\n <>가a:]{0,200}", longest in 0usize..50) {
-            let clean = Clean { front_matter: true, markup: true, longest, ..Clean::default() };
-            let left = clean.clean(&text).unwrap_or_default();
-            prop_assert!(left.len() <= text.len());
-            prop_assert!(longest == 0 || left.len() <= longest);
+        fn any_text_can_be_cleaned(
+            text in "[-#`*\\[\\]()|\n <>가a:]{0,200}",
+            longest in 0usize..50,
+            pieces in any::<bool>(),
+        ) {
+            let clean = Clean { front_matter: true, markup: true, longest, pieces, ..Clean::default() };
+            let left = clean.clean(&text);
+            prop_assert!(left.iter().map(String::len).sum::<usize>() <= text.len());
+            prop_assert!(longest == 0 || left.iter().all(|piece| piece.len() <= longest));
         }
     }
 }
