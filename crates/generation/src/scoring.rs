@@ -71,6 +71,65 @@ pub fn perplexity(
     Ok(sums.perplexity(windows))
 }
 
+/// How well a model foresees documents, whatever its vocabulary.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Foreseen {
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of their texts.
+    pub bytes: u64,
+    /// Tokens that are scored: all of their texts, but the first of each where the vocabulary has none to open it.
+    pub tokens: u64,
+    /// Sum of their negative log-probabilities, in nats.
+    pub nats: f64,
+}
+
+impl Foreseen {
+    /// Bits that a byte costs: the fewer, the better it is foreseen.
+    pub fn bits_per_byte(&self) -> f64 {
+        self.nats / std::f64::consts::LN_2 / self.bytes.max(1) as f64
+    }
+}
+
+/// Scores every token of each text, opened as documents are in training, by the token that ends one. A text of more than
+/// `window` tokens is read in windows that overlap by half, so that each token has at least half a window before it.
+///
+/// `on` hears of what is found so far after each text, and may break off.
+///
+/// # Errors
+/// The window is not one that the context holds.
+pub fn foresee<'t>(
+    model: &Model,
+    texts: impl Iterator<Item = &'t str>,
+    window: usize,
+    on: &mut dyn FnMut(&Foreseen) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), Foreseen>, Error> {
+    if window < 4 || window > model.context {
+        return Err(Error::Window { window, context: model.context });
+    }
+    let opening = model.tokenizer.eos().first().or(model.tokenizer.bos().as_ref()).copied();
+    let mut scorer = Scorer::new(model, window)?;
+    let mut found = Foreseen::default();
+    for text in texts {
+        let ids: Vec<u32> = opening.into_iter().chain(model.tokenizer.encode_plain(text)).collect();
+        let mut scored = 1;
+        while scored < ids.len() {
+            let start = if scored == 1 { 0 } else { scored.saturating_sub(window / 2) };
+            let end = ids.len().min(start + window);
+            let logprobs = scorer.score(&ids[start..end], scored - start)?;
+            found.nats -= logprobs.iter().map(|&logprob| f64::from(logprob)).sum::<f64>();
+            scored = end;
+        }
+        found.documents += 1;
+        found.bytes += text.len() as u64;
+        found.tokens += ids.len().saturating_sub(1) as u64;
+        if on(&found).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(found))
+}
+
 /// Sums of the negative log-probabilities and their squares.
 #[derive(Default)]
 struct Sums {

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sai_decoder::Cpu;
-use sai_generation::{LoadOptions, Message, Model, Request, Sampling, Session};
 use sai_trainer::{Base, Conversations, FinetuneRecipe, Found, Options};
 
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
@@ -89,7 +88,9 @@ impl Finetune {
             None => format!("sai chat -m {}", model.display()),
             Some(_) => format!("sai merge {} {} MERGED", recipe.model.from.display(), model.display()),
         };
-        let say = |path: &Path, question: &str| answer(path, question, recipe.sample_tokens, threads);
+        let say = |path: &Path, question: &str| {
+            sai_generation::answer(path, question, recipe.sample_tokens, threads)
+        };
         let mut watch = RunWatch::new(ui, "finetune", out, amount, &recipe.samples, &say);
         let device = Cpu::new(threads);
         let outcome = sai_trainer::finetune(
@@ -160,20 +161,4 @@ fn report(found: &Found, ui: &Ui) {
             Thousands(found.straddling)
         ));
     }
-}
-
-/// What the checkpoint's model answers.
-fn answer(
-    path: &Path,
-    question: &str,
-    tokens: usize,
-    threads: usize,
-) -> Result<String, sai_generation::Error> {
-    let model = Model::open(path, &LoadOptions { threads, ..LoadOptions::default() })?;
-    let question = Message { role: "user".to_owned(), content: question.to_owned() };
-    let prompt = model.chat_prompt(&[question], model.context.saturating_sub(tokens))?;
-    let request = Request { sampling: Sampling::greedy(), max_new_tokens: tokens, ..Request::default() };
-    let mut session = Session::new(&model)?;
-    let made = session.generate(&prompt.tokens, &request, &mut |_| ControlFlow::Continue(()))?;
-    Ok(made.text)
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use sai_decoder::Cpu;
-use sai_generation::{LoadOptions, Model, Request, Sampling, Session};
 use sai_trainer::{Options, Recipe};
 
 use crate::interrupt::Interrupt;
@@ -65,7 +64,9 @@ impl Pretrain {
             ranks: team.ranks(),
         };
         let amount = format!("{} tokens", Thousands(recipe.tokens()));
-        let say = |path: &Path, prompt: &str| sample(path, prompt, recipe.sample_tokens, threads);
+        let say = |path: &Path, prompt: &str| {
+            sai_generation::continuation(path, prompt, recipe.sample_tokens, threads)
+        };
         let mut watch = RunWatch::new(ui, "pretrain", self.out.clone(), amount, &recipe.samples, &say);
         let next = format!("sai generate -m {}", self.out.join("model").display());
         let device = Cpu::new(threads);
@@ -73,20 +74,4 @@ impl Pretrain {
             sai_trainer::pretrain(device, &recipe, &self.recipe, &options, &mut |event| watch.on(event));
         watch.end(outcome, &next)
     }
-}
-
-/// What the checkpoint's model makes of a beginning.
-fn sample(path: &Path, prompt: &str, tokens: usize, threads: usize) -> Result<String, sai_generation::Error> {
-    let model = Model::open(path, &LoadOptions { threads, ..LoadOptions::default() })?;
-    // As documents are opened in training.
-    let mut opened: Vec<u32> = model.tokenizer.eos().first().copied().into_iter().collect();
-    opened.extend(model.tokenizer.encode_plain(prompt));
-    let request = Request {
-        sampling: Sampling { temperature: 0.8, seed: 42, ..Sampling::default() },
-        max_new_tokens: tokens,
-        ..Request::default()
-    };
-    let mut session = Session::new(&model)?;
-    let made = session.generate(&opened, &request, &mut |_| std::ops::ControlFlow::Continue(()))?;
-    Ok(made.text)
 }
