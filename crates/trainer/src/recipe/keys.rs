@@ -7,7 +7,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Every key that a kind of recipe may have, by section; those of `data` are of each of its entries.
+/// Every key that a kind of recipe may have, by section; those of `data` are of each of its entries. None at all where the
+/// type that it is read as refuses keys by itself.
 pub type Keys = &'static [(&'static str, &'static [&'static str])];
 
 /// Sections that every recipe has.
@@ -27,6 +28,10 @@ pub struct Places {
 impl Places {
     pub(super) fn new(keys: Keys) -> Places {
         Places { keys, places: BTreeMap::new() }
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        self.keys
     }
 
     /// Notes the keys of a recipe's text, with their lines.
@@ -63,7 +68,7 @@ impl Places {
                 section => format!("{section}.{}", key.get_ref()),
             };
             let place_of_key = place(key.span());
-            if !known(self.keys, section, key.get_ref()) {
+            if !self.keys.is_empty() && !known(self.keys, section, key.get_ref()) {
                 let fact = match nearest(self.keys, &dotted) {
                     Some(near) => format!("`{}` is no key of a recipe; `{near}` is", dotted.escape_debug()),
                     None => format!("`{}` is no key of a recipe", dotted.escape_debug()),

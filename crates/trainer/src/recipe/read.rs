@@ -114,7 +114,9 @@ fn overriding<F: DeserializeOwned>(
     };
     let damaged = |e: toml::de::Error| wrong(first_line(e.message()));
     places.note_override(said, DeTable::parse(text).map_err(damaged)?.get_ref(), path)?;
-    toml::from_str::<F>(text).map_err(damaged)?;
+    if !places.keys().is_empty() {
+        toml::from_str::<F>(text).map_err(damaged)?;
+    }
     toml::from_str(text).map_err(damaged)
 }
 
