@@ -13,6 +13,7 @@ Examples:
   sai perplexity -m m.gguf -f text.txt
   sai quantize m.gguf small.gguf q4_k_m      a smaller file: about 5 bits a weight
   sai bench -m m.gguf                       how fast it runs, beside what the machine can do
+  sai make recipes/nano.toml                a small model of your own, from nothing
   sai tokenizer encode 안녕하세요           the tokens of a text
   sai tokenizer train --input corpus/ -o vocabulary
   sai doctor                                what this machine has, and what is missing for what
@@ -37,9 +38,11 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Chat(crate::chat::Chat),
     Convert(crate::convert::Convert),
+    Evaluate(crate::evaluate::Evaluate),
     Finetune(crate::finetune::Finetune),
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
+    Make(crate::make::Make),
     Merge(crate::merge::Merge),
     Perplexity(crate::perplexity::Perplexity),
     Plan(crate::plan::Plan),
@@ -59,9 +62,11 @@ impl Verb {
         match self {
             Self::Chat(verb) => verb.run(ui),
             Self::Convert(verb) => verb.run(ui),
+            Self::Evaluate(verb) => verb.run(ui),
             Self::Finetune(verb) => verb.run(ui),
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
+            Self::Make(verb) => verb.run(ui),
             Self::Merge(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),
             Self::Plan(verb) => verb.run(ui),

@@ -209,7 +209,7 @@ fn is_repository(path: &Path) -> bool {
 }
 
 /// Bytes that the disk of `path` has left for this user.
-fn free_bytes(path: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
         let disk = rustix::fs::statvfs(path).ok()?;
@@ -223,7 +223,7 @@ fn free_bytes(path: &Path) -> Option<u64> {
 }
 
 /// What the processor calls itself.
-fn processor() -> Option<String> {
+pub(crate) fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let named = |line: &str| {
         line.strip_prefix("model name").map(|rest| rest.trim_start_matches([' ', '\t', ':']).to_owned())

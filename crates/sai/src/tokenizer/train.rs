@@ -3,15 +3,14 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use sai_corpus::{Columns, Draw, Options, Reader, Take, in_order};
-use sai_formats::FolderWriter;
+use sai_make::vocabulary::{Counted, count_documents, write_vocabulary};
 use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Worker};
-use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
+use sai_tokenizer::{ChatTemplate, TemplateSources};
 use serde_json::json;
 
 use crate::ui::{Size, Thousands, Ui};
@@ -176,7 +175,7 @@ impl Train {
                 self.kind.min_frequency
             ));
         }
-        write(&self.output, trained.files(&roles, &templates)?)?;
+        write_vocabulary(&self.output, &trained, &roles, &templates)?;
         ui.note(format_args!(
             "{}: {} tokens, from {} of text with {} distinct words; read and counted in {:.1} s, learnt in {:.1} s",
             self.output.display(),
@@ -227,35 +226,14 @@ impl Train {
     /// Counts every document as it is read. How long a thread counted, reading left out.
     fn count_all(&self, ui: &Ui, counter: &Counter, threads: usize) -> anyhow::Result<Duration> {
         let reader = self.reader()?;
-        let busy = AtomicU64::new(0);
-        let mut broken = 0;
+        let mut counted = None;
         crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "count"), |progress| {
-            let mut failed = None;
-            let flow = in_order(
-                reader,
-                threads,
-                || counter.worker(),
-                |worker, batch| {
-                    let began = Instant::now();
-                    let counted = batch.documents().try_for_each(|document| worker.add(document.text));
-                    busy.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
-                    counted.map(|()| batch.broken().len())
-                },
-                |finished| match finished.result {
-                    Ok(passed_over) => {
-                        broken += passed_over;
-                        progress(finished.bytes_done)
-                    }
-                    Err(error) => {
-                        failed = Some(error);
-                        ControlFlow::Break(())
-                    }
-                },
-            )?;
-            failed.map_or(Ok(flow), |error| Err(anyhow::Error::from(error)))
+            let flow = count_documents(counter, reader, threads, &mut |done, _| progress(done))?;
+            anyhow::Ok(flow.map_continue(|all| counted = Some(all)))
         })?;
+        let Some(Counted { broken, busy }) = counted else { bail!("nothing was counted") };
         warn_of(ui, broken);
-        Ok(Duration::from_nanos(busy.into_inner()) / threads as u32)
+        Ok(busy)
     }
 
     /// Draws the sample, and then counts it. How long the counting took.
@@ -350,16 +328,6 @@ impl Special {
         };
         Ok(TemplateSources { default: source, named: Vec::new() })
     }
-}
-
-/// Makes the folder, once it is seen that it can be read again.
-fn write(output: &Path, files: Vec<(&'static str, Vec<u8>)>) -> anyhow::Result<()> {
-    let folder = FolderWriter::start(output, false)?;
-    for (name, bytes) in &files {
-        folder.add(name, bytes)?;
-    }
-    Tokenizer::from_folder(folder.path())?;
-    Ok(folder.finish()?)
 }
 
 fn warn_of(ui: &Ui, broken: usize) {

@@ -1,0 +1,257 @@
+//! The model's card: what it is, of what it was made, what it knows, what it is not good for.
+
+use crate::stages::At;
+use crate::{Error, Evaluation};
+use sai_corpus::Count;
+use sai_generation::Config;
+use sai_trainer::{FinetuneRecipe, Length, Metrics, Recipe};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Conversations that a card shows; the report shows all.
+const SHOWN: usize = 8;
+
+/// What is known of a model when all but its card is made.
+pub(crate) struct Facts {
+    pub(crate) counts: Vec<Count>,
+    pub(crate) evaluation: Evaluation,
+    pub(crate) config: Config,
+    pub(crate) pretrain: Recipe,
+    pub(crate) finetune: FinetuneRecipe,
+    pub(crate) pretrained: Vec<Metrics>,
+    pub(crate) finetuned: Vec<Metrics>,
+}
+
+impl Facts {
+    pub(crate) fn gather(at: &At<'_>) -> Result<Facts, Error> {
+        Ok(Facts {
+            counts: json(&at.folder.counts())?,
+            evaluation: json(&at.folder.evaluation())?,
+            config: Config::open(at.folder.root())?.1,
+            pretrain: at.recipe.pretrain(at.folder)?,
+            finetune: at.recipe.finetune(at.folder)?,
+            pretrained: sai_trainer::metrics(&at.folder.stage(crate::Stage::Pretrain))?,
+            finetuned: sai_trainer::metrics(&at.folder.stage(crate::Stage::Finetune))?,
+        })
+    }
+
+    /// The card, as Markdown with the front matter that the Hub reads.
+    pub(crate) fn card(&self, at: &At<'_>) -> Result<String, Error> {
+        let (recipe, card) = (at.recipe, &at.recipe.card);
+        let mut out = front_matter(at);
+        let title = card.title.as_ref().unwrap_or(&recipe.name);
+        let quantized = crate::files::name(at.folder.root(), &at.folder.quantized(recipe)?);
+        let _ = writeln!(out, "# {title}\n");
+        if let Some(about) = &card.about {
+            let _ = writeln!(out, "{}\n", about.trim());
+        }
+        let _ = writeln!(
+            out,
+            "{} parameters, {} tokens of context. Made with sai {}, by one command and the recipe below.\n",
+            thousands(self.config.parameters()),
+            thousands(self.config.context_length as u64),
+            env!("CARGO_PKG_VERSION"),
+        );
+        let _ = writeln!(
+            out,
+            "```sh\nsai chat -m .                          # this folder, as Hugging Face has them\n\
+             sai chat -m {quantized}   # in fewer bits\n```\n"
+        );
+        let _ = writeln!(out, "## What it learnt from\n\n{}", self.data());
+        let _ = writeln!(out, "## What it knows\n\n{}", self.figures());
+        if let Some(said) = self.conversations() {
+            let _ =
+                writeln!(out, "## What it says\n\nThe likeliest answers, as they are recorded.\n\n{said}");
+        }
+        if let Some(limits) = &card.limits {
+            let _ = writeln!(out, "## Limits\n\n{}\n", limits.trim());
+        }
+        let _ = writeln!(out, "## How it was made\n\n{}", self.settings(at));
+        Ok(out)
+    }
+
+    /// Every source with its licence.
+    fn data(&self) -> String {
+        let mut out = String::from(
+            "| source | language | licence | kind | how many | of text | held out |\n\
+             | --- | --- | --- | --- | ---: | ---: | ---: |\n",
+        );
+        for count in &self.counts {
+            let named =
+                |name: &str| if name.is_empty() { "not said".to_owned() } else { name.replace('|', "\\|") };
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                named(&count.source),
+                count.lang,
+                named(&count.license),
+                count.kind,
+                thousands(count.taken),
+                megabytes(count.bytes),
+                thousands(count.held_out),
+            );
+        }
+        out
+    }
+
+    /// Bits a byte and perplexity, before and after quantisation.
+    fn figures(&self) -> String {
+        let mut out = String::from(
+            "On held-out text, which it was never trained on. Bits a byte do not depend on the vocabulary.\n\n\
+             | model | size | language | documents | bits a byte | perplexity |\n\
+             | --- | ---: | --- | ---: | ---: | ---: |\n",
+        );
+        for model in &self.evaluation.models {
+            for found in &model.languages {
+                let perplexity = found.perplexity.map_or_else(|| "–".to_owned(), |p| format!("{p:.3}"));
+                let _ = writeln!(
+                    out,
+                    "| {} | {} | {} | {} | {:.4} | {perplexity} |",
+                    model.name,
+                    megabytes(model.bytes),
+                    found.language,
+                    thousands(found.documents),
+                    found.bits_per_byte
+                );
+            }
+        }
+        out
+    }
+
+    /// The first conversations.
+    fn conversations(&self) -> Option<String> {
+        let mut out = String::new();
+        for talk in self.evaluation.conversations.iter().take(SHOWN) {
+            for turn in talk {
+                let end = if turn.ended { "" } else { " …" };
+                let line = |text: &str| text.trim().replace('\n', "\n> ");
+                let _ = writeln!(out, "> **{}**\n>\n> {}{end}\n>", line(&turn.said), line(&turn.answer));
+            }
+            out.push('\n');
+        }
+        (!out.is_empty()).then_some(out)
+    }
+
+    /// The settings that decide on it, and the recipe.
+    fn settings(&self, at: &At<'_>) -> String {
+        let (c, p, f) = (&self.config, &self.pretrain, &self.finetune);
+        let length = match f.length {
+            Length::Epochs(epochs) => format!("{epochs} epochs"),
+            Length::Steps(steps) => format!("{} steps", thousands(steps)),
+        };
+        let file = at.recipe.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let sets: String = at.recipe.overrides().iter().map(|said| format!(" --set '{said}'")).collect();
+        let mut out = String::from("| | |\n| --- | --- |\n");
+        for (name, value) in [
+            ("layers", c.num_layers.to_string()),
+            ("width", format!("{}, feed-forward {}", c.hidden_size, c.intermediate_size)),
+            ("heads", format!("{}, of keys and values {}", c.num_heads, c.num_kv_heads)),
+            ("vocabulary", format!("{} rows", thousands(c.vocab_size as u64))),
+            (
+                "pretraining",
+                format!(
+                    "{} steps of {} tokens, context {}, learning rate {:e}",
+                    thousands(p.steps),
+                    thousands(p.batch_tokens),
+                    p.context,
+                    p.optimizer.learning_rate
+                ),
+            ),
+            ("fine-tuning", format!("{length}, learning rate {:e}", f.optimizer.learning_rate)),
+            ("seed", at.recipe.seed.to_string()),
+        ] {
+            let _ = writeln!(out, "| {name} | {value} |");
+        }
+        let recipe = at.recipe.text().trim_end();
+        let _ = writeln!(
+            out,
+            "\n```sh\nsai make {file}{sets} -o {name}\n```\n\n<details><summary>{file}</summary>\n\n```toml\n{recipe}\n```\n\n</details>",
+            name = at.recipe.name,
+        );
+        out
+    }
+}
+
+/// What the Hub reads of a card.
+fn front_matter(at: &At<'_>) -> String {
+    let card = &at.recipe.card;
+    let mut out = String::from("---\n");
+    let list = |out: &mut String, key: &str, values: &[String]| {
+        if !values.is_empty() {
+            let _ = writeln!(out, "{key}:");
+            for value in values {
+                let _ = writeln!(out, "- {}", quoted(value));
+            }
+        }
+    };
+    list(&mut out, "language", &card.languages);
+    if let Some(license) = &card.license {
+        let _ = writeln!(out, "license: {}", quoted(license));
+    }
+    out += "library_name: transformers\npipeline_tag: text-generation\n";
+    let mut tags = vec!["sai".to_owned(), "llama".to_owned(), "conversational".to_owned()];
+    tags.extend(card.tags.iter().cloned());
+    list(&mut out, "tags", &tags);
+    out + "---\n\n"
+}
+
+/// A YAML string: plain where it can be nothing else, and otherwise as JSON, which YAML reads.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ['-', '.', '_'].contains(&c);
+    let word = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) && text.chars().all(plain);
+    // A few words mean something else in YAML; `no` is Norwegian too.
+    let other = ["no", "yes", "on", "off", "true", "false", "null", "y", "n"];
+    match word && !other.contains(&text.to_ascii_lowercase().as_str()) {
+        true => text.to_owned(),
+        false => serde_json::Value::from(text).to_string(),
+    }
+}
+
+pub(crate) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read(path).map_err(|e| Error::io(path, "read the file", e))?;
+    serde_json::from_slice(&text).map_err(|e| {
+        Error::data(path, format!("is not as it was made: {e}; make its stage again with --from"))
+    })
+}
+
+/// 98,362,432.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes for a person.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    match bytes as f64 {
+        n if n >= 1e9 => format!("{:.2} GB", n / 1e9),
+        n if n >= 1e6 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.1} kB", n / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_reads_what_was_meant() {
+        for (text, yaml) in [
+            ("ko", "ko"),
+            ("apache-2.0", "apache-2.0"),
+            ("no", "\"no\""),
+            ("a: b", "\"a: b\""),
+            ("한국어", "\"한국어\""),
+            ("1.0", "\"1.0\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(quoted(text), yaml);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What models know of texts, and what the last of them says: the work of `sai evaluate`.
+
+use crate::Error;
+use sai_corpus::{Options, Reader};
+use sai_generation::{LoadOptions, Model, converse, foresee, perplexity};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// Tokens of a window, as `llama-perplexity` has them.
+const WINDOW: usize = 512;
+
+/// What is to be found out.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// Models, with what they are to be called. The last one is asked.
+    pub models: Vec<(String, PathBuf)>,
+    /// Files of documents, with what they are to be called: their language.
+    pub texts: Vec<(String, Vec<PathBuf>)>,
+    /// Bytes of each that are read, at most, but for the last document.
+    pub bytes: usize,
+    /// Conversations: what is said turn by turn.
+    pub ask: Vec<Vec<String>>,
+    /// Tokens of an answer at most.
+    pub answer_tokens: usize,
+    /// Threads to compute with; 0 means one a core.
+    pub threads: usize,
+}
+
+/// What was found out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Of each model.
+    pub models: Vec<ModelFigures>,
+    /// Conversations with the last one.
+    pub conversations: Vec<Vec<Said>>,
+}
+
+/// What a model knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelFigures {
+    /// What it is called.
+    pub name: String,
+    /// Its file's bytes, or those of its folder's weights.
+    pub bytes: u64,
+    /// Of each language.
+    pub languages: Vec<LanguageFigures>,
+}
+
+/// How well texts of a language are foretold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageFigures {
+    /// Which.
+    pub language: String,
+    /// Documents that were read.
+    pub documents: u64,
+    /// Their bytes.
+    pub text_bytes: u64,
+    /// Their tokens.
+    pub tokens: u64,
+    /// Bits that a byte costs. Does not depend on the vocabulary.
+    pub bits_per_byte: f64,
+    /// Of all documents one after another; none where they are too few for a window.
+    pub perplexity: Option<f64>,
+}
+
+/// A turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// What was said to the model.
+    pub said: String,
+    /// What it answered: the likeliest tokens.
+    pub answer: String,
+    /// Whether it ended its answer.
+    pub ended: bool,
+}
+
+/// Finds it out. `progress` hears of the part that is done and of what goes on, and may end the work.
+///
+/// # Errors
+/// A model or a text cannot be read.
+pub fn examine(
+    what: &Examination,
+    progress: &mut dyn FnMut(f64, &str) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), Evaluation>, Error> {
+    let mut texts = Vec::new();
+    for (language, files) in &what.texts {
+        texts.push((language, read(files, what.bytes)?));
+    }
+    let all = texts.iter().map(|(_, texts)| texts.iter().map(String::len).sum::<usize>()).sum::<usize>();
+    // Texts are read twice by each model; an answer takes about as long as a kilobyte.
+    let total = (2 * all * what.models.len() + 1000 * what.ask.len()).max(1) as f64;
+    let mut done = 0.0;
+    let mut found = Evaluation { models: Vec::new(), conversations: Vec::new() };
+    for (place, (name, path)) in what.models.iter().enumerate() {
+        let model = Model::open(path, &LoadOptions { threads: what.threads, ..LoadOptions::default() })?;
+        let window = WINDOW.min(model.context);
+        let mut languages = Vec::new();
+        for (language, texts) in &texts {
+            let now = format!("{language}, {name}");
+            let mut so_far = |f: &sai_generation::Foreseen| progress((done + f.bytes as f64) / total, &now);
+            let ControlFlow::Continue(foreseen) =
+                foresee(&model, texts.iter().map(String::as_str), window, &mut so_far)?
+            else {
+                return Ok(ControlFlow::Break(()));
+            };
+            done += foreseen.bytes as f64;
+            let tokens = model.encode_text(&texts.join("\n\n"));
+            let mut stopped = false;
+            let mut perplex = None;
+            if tokens.len() >= window {
+                let measured = perplexity(&model, &tokens, window, &mut |p, windows| {
+                    let part = foreseen.bytes as f64 * p.windows as f64 / windows.max(1) as f64;
+                    let flow = progress((done + part) / total, &now);
+                    stopped = flow.is_break();
+                    flow
+                })?;
+                perplex = Some(measured.perplexity);
+            }
+            if stopped {
+                return Ok(ControlFlow::Break(()));
+            }
+            done += foreseen.bytes as f64;
+            languages.push(LanguageFigures {
+                language: (*language).clone(),
+                documents: foreseen.documents,
+                text_bytes: foreseen.bytes,
+                tokens: foreseen.tokens,
+                bits_per_byte: foreseen.bits_per_byte(),
+                perplexity: perplex,
+            });
+        }
+        let weights = if path.is_dir() { path.join("model.safetensors") } else { path.clone() };
+        let bytes = std::fs::metadata(&weights).map_or(0, |file| file.len());
+        found.models.push(ModelFigures { name: name.clone(), bytes, languages });
+        if place + 1 < what.models.len() {
+            continue;
+        }
+        for ask in &what.ask {
+            if progress(done / total, "conversations").is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            done += 1000.0;
+            let turns = converse(&model, ask, what.answer_tokens.min(model.context / 2))?;
+            let said = turns.into_iter().map(|t| Said { said: t.said, answer: t.answer, ended: t.ended });
+            found.conversations.push(said.collect());
+        }
+    }
+    Ok(ControlFlow::Continue(found))
+}
+
+/// The first documents of some files, of about so many bytes.
+fn read(files: &[PathBuf], most: usize) -> Result<Vec<String>, Error> {
+    let (mut texts, mut bytes) = (Vec::new(), 0);
+    for batch in Reader::open(files.to_vec(), Options::default())? {
+        for document in batch?.documents().filter(|document| !document.text.is_empty()) {
+            if bytes >= most {
+                return Ok(texts);
+            }
+            bytes += document.text.len();
+            texts.push(document.text.to_owned());
+        }
+    }
+    Ok(texts)
+}

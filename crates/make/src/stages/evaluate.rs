@@ -1,0 +1,89 @@
+//! `sai evaluate`: what the model knows and says, before and after quantisation.
+
+use super::training::model_files;
+use super::{At, Done, Job};
+use crate::evaluation::{Evaluation, Examination, examine};
+use crate::event::Told;
+use crate::{Error, Stage, files};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// Tokens of an answer where nothing else is said.
+const ANSWER: usize = 96;
+/// Bytes of a language where nothing else is said.
+const BYTES: usize = 500_000;
+
+pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+    let asked = &at.recipe.evaluate;
+    let mut job = Job::default()
+        .set("answer_tokens", asked.answer_tokens.unwrap_or(ANSWER))
+        .set("bytes", asked.bytes.unwrap_or(BYTES));
+    for (i, ask) in asked.ask.iter().enumerate() {
+        job = job.set(&format!("ask.{i:02}"), ask.turns().join(" ▸ "));
+    }
+    job.inputs = model_files(&at.folder.trained(Stage::Pretrain));
+    job.inputs.extend(model_files(at.folder.root()));
+    job.inputs.push(at.folder.quantized(at.recipe)?);
+    job.inputs.extend(held_out(at)?.into_iter().map(|(_, file)| file));
+    Ok(job)
+}
+
+/// The languages that have held-out documents, with their files.
+fn held_out(at: &At<'_>) -> Result<Vec<(String, PathBuf)>, Error> {
+    let root = at.folder.root();
+    let mut found = Vec::new();
+    for name in files::below(root, &at.folder.held_out())? {
+        let path = root.join(name);
+        let language = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if language != "conversations" {
+            found.push((language, path));
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+    let asked = &at.recipe.evaluate;
+    let examination = Examination {
+        models: vec![
+            ("pretrained".to_owned(), at.folder.trained(Stage::Pretrain)),
+            ("fine-tuned".to_owned(), at.folder.root().to_owned()),
+            (at.recipe.mix()?.name().to_owned(), at.folder.quantized(at.recipe)?),
+        ],
+        texts: held_out(at)?.into_iter().map(|(language, file)| (language, vec![file])).collect(),
+        bytes: asked.bytes.unwrap_or(BYTES),
+        ask: asked.ask.iter().map(|ask| ask.turns().to_owned()).collect(),
+        answer_tokens: asked.answer_tokens.unwrap_or(ANSWER),
+        threads: at.options.threads,
+    };
+    let found = match examine(&examination, &mut |part, now| told.at(part, now))? {
+        ControlFlow::Continue(found) => found,
+        ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
+    };
+    for language in found.models.iter().flat_map(|model| &model.languages) {
+        if language.perplexity.is_none() {
+            told.warn(&format!("{}: too little held-out text for a perplexity", language.language));
+            break;
+        }
+    }
+    let out = at.folder.evaluation();
+    let folder = at.folder.stage(Stage::Evaluate);
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make the folder", e))?;
+    let text = serde_json::to_vec_pretty(&found).map_err(|e| Error::io(&out, "write the file", e.into()))?;
+    files::write(&out, &text)?;
+    let outputs = vec![files::name(at.folder.root(), &out)];
+    Ok(ControlFlow::Continue(Done { outputs, summary: summary(&found) }))
+}
+
+/// Bits a byte of each language, after quantisation.
+fn summary(found: &Evaluation) -> String {
+    let Some(last) = found.models.last() else { return String::new() };
+    let figures = last.languages.iter().map(|l| format!("{} {:.3} bits a byte", l.language, l.bits_per_byte));
+    let ended = found.conversations.iter().flatten().filter(|turn| turn.ended).count();
+    let turns = found.conversations.iter().flatten().count();
+    let mut parts: Vec<String> = figures.collect();
+    if turns > 0 {
+        parts.push(format!("{ended} of {turns} answers ended"));
+    }
+    parts.join(", ")
+}

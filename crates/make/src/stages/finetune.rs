@@ -1,0 +1,59 @@
+//! `sai finetune`: the model, taught to answer.
+
+use super::training::{Run, model_files};
+use super::{At, Done, Job, threads};
+use crate::event::Told;
+use crate::{Error, Stage};
+use sai_decoder::Cpu;
+use sai_trainer::recipe::decides;
+use sai_trainer::{Base, Conversations, Found};
+use std::ops::ControlFlow;
+
+/// As of pretraining; the model to begin from is an input too.
+fn keeps(key: &str) -> bool {
+    decides(key) && key != "data" && key != "model"
+}
+
+pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+    let recipe = at.recipe.finetune(at.folder)?.to_toml()?;
+    let table = toml::from_str(&recipe).unwrap_or_default();
+    let mut job = Job::default().table(&table, keeps).reads(at, at.folder.conversations())?;
+    job.inputs.extend(model_files(&at.folder.trained(Stage::Pretrain)));
+    Ok(job)
+}
+
+pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+    let recipe = at.recipe.finetune(at.folder)?;
+    let threads = threads(at);
+    let base = Base::open(&recipe)?;
+    let mut so_far = |done, total| told.of(0, 1, &format!("reading {done} of {total} bytes"));
+    let read = Conversations::read(&recipe, &base.tokenizer, &base.template, threads, &mut so_far)?;
+    let ControlFlow::Continue(conversations) = read else { return Ok(ControlFlow::Break(())) };
+    tell(conversations.found(), told);
+    let run = Run {
+        at,
+        stage: Stage::Finetune,
+        samples: &recipe.samples,
+        says: &|path, prompt| sai_generation::answer(path, prompt, recipe.sample_tokens, threads),
+    };
+    run.follow(told, |options, on| {
+        sai_trainer::finetune(Cpu::new(threads), &recipe, at.recipe.path(), base, conversations, options, on)
+    })
+}
+
+/// What the files held, and what of it is not used.
+fn tell(found: &Found, told: &mut Told<'_>) {
+    told.note(&format!(
+        "{} conversations, {} tokens, {} of them of answers",
+        found.conversations, found.tokens, found.trained
+    ));
+    for (count, fact) in [
+        (found.broken, "broken conversations are passed over"),
+        (found.too_long, "conversations are passed over: not even their first answer fits into `context`"),
+        (found.straddling, "answers begin in the middle of a token, which is not trained on"),
+    ] {
+        if count > 0 {
+            told.warn(&format!("{count} {fact}"));
+        }
+    }
+}

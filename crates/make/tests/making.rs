@@ -1,0 +1,289 @@
+//! A model from nothing, small enough to be made in seconds: what is done again, what is not, and what is gone on with.
+
+use sai_make::{Event, MakeRecipe, Manifest, Options, Reason, Stage, What, make, plan};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A recipe beside its texts, of which there are a few hundred lines.
+fn recipe(home: &Path) -> String {
+    let cities =
+        [("한국", "서울"), ("일본", "도쿄"), ("France", "Paris"), ("Peru", "Lima"), ("Kenya", "Nairobi")];
+    let (mut documents, mut conversations) = (String::new(), String::new());
+    for i in 0..600 {
+        let (country, city) = cities[i % 5];
+        let lang = if i % 5 < 2 { "ko" } else { "en" };
+        let text = format!("{i}: {country}, {city}. {city} {} {country}.", i * i % 97);
+        documents +=
+            &format!("{{\"text\":\"{text}\",\"lang\":\"{lang}\",\"source\":\"made\",\"license\":\"CC0\"}}\n");
+        conversations += &format!(
+            "{{\"messages\":[{{\"role\":\"user\",\"content\":\"{i} {country}?\"}},\
+             {{\"role\":\"assistant\",\"content\":\"{city}.\"}}],\"lang\":\"{lang}\",\"source\":\"made\",\"license\":\"CC0\"}}\n"
+        );
+    }
+    fs::write(home.join("documents.jsonl"), documents).unwrap();
+    fs::write(home.join("conversations.jsonl"), conversations).unwrap();
+    r#"
+name = "tiny"
+seed = 7
+[sample]
+held_out = 0.1
+documents = [{ input = ["documents.jsonl"] }]
+conversations = [{ input = ["conversations.jsonl"] }]
+[tokenizer]
+vocab_size = 300
+[pretrain]
+steps = 12
+context = 64
+batch_tokens = 256
+checkpoint_every = 3
+[pretrain.model]
+vocab_size = 320
+hidden_size = 32
+intermediate_size = 64
+num_layers = 1
+num_heads = 2
+[finetune]
+steps = 6
+context = 128
+checkpoint_every = 2
+[evaluate]
+ask = ["1 France?", ["2 Peru?", "3 Kenya?"]]
+answer_tokens = 8
+[card]
+title = "Tiny"
+languages = ["ko", "en"]
+license = "cc0-1.0"
+limits = "It knows nothing."
+"#
+    .to_owned()
+}
+
+/// What was heard of a making.
+#[derive(Default)]
+struct Heard {
+    done: Vec<Stage>,
+    kept: Vec<Stage>,
+    reasons: Vec<(Stage, String)>,
+}
+
+struct Making<'m> {
+    home: &'m Path,
+    out: &'m str,
+    overrides: &'m [&'m str],
+    from: Option<Stage>,
+    until: Option<Stage>,
+    /// After how many steps of progress to stop.
+    stop_after: u64,
+}
+
+impl Making<'_> {
+    fn follow(&self) -> (bool, Heard) {
+        let (recipe, stopped, so_far) = (self.recipe(), AtomicBool::new(false), AtomicU64::new(0));
+        let mut heard = Heard::default();
+        let stop = || stopped.load(Ordering::Relaxed);
+        let finished = make(&recipe, &self.options(&stop), &mut |event| match event {
+            Event::Done { stage, .. } => heard.done.push(stage),
+            Event::Kept { stage, .. } => heard.kept.push(stage),
+            Event::Begins { stage, reasons } => {
+                heard.reasons.extend(reasons.iter().map(|reason| (stage, reason.to_string())));
+            }
+            Event::Progress { .. } => {
+                let enough = so_far.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_after;
+                stopped.fetch_or(enough, Ordering::Relaxed);
+            }
+            _ => {}
+        });
+        (finished.unwrap(), heard)
+    }
+
+    fn recipe(&self) -> MakeRecipe {
+        let path = self.home.join("tiny.toml");
+        let overrides: Vec<String> = self.overrides.iter().map(|said| (*said).to_owned()).collect();
+        MakeRecipe::open(&path, &overrides).unwrap()
+    }
+
+    fn options<'o>(&self, stop: &'o (dyn Fn() -> bool + Sync)) -> Options<'o> {
+        Options {
+            out: self.home.join(self.out),
+            from: self.from,
+            until: self.until,
+            threads: 2,
+            memory: None,
+            machine: vec![("Processor".to_owned(), "of a test".to_owned())],
+            stop,
+        }
+    }
+}
+
+#[test]
+fn a_model_is_made_once_and_only_what_changed_is_made_again() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("tiny.toml"), recipe(home.path())).unwrap();
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &[],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    let out = home.path().join("out");
+
+    // Before there is anything, everything is planned and nothing written.
+    let planned = plan(&making.recipe(), &making.options(&|| false)).unwrap();
+    assert!(planned.iter().all(|one| one.what == What::Runs(vec![Reason::New])), "{planned:?}");
+    assert!(planned.iter().any(|one| one.stage == Stage::Pretrain && one.time.is_some()));
+    assert!(!out.exists());
+
+    let (finished, heard) = making.follow();
+    assert!(finished);
+    assert_eq!(heard.done, Stage::ALL);
+    for name in [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tiny-f16.gguf",
+        "tiny-q8_0.gguf",
+        "README.md",
+        "report.html",
+        "manifest.json",
+        "stages/pretrain/metrics.jsonl",
+    ] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    let card = fs::read_to_string(out.join("README.md")).unwrap();
+    for part in [
+        "language:\n- ko\n- en\n",
+        "license: cc0-1.0",
+        "# Tiny",
+        "| made | ko | CC0 | documents |",
+        "It knows nothing.",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.matches("<svg").count() >= 8 && report.contains("of a test") && !report.contains("src="));
+
+    // Again, nothing is done; and a plan says so.
+    let (finished, heard) = making.follow();
+    assert!(finished && heard.done.is_empty() && heard.kept == Stage::ALL);
+    let planned = plan(&making.recipe(), &making.options(&|| false)).unwrap();
+    assert!(planned.iter().all(|one| one.what == What::Kept), "{planned:?}");
+
+    // Another type of quantisation changes what follows from it, and nothing else.
+    let other = Making { overrides: &["quantize.type=q4_0"], ..making };
+    let weights = fs::read(out.join("model.safetensors")).unwrap();
+    let (_, heard) = other.follow();
+    assert_eq!(heard.done, [Stage::Quantize, Stage::Evaluate, Stage::Card]);
+    assert!(heard.reasons.contains(&(Stage::Quantize, "settings changed: type q8_0 → q4_0".to_owned())));
+    assert!(out.join("tiny-q4_0.gguf").is_file() && !out.join("tiny-q8_0.gguf").exists());
+    assert_eq!(fs::read(out.join("model.safetensors")).unwrap(), weights);
+
+    // More steps are another training; how often it saves is not.
+    let often = Making { overrides: &["quantize.type=q4_0", "pretrain.keep_last=1"], ..making };
+    assert_eq!(often.follow().1.done, [Stage::Card]);
+    let longer = Making {
+        overrides: &["quantize.type=q4_0", "pretrain.steps=14"],
+        until: Some(Stage::Pretrain),
+        ..making
+    };
+    let (_, heard) = longer.follow();
+    assert_eq!((heard.done, heard.kept), (vec![Stage::Pretrain], Stage::ALL[..3].to_vec()));
+    assert!(heard.reasons.contains(&(Stage::Pretrain, "settings changed: steps 12 → 14".to_owned())));
+
+    // A file that is gone is made again, and a stage that is asked for; the same bytes change nothing after it.
+    fs::remove_file(out.join("stages/tokenizer/tokenizer.json")).unwrap();
+    let (_, heard) = longer.follow();
+    assert_eq!(heard.done, [Stage::Tokenizer]);
+    let asked = Making { from: Some(Stage::Pack), ..longer };
+    let (_, heard) = asked.follow();
+    assert_eq!(heard.done, [Stage::Pack]);
+
+    // A touched file is the same file; a changed one is not.
+    let documents = home.path().join("documents.jsonl");
+    let text = fs::read_to_string(&documents).unwrap();
+    fs::write(&documents, &text).unwrap();
+    assert!(longer.follow().1.done.is_empty());
+    fs::write(&documents, text.replacen("서울", "Seoul", 1)).unwrap();
+    let (_, heard) = Making { until: Some(Stage::Sample), ..making }.follow();
+    assert_eq!(heard.done, [Stage::Sample]);
+    assert!(
+        heard.reasons.iter().any(|(_, reason)| reason.starts_with("inputs changed: ")),
+        "{:?}",
+        heard.reasons
+    );
+}
+
+#[test]
+fn what_was_stopped_goes_on_to_the_same_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("tiny.toml"), recipe(home.path())).unwrap();
+    let whole = Making {
+        home: home.path(),
+        out: "whole",
+        overrides: &[],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    assert!(whole.follow().0);
+    // Stopped after every few steps, over and over; a step is only lost where it was not saved.
+    let mut tries = 0;
+    // What takes no more than seconds is begun anew, so that more is done each time.
+    while !(Making { out: "pieces", stop_after: 5 + tries * tries / 2, ..whole }).follow().0 {
+        tries += 1;
+        assert!(tries < 100);
+    }
+    assert!(tries >= 5, "{tries}");
+    for name in [
+        "model.safetensors",
+        "tiny-f16.gguf",
+        "tiny-q8_0.gguf",
+        "stages/evaluate/evaluation.json",
+        "README.md",
+    ] {
+        let [a, b] = ["whole", "pieces"].map(|out| fs::read(home.path().join(out).join(name)).unwrap());
+        assert!(a == b, "{name}");
+    }
+}
+
+#[test]
+fn a_strangers_folder_and_stages_that_are_not_there_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("tiny.toml"), recipe(home.path())).unwrap();
+    let making =
+        Making { home: home.path(), out: ".", overrides: &[], from: None, until: None, stop_after: u64::MAX };
+    let error = make(&making.recipe(), &making.options(&|| false), &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("none is a manifest of `sai make`"), "{error}");
+    let late = Making { out: "out", from: Some(Stage::Finetune), ..making };
+    let error = make(&late.recipe(), &late.options(&|| false), &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("sample has not been done"), "{error}");
+}
+
+/// The files of stages that are the same on every machine. Where this fails because a stage makes other files of the same
+/// texts, raise its number in `Stage::code`, so that models that were made before are made anew; then put the new sums
+/// here.
+#[test]
+fn other_files_of_the_same_texts_have_another_code() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("tiny.toml"), recipe(home.path())).unwrap();
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &[],
+        from: None,
+        until: Some(Stage::Tokenizer),
+        stop_after: u64::MAX,
+    };
+    assert!(making.follow().0);
+    let manifest = Manifest::open(&home.path().join("out")).unwrap().unwrap();
+    let found =
+        [(Stage::Sample, "held-out/ko.jsonl"), (Stage::Tokenizer, "tokenizer.json")].map(|(stage, name)| {
+            let sum = &manifest.stages[&stage].outputs[&format!("stages/{stage}/{name}")].sha256;
+            (stage, stage.code(), sum[..16].to_owned())
+        });
+    let known = [(Stage::Sample, 1, "b8a26872eac3862c"), (Stage::Tokenizer, 1, "135f5298625a33d6")];
+    assert_eq!(found, known.map(|(stage, code, sum)| (stage, code, sum.to_owned())));
+}

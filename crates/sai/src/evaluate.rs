@@ -1,0 +1,119 @@
+//! `sai evaluate`: what models know of texts, and what they say.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use sai_make::{Evaluation, Examination};
+
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::ui::{Size, Thousands, Ui};
+
+const EXAMPLES: &str = "\
+Examples:
+  sai evaluate nano nano/nano-q8_0.gguf --texts ko=held-out/ko.jsonl --texts en=held-out/en.jsonl
+  sai evaluate nano/nano-q8_0.gguf --ask '안녕?' --ask 'What is two plus three?'";
+
+/// Say how well models foretell texts of each language, and record what the last of them answers.
+///
+/// Bits a byte do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is that of
+/// `sai perplexity`, over all documents one after another. Answers are the likeliest tokens, always the same.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Evaluate {
+    /// GGUF files, Hugging Face folders, Hub ids or short names
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+
+    /// Documents and the name of their language; may be given again
+    #[arg(long, value_name = "LANG=FILE", value_parser = named)]
+    texts: Vec<(String, String)>,
+
+    /// Bytes of each language to read, about
+    #[arg(long, default_value_t = 500_000, value_name = "N")]
+    bytes: usize,
+
+    /// A question to answer; may be given again
+    #[arg(long, value_name = "TEXT")]
+    ask: Vec<String>,
+
+    /// Tokens of an answer at most
+    #[arg(long, default_value_t = 96, value_name = "N")]
+    answer_tokens: usize,
+
+    /// Threads to compute with; 0 takes every core
+    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+
+    /// One JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn named(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    parts
+        .map(|(name, file)| (name.to_owned(), file.to_owned()))
+        .ok_or("it is LANG=FILE, as in ko=ko.jsonl".to_owned())
+}
+
+impl Evaluate {
+    pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        let mut models: Vec<(String, PathBuf)> = Vec::new();
+        for name in self.models {
+            let path = crate::models::locate(&name, ui)?;
+            models.push((name, path));
+        }
+        let mut texts = Vec::new();
+        for (language, file) in self.texts {
+            texts.push((language, sai_corpus::find(&[file])?));
+        }
+        let what = Examination {
+            models,
+            texts,
+            bytes: self.bytes,
+            ask: self.ask.into_iter().map(|question| vec![question]).collect(),
+            answer_tokens: self.answer_tokens,
+            threads: self.threads,
+        };
+        let interrupt = Interrupt::install("")?;
+        let bar = ui.bar(1000, "evaluate");
+        let found = sai_make::examine(&what, &mut |part, now| {
+            bar.set_position((1000.0 * part) as u64);
+            bar.set_message(now.to_owned());
+            if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        bar.finish_and_clear();
+        let ControlFlow::Continue(found) = found? else { std::process::exit(EXIT_INTERRUPTED) };
+        let mut out = std::io::stdout().lock();
+        match self.json {
+            true => writeln!(out, "{}", serde_json::to_string(&found)?)?,
+            false => print(&found, &mut out)?,
+        }
+        Ok(())
+    }
+}
+
+fn print(found: &Evaluation, out: &mut dyn Write) -> std::io::Result<()> {
+    for model in &found.models {
+        writeln!(out, "{}  {}", crate::terminal::clean::visible(&model.name), Size(model.bytes))?;
+        for of in &model.languages {
+            let perplexity = of.perplexity.map_or_else(String::new, |p| format!(", perplexity {p:.3}"));
+            writeln!(
+                out,
+                "  {:<4} {:.4} bits a byte{perplexity}  ({} documents, {} bytes, {} tokens)",
+                of.language,
+                of.bits_per_byte,
+                Thousands(of.documents),
+                Thousands(of.text_bytes),
+                Thousands(of.tokens)
+            )?;
+        }
+    }
+    for turn in found.conversations.iter().flatten() {
+        let (said, answer) =
+            (crate::terminal::clean::visible(&turn.said), crate::terminal::clean::visible(&turn.answer));
+        writeln!(out, "\n› {said}\n{}{}", answer.trim(), if turn.ended { "" } else { " …" })?;
+    }
+    Ok(())
+}
