@@ -18,6 +18,7 @@
 //! when the files are read. A conversation depends on the seed and its number alone.
 
 mod compose;
+mod facts;
 mod particle;
 mod pattern;
 mod read;

@@ -14,13 +14,14 @@
 //!
 //! Memory: eight bytes a document that is compared with others, and what [`Draw`](crate::Draw) takes.
 
+mod candidate;
 mod clean;
 mod recipe;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,7 @@ use crate::options::{Columns, Format, Options};
 use crate::random;
 use crate::reader::Reader;
 use crate::rules::{self, Rules, Turn};
+use candidate::{About, Candidate, files};
 use recipe::Choice;
 use write::Folder;
 
@@ -102,14 +104,6 @@ pub fn sample(
     Ok(ControlFlow::Continue(counts))
 }
 
-/// What is known of a text besides.
-#[derive(Clone, Copy)]
-struct About<'a> {
-    lang: &'a str,
-    source: &'a str,
-    license: &'a str,
-}
-
 #[derive(Serialize)]
 struct DocumentLine<'a> {
     text: &'a str,
@@ -137,46 +131,6 @@ struct Head {
     source: String,
     #[serde(default)]
     license: String,
-}
-
-/// A text that may be drawn.
-struct Candidate {
-    /// Which entry of the recipe it belongs to.
-    entry: usize,
-    hash: u64,
-    /// Whether it is passed over if it was met before.
-    once: bool,
-    /// Language, source and licence, a line each, and the text.
-    text: String,
-}
-
-impl Candidate {
-    fn new(entry: usize, about: About<'_>, once: bool, text: &str) -> Candidate {
-        let names = [about.lang, about.source, about.license].map(|name| name.replace('\n', " "));
-        let hash = random::of_text(text);
-        Candidate { entry, hash, once, text: format!("{}\n{text}", names.join("\n")) }
-    }
-
-    /// The parts of a text that was drawn.
-    fn parts(text: &str) -> (About<'_>, &str) {
-        let mut parts = text.splitn(4, '\n');
-        let mut part = || parts.next().unwrap_or_default();
-        (About { lang: part(), source: part(), license: part() }, part())
-    }
-}
-
-/// The files of several entries, each once, and which entries take from it.
-fn files<'i>(
-    inputs: impl Iterator<Item = &'i Vec<String>>,
-    near: &Path,
-) -> Result<BTreeMap<PathBuf, Vec<usize>>, Error> {
-    let mut files = BTreeMap::<PathBuf, Vec<usize>>::new();
-    for (entry, input) in inputs.enumerate() {
-        for file in recipe::find(input, near)? {
-            files.entry(file).or_default().push(entry);
-        }
-    }
-    Ok(files)
 }
 
 struct Writing<'r> {
