@@ -181,3 +181,15 @@ fn what_cannot_be_drawn_is_said_in_a_line() {
     run(folder.path(), "out", 1).unwrap();
     assert!(run(folder.path(), "out", 1).unwrap_err().contains("there already"));
 }
+
+#[test]
+fn the_recipe_of_the_shipped_model_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let recipe = SampleRecipe::open(&folder.join("mini.toml")).unwrap();
+    let patterns: Vec<&String> =
+        recipe.documents.iter().flat_map(|d| d.only.iter().chain(&d.leave_out)).collect();
+    assert!(patterns.iter().any(|pattern| *pattern == "e9t/nsmc"), "film reviews are never given away");
+    // What a recipe says, resolved, reads back as itself.
+    let text = toml::to_string(&recipe).unwrap();
+    assert_eq!(toml::to_string(&toml::from_str::<SampleRecipe>(&text).unwrap()).unwrap(), text);
+}
