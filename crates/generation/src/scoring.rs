@@ -89,6 +89,11 @@ impl Foreseen {
     pub fn bits_per_byte(&self) -> f64 {
         self.nats / std::f64::consts::LN_2 / self.bytes.max(1) as f64
     }
+
+    /// The exponential of the mean surprise of a token.
+    pub fn perplexity(&self) -> f64 {
+        (self.nats / self.tokens.max(1) as f64).exp()
+    }
 }
 
 /// Scores every token of each text, opened as documents are in training, by the token that ends one. A text of more than

@@ -27,6 +27,7 @@ fn bits_are_the_sum_of_log_probabilities() {
     let whole = found(256);
     assert_eq!((whole.documents, whole.bytes, whole.tokens), (4, 154, 149 + 2));
     assert!((whole.nats - sum(&ids, 1) - short).abs() < 1e-3);
+    assert!((whole.perplexity() - (whole.nats / 151.0).exp()).abs() < 1e-9);
     assert!((whole.bits_per_byte() - whole.nats / 154.0 / 2f64.ln()).abs() < 1e-12);
     // Tokens 1 to 63, then windows that begin half a window before the first token that is new.
     let pieces = sum(&ids[..64], 1) + sum(&ids[32..96], 32) + sum(&ids[64..128], 32) + sum(&ids[96..], 32);

@@ -103,15 +103,15 @@ impl Facts {
         );
         for model in &self.evaluation.models {
             for found in &model.languages {
-                let perplexity = found.perplexity.map_or_else(|| "–".to_owned(), |p| format!("{p:.3}"));
                 let _ = writeln!(
                     out,
-                    "| {} | {} | {} | {} | {:.4} | {perplexity} |",
+                    "| {} | {} | {} | {} | {:.4} | {:.3} |",
                     model.name,
                     megabytes(model.bytes),
                     found.language,
                     thousands(found.documents),
-                    found.bits_per_byte
+                    found.bits_per_byte,
+                    found.perplexity
                 );
             }
         }

@@ -2,12 +2,12 @@
 
 use crate::Error;
 use sai_corpus::{Options, Reader};
-use sai_generation::{LoadOptions, Model, converse, foresee, perplexity};
+use sai_generation::{LoadOptions, Model, converse, foresee};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// Tokens of a window, as `llama-perplexity` has them.
+/// Tokens of a window, as `sai perplexity` has them.
 const WINDOW: usize = 512;
 
 /// What is to be found out.
@@ -60,8 +60,8 @@ pub struct LanguageFigures {
     pub tokens: u64,
     /// Bits that a byte costs. Does not depend on the vocabulary.
     pub bits_per_byte: f64,
-    /// Of all documents one after another; none where they are too few for a window.
-    pub perplexity: Option<f64>,
+    /// The exponential of the mean surprise of a token. Depends on the vocabulary.
+    pub perplexity: f64,
 }
 
 /// A turn of a conversation.
@@ -88,8 +88,8 @@ pub fn examine(
         texts.push((language, read(files, what.bytes)?));
     }
     let all = texts.iter().map(|(_, texts)| texts.iter().map(String::len).sum::<usize>()).sum::<usize>();
-    // Texts are read twice by each model; an answer takes about as long as a kilobyte.
-    let total = (2 * all * what.models.len() + 1000 * what.ask.len()).max(1) as f64;
+    // An answer takes about as long as a kilobyte.
+    let total = (all * what.models.len() + 1000 * what.ask.len()).max(1) as f64;
     let mut done = 0.0;
     let mut found = Evaluation { models: Vec::new(), conversations: Vec::new() };
     for (place, (name, path)) in what.models.iter().enumerate() {
@@ -105,29 +105,13 @@ pub fn examine(
                 return Ok(ControlFlow::Break(()));
             };
             done += foreseen.bytes as f64;
-            let tokens = model.encode_text(&texts.join("\n\n"));
-            let mut stopped = false;
-            let mut perplex = None;
-            if tokens.len() >= window {
-                let measured = perplexity(&model, &tokens, window, &mut |p, windows| {
-                    let part = foreseen.bytes as f64 * p.windows as f64 / windows.max(1) as f64;
-                    let flow = progress((done + part) / total, &now);
-                    stopped = flow.is_break();
-                    flow
-                })?;
-                perplex = Some(measured.perplexity);
-            }
-            if stopped {
-                return Ok(ControlFlow::Break(()));
-            }
-            done += foreseen.bytes as f64;
             languages.push(LanguageFigures {
                 language: (*language).clone(),
                 documents: foreseen.documents,
                 text_bytes: foreseen.bytes,
                 tokens: foreseen.tokens,
                 bits_per_byte: foreseen.bits_per_byte(),
-                perplexity: perplex,
+                perplexity: foreseen.perplexity(),
             });
         }
         let weights = if path.is_dir() { path.join("model.safetensors") } else { path.clone() };

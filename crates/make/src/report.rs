@@ -80,7 +80,7 @@ impl Facts {
                     found.language.clone(),
                     thousands(found.documents),
                     format!("{:.4}", found.bits_per_byte),
-                    found.perplexity.map_or_else(|| "–".to_owned(), |p| format!("{p:.3}")),
+                    format!("{:.3}", found.perplexity),
                 ]
             })
         });

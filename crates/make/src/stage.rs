@@ -89,9 +89,8 @@ impl Stage {
             | Stage::Pretrain
             | Stage::Finetune
             | Stage::Convert
-            | Stage::Quantize
-            | Stage::Evaluate
-            | Stage::Card => 1,
+            | Stage::Quantize => 1,
+            Stage::Evaluate | Stage::Card => 2,
         }
     }
 }

@@ -16,8 +16,8 @@ Examples:
 
 /// Say how well models foretell texts of each language, and record what the last of them answers.
 ///
-/// Bits a byte do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is that of
-/// `sai perplexity`, over all documents one after another. Answers are the likeliest tokens, always the same.
+/// Bits a byte do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
+/// their tokens, each document by itself. Answers are the likeliest tokens, always the same.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
@@ -98,12 +98,12 @@ fn print(found: &Evaluation, out: &mut dyn Write) -> std::io::Result<()> {
     for model in &found.models {
         writeln!(out, "{}  {}", crate::terminal::clean::visible(&model.name), Size(model.bytes))?;
         for of in &model.languages {
-            let perplexity = of.perplexity.map_or_else(String::new, |p| format!(", perplexity {p:.3}"));
             writeln!(
                 out,
-                "  {:<4} {:.4} bits a byte{perplexity}  ({} documents, {} bytes, {} tokens)",
+                "  {:<4} {:.4} bits a byte, perplexity {:.3}  ({} documents, {} bytes, {} tokens)",
                 of.language,
                 of.bits_per_byte,
+                of.perplexity,
                 Thousands(of.documents),
                 Thousands(of.text_bytes),
                 Thousands(of.tokens)

@@ -60,12 +60,6 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
     };
-    for language in found.models.iter().flat_map(|model| &model.languages) {
-        if language.perplexity.is_none() {
-            told.warn(&format!("{}: too little held-out text for a perplexity", language.language));
-            break;
-        }
-    }
     let out = at.folder.evaluation();
     let folder = at.folder.stage(Stage::Evaluate);
     std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make the folder", e))?;

@@ -73,7 +73,7 @@ impl<'u> Board<'u> {
         if let Some(left) = self.left.take() {
             left.finish_and_clear();
         }
-        for line in self.stages.values().filter(|line| !line.bar.is_finished()) {
+        for line in self.stages.values() {
             line.bar.abandon();
         }
         if self.watched {
@@ -100,8 +100,9 @@ impl<'u> Board<'u> {
         if !self.watched || !new {
             self.say(|ui| ui.note(format_args!("{stage}: {}", why.join("; "))));
         }
-        self.at = None;
         self.progress(stage, 0.0, "");
+        // What an earlier run did says nothing of how fast this one is.
+        self.at = None;
     }
 
     fn progress(&mut self, stage: Stage, part: f64, now: &str) {
@@ -135,7 +136,6 @@ impl<'u> Board<'u> {
             Some(known) => {
                 known.to_come = None;
                 known.bar.set_message(line);
-                known.bar.finish();
             }
             None => self.ui.note(line),
         }
