@@ -6,7 +6,7 @@ use sai_corpus::SampleRecipe;
 use sai_decoder::Mix;
 use sai_formats::DType;
 use sai_trainer::recipe::{Keys, Said, nearest, read};
-use sai_trainer::{FinetuneRecipe, Recipe};
+use sai_trainer::{FinetuneRecipe, Model, Recipe};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, Deserializer};
@@ -199,7 +199,12 @@ impl MakeRecipe {
         }
         self.sample()?;
         let anywhere = Folder::new(Path::new(""));
-        let rows = self.pretrain(&anywhere)?.config(&self.path)?.vocab_size;
+        let pretrain = self.pretrain(&anywhere)?;
+        if let Model::From { .. } = pretrain.model {
+            let fact = "`pretrain.model.from`: a making begins from nothing; give the shape of a model";
+            return Err(self.wrong(fact));
+        }
+        let rows = pretrain.config(&self.path)?.vocab_size;
         if self.vocab_size(rows) > rows {
             let fact = format!(
                 "`tokenizer.vocab_size` is {}, more than the {rows} of `pretrain.model.vocab_size`",
@@ -207,7 +212,10 @@ impl MakeRecipe {
             );
             return Err(self.wrong(fact));
         }
-        self.finetune(&anywhere)?;
+        if self.finetune(&anywhere)?.lora.is_some() {
+            let fact = "[finetune.lora]: an adapter is no model of its own; leave it out";
+            return Err(self.wrong(fact));
+        }
         let (dtype, mix) = (self.dtype()?, self.mix()?.name());
         if dtype.to_string().eq_ignore_ascii_case(mix) {
             let fact = format!("`quantize.type` is {mix}, and so is `convert.dtype` (f16 where not given)");

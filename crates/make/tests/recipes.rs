@@ -50,6 +50,7 @@ fn what_is_wrong_is_said_with_its_line() {
             "[finetune]\n[card]\nlicence = \"x\"",
             "line 13: `licence` is no key of a recipe; `license` is",
         ),
+        ("[finetune]", "[finetune]\n[finetune.lora]\nrank = 4", "an adapter is no model of its own"),
         ("[sample]", "[sample]\nheld = 1", "line 3: unknown field `held`"),
     ] {
         let error = parse(&SMALL.replacen(from, to, 1), &[]).err().unwrap_or_default();

@@ -8,6 +8,7 @@ use sai_decoder::Cpu;
 use sai_trainer::recipe::decides;
 use sai_trainer::{Base, Conversations, Found};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 /// As of pretraining; the model to begin from is an input too.
 fn keeps(key: &str) -> bool {
@@ -15,10 +16,11 @@ fn keeps(key: &str) -> bool {
 }
 
 pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
-    let recipe = at.recipe.finetune(at.folder)?.to_toml()?;
-    let table = toml::from_str(&recipe).unwrap_or_default();
+    let recipe = at.recipe.finetune(at.folder)?;
+    let table = toml::from_str(&recipe.to_toml()?).unwrap_or_default();
     let mut job = Job::default().table(&table, keeps).reads(at, at.folder.conversations())?;
     job.inputs.extend(model_files(&at.folder.trained(Stage::Pretrain)));
+    job.inputs.extend(recipe.template.map(PathBuf::from).filter(|file| file.is_file()));
     Ok(job)
 }
 

@@ -34,7 +34,7 @@ pub(super) fn print(planned: &[Planned], out: &Path) -> anyhow::Result<()> {
         writeln!(to, "\nnothing to do: {} is as the recipe says", out.display())?;
         return Ok(());
     }
-    let beyond = if unknown { ", and what is marked ?, seconds for small recipes" } else { "" };
+    let beyond = if unknown { ", and what is marked ?" } else { "" };
     let source = if guessed { ", by this machine's peak" } else { ", as they took before" };
     let there = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
     let free = there.ancestors().find(|path| path.exists()).and_then(crate::doctor::free_bytes);
