@@ -12,6 +12,8 @@ use crate::error::Error;
 
 /// Rows that ranges of numbers may make.
 const MOST_ROWS: usize = 10_000;
+/// Numbers and results of a row, so that a short file makes no large table.
+const MOST_NUMBERS: usize = 16;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +64,9 @@ pub(super) fn made(source: &Source<'_>, name: &str, spanned: &Spanned<FileTable>
 
 /// Every choice of numbers whose results are not negative.
 fn sums(file: &FileTable) -> Result<Table, String> {
+    if file.numbers.len() + file.results.len() > MOST_NUMBERS {
+        return Err(format!("it has more than {MOST_NUMBERS} numbers and results"));
+    }
     let mut rows: Vec<Vec<i64>> = vec![Vec::new()];
     let mut columns: Vec<String> = Vec::new();
     for (name, &(first, last)) in &file.numbers {
