@@ -36,6 +36,7 @@
 //! The same seed, rows and settings give the same bits; on the CPU on any number of threads.
 
 mod adapter;
+mod backward;
 mod init;
 mod layout;
 mod memory;

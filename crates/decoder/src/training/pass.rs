@@ -1,9 +1,8 @@
-//! From tokens to the loss and back to every parameter's gradient. Touvron et al. 2023, section 2, and the chain rule.
+//! From tokens to the loss, and what backward needs of the way there. Touvron et al. 2023, section 2.
 
 use super::layout::LayerViews;
 use super::memory::Shapes;
 use super::model::Model;
-use super::products::Products;
 use crate::Error;
 use sai_kernels::{Device, LossSums, Training};
 use std::ops::Range;
@@ -39,48 +38,48 @@ pub enum Recompute {
 pub struct Pass<D: Training> {
     rows: usize,
     /// Residual stream before each layer, and after the last: (rows, hidden_size).
-    x: Vec<D::Buffer>,
+    pub(super) x: Vec<D::Buffer>,
     /// Of each layer, or of one where layers are recomputed.
-    kept: Vec<Kept<D>>,
-    work: Work<D>,
+    pub(super) kept: Vec<Kept<D>>,
+    pub(super) work: Work<D>,
     /// As many rows as are computed at a time, (rows, vocab_size).
-    logits: D::Buffer,
+    pub(super) logits: D::Buffer,
 }
 
 /// What forward keeps of a layer for backward.
-struct Kept<D: Training> {
+pub(super) struct Kept<D: Training> {
     /// After the turn, (rows, (heads + 2 · kv_heads) · head_dim).
-    qkv: D::Buffer,
+    pub(super) qkv: D::Buffer,
     /// (rows, heads · head_dim)
-    attended: D::Buffer,
+    pub(super) attended: D::Buffer,
     /// (rows, heads)
-    log_sums: D::Buffer,
+    pub(super) log_sums: D::Buffer,
     /// Residual stream between attention and the feed-forward layer, (rows, hidden_size).
-    middle: D::Buffer,
+    pub(super) middle: D::Buffer,
     /// (rows, 2 · intermediate_size); its gradient in backward.
-    gate_up: D::Buffer,
+    pub(super) gate_up: D::Buffer,
 }
 
 /// What is written and read within a layer.
-struct Work<D: Training> {
+pub(super) struct Work<D: Training> {
     /// Cosines and sines, (rows, rope_dim).
-    angles: D::Buffer,
+    pub(super) angles: D::Buffer,
     /// A norm's output, then its gradient: (rows, hidden_size).
-    normed: D::Buffer,
+    pub(super) normed: D::Buffer,
     /// SwiGLU's output, or its gradient: (rows, intermediate_size).
-    hidden: D::Buffer,
+    pub(super) hidden: D::Buffer,
     /// Gradient of the residual stream, (rows, hidden_size).
-    d_x: D::Buffer,
+    pub(super) d_x: D::Buffer,
     /// The rows that have a target, (such rows, hidden_size).
-    selected: D::Buffer,
+    pub(super) selected: D::Buffer,
     /// Their gradient.
-    d_selected: D::Buffer,
+    pub(super) d_selected: D::Buffer,
     /// (rows, heads · head_dim)
-    d_attended: D::Buffer,
+    pub(super) d_attended: D::Buffer,
     /// (rows, (heads + 2 · kv_heads) · head_dim)
-    d_qkv: D::Buffer,
+    pub(super) d_qkv: D::Buffer,
     /// Within a change of low rank, (rows, rank).
-    low: D::Buffer,
+    pub(super) low: D::Buffer,
 }
 
 impl<D: Training> Pass<D> {
@@ -170,7 +169,8 @@ impl<D: Training> Model<D> {
 
     /// As [`Model::forward_backward`], for a loss whose gradient by a row's log-likelihood follows from all rows'
     /// log-likelihoods: `weigh` is given `ln p(target)` of each row and 0 for rows of weight 0, and returns the weights
-    /// that the others have in place of `packed`'s. The layers' forward is computed once, the head's twice.
+    /// that the others have in place of `packed`'s. The layers' forward is computed once, the head's twice. `done` as with
+    /// [`Model::forward_backward_in_parts`].
     ///
     /// # Errors
     /// Likewise; or `weigh` returns another number of weights.
@@ -180,6 +180,7 @@ impl<D: Training> Model<D> {
         packed: &Packed<'_>,
         scale: f32,
         weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
+        done: &mut Done<'_, D>,
     ) -> Result<LossSums, Error> {
         let wanted = self.check(pass, packed)?;
         self.forward(pass, packed);
@@ -188,14 +189,8 @@ impl<D: Training> Model<D> {
             let fact = format!("{} weights for {} rows", weights.len(), packed.weights.len());
             return Err(Error::Training { fact });
         }
-        Ok(self.backward(
-            pass,
-            &Packed { weights: &weights, ..*packed },
-            &wanted,
-            scale,
-            0.0,
-            &mut |_, _, _| {},
-        ))
+        let packed = Packed { weights: &weights, ..*packed };
+        Ok(self.backward(pass, &packed, &wanted, scale, 0.0, done))
     }
 
     /// `ln p(target)` of each row, and 0 for rows of weight 0. No gradients.
@@ -220,154 +215,6 @@ impl<D: Training> Model<D> {
         let mut all = vec![0.0; packed.tokens.len()];
         wanted.iter().zip(found).for_each(|(&row, found)| all[row] = found);
         all
-    }
-
-    /// After a forward, from the loss back to every gradient that is wanted.
-    fn backward(
-        &mut self,
-        pass: &mut Pass<D>,
-        packed: &Packed<'_>,
-        wanted: &[usize],
-        scale: f32,
-        z: f32,
-        done: &mut Done<'_, D>,
-    ) -> LossSums {
-        let sums = self.loss_backward(pass, packed, wanted, scale, z);
-        let (embedding, head, frozen) = (self.layout.embedding, self.layout.head, self.adapter.is_some());
-        if head != embedding && !frozen {
-            done(&self.device, &mut self.gradients, head.range());
-        }
-        for i in (0..self.layout.layers.len()).rev() {
-            let layer = self.layout.layers[i];
-            let Pass { x, kept, work, .. } = pass;
-            if kept.len() == 1 {
-                self.attention(&layer, packed, &x[i], &mut kept[0], work);
-            }
-            let at = i.min(kept.len() - 1);
-            self.layer_backward(&layer, packed, &x[i], &mut kept[at], work);
-            if !frozen {
-                done(&self.device, &mut self.gradients, self.layout.matrices(i));
-            }
-        }
-        let trained = self.trained();
-        let (d, g) = (&self.device, &mut self.gradients);
-        if frozen {
-            done(d, g, 0..trained);
-            return sums;
-        }
-        d.look_up_backward(&pass.work.d_x, packed.tokens, embedding, g);
-        done(d, g, embedding.range());
-        done(d, g, self.layout.vectors());
-        sums
-    }
-
-    /// The residual stream before each layer and after the last, and what backward needs of each.
-    fn forward(&self, pass: &mut Pass<D>, packed: &Packed<'_>) {
-        let (d, c) = (&self.device, &self.config);
-        let positions: Vec<u32> =
-            packed.documents.iter().flat_map(|rows| 0..rows.len()).map(|p| p as u32).collect();
-        let Pass { x, kept, work, .. } = pass;
-        d.rope_angles(&positions, &self.inv_freq, c.rope.attention_factor(), &mut work.angles);
-        d.look_up(&self.parameters, self.layout.embedding, packed.tokens, &mut x[0]);
-        for (i, layer) in self.layout.layers.iter().enumerate() {
-            let at = i.min(kept.len() - 1);
-            let kept = &mut kept[at];
-            let (before, after) = x.split_at_mut(i + 1);
-            self.attention(layer, packed, &before[i], kept, work);
-            let Work { hidden, low, .. } = &mut *work;
-            d.swiglu(&kept.gate_up, hidden);
-            self.products().forward(hidden, &layer.ffn_down, Some(&kept.middle), low, &mut after[0]);
-        }
-    }
-
-    /// A layer up to its gates and ups: all that backward needs of it.
-    fn attention(
-        &self,
-        layer: &LayerViews,
-        packed: &Packed<'_>,
-        x: &D::Buffer,
-        kept: &mut Kept<D>,
-        work: &mut Work<D>,
-    ) {
-        let (d, c, p, products) = (&self.device, &self.config, &self.parameters, self.products());
-        let (heads, eps) = (c.heads(), c.rms_norm_eps);
-        d.norm(x, p, layer.attention_norm, eps, &mut work.normed);
-        products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv);
-        d.rope(&mut kept.qkv, &work.angles, heads, c.rope.style);
-        d.attend_documents(&kept.qkv, packed.documents, heads, &mut kept.attended, &mut kept.log_sums);
-        products.forward(&kept.attended, &layer.attention_out, Some(x), &mut work.low, &mut kept.middle);
-        d.norm(&kept.middle, p, layer.ffn_norm, eps, &mut work.normed);
-        products.forward(&work.normed, &layer.gate_up, None, &mut work.low, &mut kept.gate_up);
-    }
-
-    /// The head there and back: sets the gradient of the residual stream.
-    fn loss_backward(
-        &mut self,
-        pass: &mut Pass<D>,
-        packed: &Packed<'_>,
-        wanted: &[usize],
-        scale: f32,
-        z: f32,
-    ) -> LossSums {
-        let (head, gain, eps) = (self.layout.head, self.layout.final_norm, self.config.rms_norm_eps);
-        let layers = self.config.num_layers;
-        let (products, g) = self.products_and_gradients();
-        let Products { device: d, parameters: p, .. } = products;
-        let Pass { x, work: w, logits, .. } = pass;
-        let targets: Vec<u32> = wanted.iter().map(|&row| packed.targets[row]).collect();
-        let weights: Vec<f32> = wanted.iter().map(|&row| packed.weights[row]).collect();
-        d.select_rows(&x[layers], wanted, &mut w.selected);
-        d.norm(&w.selected, p, gain, eps, &mut w.normed);
-        let of_head = products.unless_frozen(g);
-        let sums = d.loss_backward(&mut w.normed, p, head, &targets, &weights, scale, z, logits, of_head);
-        d.clear(&mut w.d_selected, wanted.len());
-        d.norm_backward(&w.normed, &w.selected, p, gain, eps, &mut w.d_selected, products.unless_frozen(g));
-        d.scatter_rows(&w.d_selected, wanted, packed.tokens.len(), &mut w.d_x);
-        sums
-    }
-
-    /// A layer upside down: from the gradient of its output in `work.d_x` to that of its input.
-    fn layer_backward(
-        &mut self,
-        layer: &LayerViews,
-        packed: &Packed<'_>,
-        x: &D::Buffer,
-        kept: &mut Kept<D>,
-        work: &mut Work<D>,
-    ) {
-        let (heads, eps, style) = (self.config.heads(), self.config.rms_norm_eps, self.config.rope.style);
-        let (products, g) = self.products_and_gradients();
-        let Products { device: d, parameters: p, .. } = products;
-        let w = work;
-
-        let down = &layer.ffn_down;
-        products.backward(&w.d_x, down, &mut w.low, &mut w.hidden);
-        d.swiglu_backward(&mut kept.gate_up, &mut w.hidden);
-        products.gradient(&w.d_x, &w.hidden, down, &mut w.low, g);
-        let d_gate_up = &kept.gate_up;
-        d.norm(&kept.middle, p, layer.ffn_norm, eps, &mut w.normed);
-        products.gradient(d_gate_up, &w.normed, &layer.gate_up, &mut w.low, g);
-        products.backward(d_gate_up, &layer.gate_up, &mut w.low, &mut w.normed);
-        let of_norm = products.unless_frozen(g);
-        d.norm_backward(&w.normed, &kept.middle, p, layer.ffn_norm, eps, &mut w.d_x, of_norm);
-
-        products.backward(&w.d_x, &layer.attention_out, &mut w.low, &mut w.d_attended);
-        products.gradient(&w.d_x, &kept.attended, &layer.attention_out, &mut w.low, g);
-        d.attend_documents_backward(
-            &w.d_attended,
-            &kept.qkv,
-            &kept.attended,
-            &kept.log_sums,
-            packed.documents,
-            heads,
-            &mut w.d_qkv,
-        );
-        d.rope_backward(&mut w.d_qkv, &w.angles, heads, style);
-        d.norm(x, p, layer.attention_norm, eps, &mut w.normed);
-        products.gradient(&w.d_qkv, &w.normed, &layer.qkv, &mut w.low, g);
-        products.backward(&w.d_qkv, &layer.qkv, &mut w.low, &mut w.normed);
-        let of_norm = products.unless_frozen(g);
-        d.norm_backward(&w.normed, x, p, layer.attention_norm, eps, &mut w.d_x, of_norm);
     }
 
     /// Holds the rows against each other and the pass; returns those that have a target.
@@ -397,5 +244,44 @@ impl<D: Training> Model<D> {
             Some(&token) => Err(Error::TokenOutOfRange { token, vocab_size }),
             None => Ok(wanted),
         }
+    }
+
+    /// The residual stream before each layer and after the last, and what backward needs of each.
+    fn forward(&self, pass: &mut Pass<D>, packed: &Packed<'_>) {
+        let (d, c) = (&self.device, &self.config);
+        let positions: Vec<u32> =
+            packed.documents.iter().flat_map(|rows| 0..rows.len()).map(|p| p as u32).collect();
+        let Pass { x, kept, work, .. } = pass;
+        d.rope_angles(&positions, &self.inv_freq, c.rope.attention_factor(), &mut work.angles);
+        d.look_up(&self.parameters, self.layout.embedding, packed.tokens, &mut x[0]);
+        for (i, layer) in self.layout.layers.iter().enumerate() {
+            let at = i.min(kept.len() - 1);
+            let kept = &mut kept[at];
+            let (before, after) = x.split_at_mut(i + 1);
+            self.attention(layer, packed, &before[i], kept, work);
+            let Work { hidden, low, .. } = &mut *work;
+            d.swiglu(&kept.gate_up, hidden);
+            self.products().forward(hidden, &layer.ffn_down, Some(&kept.middle), low, &mut after[0]);
+        }
+    }
+
+    /// A layer up to its gates and ups: all that backward needs of it.
+    pub(super) fn attention(
+        &self,
+        layer: &LayerViews,
+        packed: &Packed<'_>,
+        x: &D::Buffer,
+        kept: &mut Kept<D>,
+        work: &mut Work<D>,
+    ) {
+        let (d, c, p, products) = (&self.device, &self.config, &self.parameters, self.products());
+        let (heads, eps) = (c.heads(), c.rms_norm_eps);
+        d.norm(x, p, layer.attention_norm, eps, &mut work.normed);
+        products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv);
+        d.rope(&mut kept.qkv, &work.angles, heads, c.rope.style);
+        d.attend_documents(&kept.qkv, packed.documents, heads, &mut kept.attended, &mut kept.log_sums);
+        products.forward(&kept.attended, &layer.attention_out, Some(x), &mut work.low, &mut kept.middle);
+        d.norm(&kept.middle, p, layer.ffn_norm, eps, &mut work.normed);
+        products.forward(&work.normed, &layer.gate_up, None, &mut work.low, &mut kept.gate_up);
     }
 }
