@@ -21,13 +21,15 @@ Examples:
   sai chat -m tuned/model
 
 Conversations are JSON lines, plain or compressed: {\"messages\": [{\"role\": …, \"content\": …}]}, ShareGPT's
-{\"conversations\": [{\"from\": …, \"value\": …}]}, or Alpaca's {\"instruction\": …, \"input\": …, \"output\": …}.";
+{\"conversations\": [{\"from\": …, \"value\": …}]}, or Alpaca's {\"instruction\": …, \"input\": …, \"output\": …}.
+With [dpo] in the recipe they are pairs: {\"prompt\": …, \"chosen\": …, \"rejected\": …}, each a text or a list of messages.";
 
-/// Teach a model to answer, from conversations.
+/// Teach a model to answer, from conversations or from preferences.
 ///
 /// The tokenizer's chat template writes them, and only the tokens of the assistant's answers and the one that ends each
 /// are trained on; --inspect shows which. The run's folder is as that of `sai pretrain`; `sai chat` talks to its
-/// `model` at any time. With [lora] in the recipe an adapter is trained instead, which `sai merge` makes a model of.
+/// `model` at any time. With [lora] in the recipe an adapter is trained instead, which `sai merge` makes a model of; with
+/// [dpo] the model learns from pairs which of two answers is the better (direct preference optimisation).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Finetune {
@@ -65,8 +67,10 @@ impl Finetune {
         let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
         let interrupt = Interrupt::install_with_term("")?;
         let base = Base::open(&recipe)?;
-        let conversations = self.read(&recipe, &base, &interrupt, ui)?;
-        report(conversations.found(), ui);
+        let threads = crate::cli::threads(self.threads);
+        let conversations = read(&recipe, &base, threads, &interrupt, ui)?;
+        let what = if conversations.are_pairs() { "pairs" } else { "conversations" };
+        report(conversations.found(), what, ui);
         if let Some(n) = self.inspect {
             inspect::print(&conversations, &base.tokenizer, n, ui)?;
             return Ok(true);
@@ -82,7 +86,7 @@ impl Finetune {
             stop: &|| interrupt.pending(),
             ranks: team.ranks(),
         };
-        let amount = format!("{} conversations", Thousands(conversations.trained()));
+        let amount = format!("{} {what}", Thousands(conversations.trained()));
         let model = out.join("model");
         let next = match &recipe.lora {
             None => format!("sai chat -m {}", model.display()),
@@ -104,35 +108,34 @@ impl Finetune {
         );
         watch.end(outcome, &next)
     }
+}
 
-    fn read(
-        &self,
-        recipe: &FinetuneRecipe,
-        base: &Base,
-        interrupt: &Interrupt,
-        ui: &Ui,
-    ) -> anyhow::Result<Conversations> {
-        let bar = ui.bytes_bar(0, "reading");
-        let threads = crate::cli::threads(self.threads);
-        let read =
-            Conversations::read(recipe, &base.tokenizer, &base.template, threads, &mut |done, total| {
-                bar.set_length(total);
-                bar.set_position(done);
-                if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
-        bar.finish_and_clear();
-        match read? {
-            ControlFlow::Continue(conversations) => Ok(conversations),
-            ControlFlow::Break(()) => std::process::exit(EXIT_INTERRUPTED),
-        }
+/// Reads the conversations of a recipe, or its pairs.
+pub(crate) fn read(
+    recipe: &FinetuneRecipe,
+    base: &Base,
+    threads: usize,
+    interrupt: &Interrupt,
+    ui: &Ui,
+) -> anyhow::Result<Conversations> {
+    let bar = ui.bytes_bar(0, "reading");
+    let read = Conversations::read(recipe, &base.tokenizer, &base.template, threads, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+        if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    bar.finish_and_clear();
+    match read? {
+        ControlFlow::Continue(conversations) => Ok(conversations),
+        ControlFlow::Break(()) => std::process::exit(EXIT_INTERRUPTED),
     }
 }
 
-/// Says what the files held, and what of it is not used.
-fn report(found: &Found, ui: &Ui) {
+/// Says what the files held, conversations or pairs, and what of it is not used.
+fn report(found: &Found, what: &str, ui: &Ui) {
     const SHOWN: usize = 5;
     ui.note(format_args!(
-        "{} conversations · {} tokens, {} of them of answers",
+        "{} {what} · {} tokens, {} of them of answers",
         Thousands(found.conversations),
         Thousands(found.tokens),
         Thousands(found.trained)
@@ -144,16 +147,16 @@ fn report(found: &Found, ui: &Ui) {
         let more = found.broken.saturating_sub(SHOWN as u64);
         let more =
             if more > 0 { format!(" ({} more than are shown)", Thousands(more)) } else { String::new() };
-        ui.warn(format_args!("{} broken conversations are passed over{more}", Thousands(found.broken)));
+        ui.warn(format_args!("{} broken {what} are passed over{more}", Thousands(found.broken)));
     }
     if found.too_long > 0 {
         ui.warn(format_args!(
-            "{} conversations are passed over: not even their first answer fits into `context`",
+            "{} {what} are passed over: not even a first answer fits into `context`",
             Thousands(found.too_long)
         ));
     }
     if found.cut > 0 {
-        ui.note(format_args!("{} conversations are cut after an answer, for length", Thousands(found.cut)));
+        ui.note(format_args!("{} {what} are cut after an answer, for length", Thousands(found.cut)));
     }
     if found.straddling > 0 {
         ui.warn(format_args!(

@@ -7,10 +7,14 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_decoder::Cpu;
-use sai_trainer::{Accelerator, Fleet, Measured, Plan as Planned, Precision, Recipe, Sharding};
+use sai_trainer::{
+    Accelerator, Base, FinetuneRecipe, Fleet, Measured, Plan as Planned, Precision, Recipe, Sharding, Unit,
+};
 
+use crate::interrupt::Interrupt;
 use crate::models::memory;
 use crate::ui::{Thousands, Ui};
+use crate::{cli, finetune};
 
 /// What 42dot's training of its 1.3B model reached of the bf16 peak of 256 A100s; published recipes say 0.2 to 0.5.
 const SHARE_GPU: f64 = 0.24;
@@ -22,11 +26,12 @@ Examples:
   sai plan recipes/plm-1.3b.toml --device a100-80g --count 256 --price 1.5
   sai plan recipes/124m.toml --device rtx4090 --share 0.4 --set micro_batch=16
   sai plan recipes/20m.toml                        on this processor
-  sai plan recipes/20m.toml --like run/            at the share of the peak that a run reached";
+  sai plan recipes/20m.toml --like run/            at the share of the peak that a run reached
+  sai plan recipes/dpo-20m.toml --set model.from=tuned/ --set data=pairs.jsonl";
 
 /// Say what a recipe takes before it is run: parameters, memory, speed, time, cost.
 ///
-/// Nothing is trained and no data is read. Memory is what training keeps, for each way of sharing it out among devices;
+/// Nothing is trained; only conversations and pairs are read, for how long they are. Memory is what training keeps, for each way of sharing it out among devices;
 /// speed is the share of a device's published peak that you say, for `cpu` of this machine's measured one.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -75,7 +80,6 @@ enum Numbers {
 
 impl Plan {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
-        let recipe = Recipe::open(&self.recipe, &self.overrides)?;
         let device = self.device()?;
         let precision = match self.precision {
             Some(Numbers::F32) => Precision::F32,
@@ -92,13 +96,26 @@ impl Plan {
         }
         let share = self.share.or(measured.map(|run| run.peak_share)).unwrap_or(assumed);
         let fleet = Fleet { device, count: self.count, precision, share, price: self.price };
-        let plan = sai_trainer::plan(&recipe, &self.recipe, fleet)?;
+        let plan = self.plan(fleet, ui)?;
         let mut out = std::io::stdout().lock();
         match self.json {
             true => writeln!(out, "{}", serde_json::to_string(&plan)?)?,
             false => write!(out, "{}", Page { plan: &plan, measured })?,
         }
         Ok(())
+    }
+
+    /// A recipe with a key that only fine-tunings have is one of these.
+    fn plan(&self, fleet: Fleet, ui: &Ui) -> anyhow::Result<Planned> {
+        if !FinetuneRecipe::is_meant(&self.recipe, &self.overrides)? {
+            let recipe = Recipe::open(&self.recipe, &self.overrides)?;
+            return Ok(sai_trainer::plan(&recipe, &self.recipe, fleet)?);
+        }
+        let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
+        let base = Base::open(&recipe)?;
+        let interrupt = Interrupt::install_with_term("")?;
+        let conversations = finetune::read(&recipe, &base, cli::threads(0), &interrupt, ui)?;
+        Ok(sai_trainer::plan_finetune(&recipe, &self.recipe, &base.config, &conversations, fleet)?)
     }
 
     fn device(&self) -> anyhow::Result<Accelerator> {
@@ -147,10 +164,14 @@ impl Display for Page<'_> {
                 writeln!(f, "  {part:12}{:>16}", Thousands(count))?;
             }
         }
+        if self.plan.trained < p.total {
+            writeln!(f, "trained       {:>16}", Thousands(self.plan.trained))?;
+        }
+        let times = if self.plan.trained < p.total { 4 } else { 6 };
         let (all, attention) = (self.plan.operations_per_token, self.plan.attention_per_token);
         writeln!(
             f,
-            "a token       {}: {} for 6 times the weights of matrices, {} for attention\n",
+            "a token       {}: {} for {times} times the weights of matrices, {} for attention\n",
             Operations(all, ""),
             Operations(all - attention, ""),
             Operations(attention, "")
@@ -200,9 +221,11 @@ impl Page<'_> {
         let (p, count) = (self.plan, self.plan.fleet.count as f64);
         writeln!(
             f,
-            "a step        {} tokens: {} sequences, {} a device",
+            "a step        {}{} tokens: {} {}, {} a device",
+            if p.unit == Unit::Sequences { "" } else { "about " },
             Thousands(p.batch_tokens),
             Thousands(p.sequences),
+            p.unit.name(),
             Thousands(p.sequences_per_device)
         )?;
         writeln!(
@@ -216,6 +239,9 @@ impl Page<'_> {
             writeln!(f, "  the run made {} tokens/s", Thousands(run.tokens_per_second as u64))?;
         }
         writeln!(f, "step time     {}", Time(p.step_seconds))?;
+        if let Some(seconds) = p.reference_seconds {
+            writeln!(f, "reference     {} before the first step", Time(seconds))?;
+        }
         writeln!(
             f,
             "in all        {} for {} steps, {} tokens",

@@ -23,6 +23,8 @@ pub(crate) struct RunWatch<'w> {
     /// What the model at a path makes of it.
     pub(crate) say: &'w dyn Fn(&Path, &str) -> Result<String, sai_generation::Error>,
     bar: ProgressBar,
+    /// While the starting model is asked about pairs.
+    reference: Option<ProgressBar>,
     steps: u64,
 }
 
@@ -35,7 +37,7 @@ impl<'w> RunWatch<'w> {
         samples: &'w [String],
         say: &'w dyn Fn(&Path, &str) -> Result<String, sai_generation::Error>,
     ) -> Self {
-        Self { ui, verb, out, amount, samples, say, bar: ui.bar(0, verb), steps: 0 }
+        Self { ui, verb, out, amount, samples, say, bar: ui.steps_bar(verb), reference: None, steps: 0 }
     }
 
     /// Shows an event, and answers the sample questions of a checkpoint.
@@ -59,13 +61,23 @@ impl<'w> RunWatch<'w> {
                 self.steps = steps;
                 self.bar.set_length(steps);
                 self.bar.set_position(step);
-                self.bar.reset_eta();
+            }
+            Event::Reference { done, of } => {
+                let bar = self.reference.get_or_insert_with(|| self.ui.bar(of, "reference"));
+                bar.set_position(done);
             }
             Event::Step { metrics, left } => {
+                if let Some(bar) = self.reference.take() {
+                    bar.finish_and_clear();
+                }
                 self.bar.set_position(metrics.step);
+                self.bar.set_prefix(format!("{} left", indicatif::HumanDuration(left)));
+                let right = metrics.rewards.map(|r| format!(" · {:.0} % right", 100.0 * r.accuracy));
                 self.bar.set_message(format!(
-                    "loss {:.4} · {:.0} tok/s",
-                    metrics.loss, metrics.tokens_per_second
+                    "loss {:.4}{} · {:.0} tok/s",
+                    metrics.loss,
+                    right.unwrap_or_default(),
+                    metrics.tokens_per_second
                 ));
                 if !metrics.validation.is_empty() {
                     self.bar.suspend(|| self.ui.note(validated(metrics, self.steps, left)));
@@ -98,6 +110,9 @@ impl<'w> RunWatch<'w> {
     /// interrupted.
     pub(crate) fn end(self, outcome: Result<Outcome, Error>, next: &str) -> anyhow::Result<bool> {
         self.bar.finish_and_clear();
+        if let Some(bar) = self.reference {
+            bar.finish_and_clear();
+        }
         let go_on = format!(
             "go on with: sai {} {} --out {} --resume",
             self.verb,
@@ -143,7 +158,10 @@ fn validated(metrics: &Metrics, steps: u64, left: Duration) -> String {
     let mut line =
         format!("step {} of {} · loss {:.4}", Thousands(metrics.step), Thousands(steps), metrics.loss);
     for found in &metrics.validation {
-        line += &format!(" · {} {:.3} bits a byte", found.language, found.bits_per_byte);
+        line += &match &found.rewards {
+            None => format!(" · {} {:.3} bits a byte", found.language, found.bits_per_byte),
+            Some(r) => format!(" · {} {:.0} % right by {:.3}", found.language, 100.0 * r.accuracy, r.margin),
+        };
     }
     line + &format!(" · {} left", indicatif::HumanDuration(left))
 }

@@ -111,6 +111,11 @@ impl Ui {
         self.styled(total, what, "{msg} [{bar:30}] {pos}/{len} {per_sec} {eta} left")
     }
 
+    /// A bar over the steps of work that knows itself how long the rest takes, and says it as the bar's prefix.
+    pub(crate) fn steps_bar(&self, what: &str) -> ProgressBar {
+        self.styled(0, what, "{msg} [{bar:30}] {pos}/{len} {prefix}")
+    }
+
     /// A bar over `total` bytes, hidden where standard error is no terminal.
     pub(crate) fn bytes_bar(&self, total: u64, what: &str) -> ProgressBar {
         self.styled(total, what, "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left")

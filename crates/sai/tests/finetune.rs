@@ -132,3 +132,83 @@ fn a_full_disk_is_said_and_the_older_checkpoint_stays() {
     succeeds(sai(home.path()).args(args).arg("run"));
     assert!(made_of(home.path(), "whole") == made_of(home.path(), "run"), "the weights differ");
 }
+
+/// Writes a recipe over the trainer's small model and its four pairs.
+fn preferences(home: &Path) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures");
+    let text = format!(
+        "data = {:?}\nepochs = 30\ncontext = 100\nbatch_conversations = 2\nvalidation_share = 0\n\
+         checkpoint_every = 5\n[optimizer]\nlearning_rate = 3e-4\n[model]\nfrom = {:?}\n[dpo]\nbeta = 0.3\n",
+        fixtures.join("pairs/pairs.jsonl").display().to_string(),
+        fixtures.join("sft").display().to_string()
+    );
+    std::fs::write(home.join("r.toml"), text).unwrap();
+}
+
+#[test]
+fn of_two_answers_the_better_is_preferred() {
+    let home = tempfile::tempdir().unwrap();
+    preferences(home.path());
+    let ran = succeeds(sai(home.path()).args(["finetune", "r.toml", "--inspect", "9"]));
+    assert_eq!(ran.out.matches("or, rejected:").count(), 4, "{ran:?}");
+    assert!(
+        ran.out.contains("assistant\n⟦하루가 또 가네요.<|im_end|>⟧\n  or, rejected:\n⟦몰라요<|im_end|>⟧\n"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("⟦see you<|im_end|>⟧\n<|im_start|>user\nhm?"), "{ran:?}");
+    assert!(ran.out.contains("pairs.jsonl line 4 · 2 tokens are preferred to"), "{ran:?}");
+    assert!(ran.err.contains("4 pairs ·"), "{ran:?}");
+
+    let ran = succeeds(sai(home.path()).args(["finetune", "r.toml", "--out", "run"]));
+    assert!(ran.err.contains("4 pairs in 60 steps") && !ran.err.contains("warning"), "{ran:?}");
+    let metrics = std::fs::read_to_string(home.path().join("run/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert!(last["rewards"]["accuracy"] == 1.0 && last["loss"].as_f64().unwrap() < 0.1, "{last}");
+    for file in ["recipe.toml", "report.html", "reference.json", "model/chat_template.jinja"] {
+        assert!(home.path().join("run").join(file).is_file(), "{file}");
+    }
+    // An adapter learns the same, and becomes a model.
+    let lora = ["--set", "lora.rank=4", "--set", "optimizer.learning_rate=5e-3", "-q"];
+    succeeds(sai(home.path()).args(["finetune", "r.toml", "--out", "adapted"]).args(lora));
+    let metrics = std::fs::read_to_string(home.path().join("adapted/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert!(last["rewards"]["accuracy"] == 1.0, "{last}");
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures/sft");
+    succeeds(sai(home.path()).arg("merge").arg(base).args(["adapted/model", "merged"]));
+    let more = ["finetune", "r.toml", "--out", "more", "--set", "model.from=merged", "--set", "steps=1"];
+    assert!(succeeds(sai(home.path()).args(more)).err.contains("1 steps · loss"));
+    // Conversations are no pairs, and pairs no conversations.
+    let chat = base_data("sft/chat.jsonl");
+    let error = fails(sai(home.path()).args(["finetune", "r.toml", "--out", "x", "--set", chat.as_str()]));
+    assert!(error.contains("has no pair to train on") && error.contains("has no `chosen`"), "{error}");
+    recipe(home.path());
+    let pairs = base_data("pairs/pairs.jsonl");
+    let error = fails(sai(home.path()).args(["finetune", "r.toml", "--out", "x", "--set", pairs.as_str()]));
+    assert!(error.contains("those want [dpo] in the recipe"), "{error}");
+}
+
+/// An override that names a file of the trainer's fixtures as the data.
+fn base_data(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures").join(name);
+    format!("data={:?}", path.display().to_string())
+}
+
+#[test]
+fn a_run_on_preferences_that_is_killed_ends_as_one_that_was_not() {
+    let home = tempfile::tempdir().unwrap();
+    preferences(home.path());
+    let args = ["finetune", "r.toml", "-q", "--threads", "1", "--resume", "--out"];
+    succeeds(sai(home.path()).args(args).arg("whole"));
+    let mut state = 11u64;
+    for _ in 0..8 {
+        let mut command = sai(home.path());
+        command.args(args).arg("killed").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis((state >> 33) % 120));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    succeeds(sai(home.path()).args(args).arg("killed"));
+    assert!(made_of(home.path(), "whole") == made_of(home.path(), "killed"), "the weights differ");
+}

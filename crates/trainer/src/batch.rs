@@ -125,6 +125,9 @@ pub trait Data {
     /// Names a document for a person.
     fn name(&self, origin: (usize, u64)) -> String;
 
+    /// Rows of a document, or of both of a pair.
+    fn rows(&self, document: (usize, u64)) -> usize;
+
     /// What is kept from training, to validate on.
     fn held_out(&self) -> Vec<HeldOut>;
 

@@ -219,6 +219,11 @@ impl Data for Corpus {
         format!("{} #{document}", path.unwrap_or_default())
     }
 
+    fn rows(&self, (source, document): (usize, u64)) -> usize {
+        let found = self.sources.get(source).and_then(|source| self.foretold(source, document));
+        found.map_or(0, |found| found.len())
+    }
+
     fn held_out(&self) -> Vec<HeldOut> {
         self.validation(self.validation_tokens)
     }

@@ -1,7 +1,7 @@
 //! From a recipe, a model and conversations to a run.
 
 use crate::checkpoint::beside;
-use crate::train::{Begin, Job, train};
+use crate::train::{Aim, Begin, Job, train};
 use crate::{Base, Conversations, Error, Event, FinetuneRecipe, Options, Outcome};
 use sai_decoder::training::Training;
 use serde_json::Value;
@@ -11,6 +11,9 @@ use std::path::Path;
 /// [`crate::pretrain`], with the same promises.
 ///
 /// The loss is the mean over all tokens of answers of a step, however they are spread over passes and conversations.
+///
+/// With preferences the loss is the mean over the pairs of a step. What the model makes of every pair that the run reads is
+/// computed before the first step and kept as `reference.json`.
 ///
 /// With an adapter, checkpoints are folders as `peft` has them, which `sai merge` makes models of.
 ///
@@ -37,12 +40,17 @@ pub fn finetune<D: Training>(
             (all, Begin::Adapter { tensors, lora: lora.clone(), seed: recipe.seed })
         }
     };
+    let aim = match recipe.dpo {
+        None => Aim::Likelihood,
+        Some(dpo) => Aim::Preferences { dpo, pairs: conversations.read_in_run() },
+    };
     let job = Job {
         course: recipe.course(conversations.steps()),
         recipe: recipe.to_toml()?,
         files,
         config,
         begin,
+        aim,
         data: conversations,
         notes,
     };

@@ -1,7 +1,7 @@
 //! What a run writes on the way: a line and a few TensorBoard events for each step.
 
 use crate::Error;
-use crate::metrics::{Metrics, MetricsFile};
+use crate::metrics::{Metrics, MetricsFile, Rewards};
 use crate::tensorboard::EventFile;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -38,9 +38,11 @@ impl Journal {
             ("train/learning_rate".to_owned(), metrics.learning_rate),
             ("speed/tokens_per_second".to_owned(), metrics.tokens_per_second),
         ];
+        scalars.extend(rewards("rewards", "", metrics.rewards));
         for found in &metrics.validation {
             scalars.push((format!("validation/loss/{}", found.language), found.loss));
             scalars.push((format!("validation/bits_per_byte/{}", found.language), found.bits_per_byte));
+            scalars.extend(rewards("validation/rewards", &format!("/{}", found.language), found.rewards));
         }
         self.events.scalars(now(), metrics.step, &scalars)?;
         self.lines.push(metrics.clone());
@@ -61,6 +63,14 @@ impl Journal {
     pub(crate) fn into_lines(self) -> Vec<Metrics> {
         self.lines
     }
+}
+
+/// Rewards by the names that other programs give them.
+fn rewards(of: &str, language: &str, rewards: Option<Rewards>) -> Vec<(String, f64)> {
+    let Some(Rewards { chosen, rejected, margin, accuracy }) = rewards else { return Vec::new() };
+    [("chosen", chosen), ("rejected", rejected), ("margins", margin), ("accuracies", accuracy)]
+        .map(|(name, value)| (format!("{of}/{name}{language}"), value))
+        .into()
 }
 
 fn now() -> f64 {

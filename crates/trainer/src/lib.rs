@@ -6,7 +6,9 @@
 //! A recipe is TOML; what it does not know it refuses with the line and the key that was probably meant. A [`Corpus`]
 //! draws sequences from several sources by their shares, in a seeded order that needs no list; where it is, is a few
 //! numbers. [`pretrain`] runs the loop over it: gradients summed over passes, clipped, AdamW, a schedule, validation in
-//! bits per byte. The loop knows a run as its [`Course`] and its data as [`Data`]. A checkpoint is there whole or not at all, and a run that goes on from one computes the same bits.
+//! bits per byte. [`finetune`] runs the same loop over [`Conversations`], or with [`Dpo`] over pairs of them. The loop knows a
+//! run as its [`Course`], its data as [`Data`], and what it makes small as a sum over passes. A checkpoint is there whole or not
+//! at all, and a run that goes on from one computes the same bits.
 //!
 //! [`plan`] says beforehand what a recipe takes, and several processes train together as [`Ranks`].
 //!
@@ -24,12 +26,14 @@ mod finetune;
 mod folder;
 mod journal;
 mod metrics;
+mod objective;
 mod order;
 mod plan;
 mod preferences;
 mod pretrain;
 mod ranks;
 pub mod recipe;
+mod reference;
 mod report;
 mod samples;
 mod schedule;
@@ -39,13 +43,15 @@ mod vocabulary;
 
 pub use base::Base;
 pub use batch::{Batch, Data, HeldOut, Position};
-pub use conversations::{BrokenConversation, Conversations, Example, Found, Lesson};
+pub use conversations::{BrokenConversation, Conversations, Example, Found, Lesson, Text};
 pub use corpus::Corpus;
 pub use course::Course;
 pub use error::Error;
 pub use finetune::finetune;
-pub use metrics::{Measured, Metrics, Validation, measured, metrics};
-pub use plan::{Accelerator, Fleet, Parameters, Plan, Precision, Sharded, Sharding, plan};
+pub use metrics::{Measured, Metrics, Rewards, Validation, measured, metrics};
+pub use plan::{
+    Accelerator, Fleet, Parameters, Plan, Precision, Sharded, Sharding, Unit, plan, plan_finetune,
+};
 pub use preferences::{Dpo, Preferred, sums};
 pub use pretrain::pretrain;
 #[cfg(feature = "mpi")]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Metrics {
     /// The step, from 1.
     pub step: u64,
-    /// Mean of −ln p over the step's tokens that are trained on, in nats.
+    /// Mean of −ln p over the step's tokens that are trained on, in nats; of preferences the mean loss of its pairs.
     pub loss: f64,
     /// The gradient's norm before clipping.
     pub grad_norm: f64,
@@ -26,6 +26,9 @@ pub struct Metrics {
     /// Share of the machine's arithmetic peak, once that is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_share: Option<f64>,
+    /// Of preferences, what the step's pairs came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Rewards>,
     /// Where this step was followed by a validation, what that found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validation: Vec<Validation>,
@@ -36,10 +39,26 @@ pub struct Metrics {
 pub struct Validation {
     /// The language.
     pub language: String,
-    /// Mean of −ln p over its tokens, in nats.
+    /// Mean of −ln p over its tokens, in nats; of preferences the mean loss of its pairs.
     pub loss: f64,
-    /// Bits for each byte of its text: does not depend on the tokenizer.
+    /// Bits for each byte of its text: does not depend on the tokenizer. Of pairs the text of chosen answers.
     pub bits_per_byte: f64,
+    /// Of preferences, what its pairs came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Rewards>,
+}
+
+/// By how much answers became likelier than to the reference, times `beta`: means over pairs. Rafailov et al. 2023.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rewards {
+    /// Of chosen answers.
+    pub chosen: f64,
+    /// Of rejected ones.
+    pub rejected: f64,
+    /// The difference.
+    pub margin: f64,
+    /// Share of the pairs with a difference above 0.
+    pub accuracy: f64,
 }
 
 /// How fast a run was.

@@ -4,91 +4,15 @@
 //! [`Work::training_operations`]'s; the one thing that is assumed is the share of its peak that a device reaches, which a
 //! run that was made can tell ([`crate::measured`]).
 
-use crate::{Error, Model, Recipe, base};
-use sai_decoder::Work;
+mod fleet;
+
+pub use fleet::{Accelerator, Fleet, Precision};
+
+use crate::{BatchSize, Conversations, Error, FinetuneRecipe, Model, Recipe, base};
 use sai_decoder::training::{Layout, Memory, Recompute};
+use sai_decoder::{Config, Lora, Work};
 use serde::Serialize;
 use std::path::Path;
-
-/// A device as its maker describes it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Accelerator {
-    /// What it is asked for by.
-    pub name: String,
-    /// Operations a second on bfloat16 with sums in f32, without sparsity; 0 where it has none worth using.
-    pub bf16_flops: f64,
-    /// The same on f32.
-    pub f32_flops: f64,
-    /// Bytes of its memory.
-    pub memory: u64,
-}
-
-/// Published peaks, from NVIDIA's data sheets: name, TFLOP/s dense in bf16 and in f32, GB. Those of data centres are in
-/// their SXM form where there is one.
-const PUBLISHED: [(&str, f64, f64, u64); 8] = [
-    ("a100-40g", 312.0, 19.5, 40),
-    ("a100-80g", 312.0, 19.5, 80),
-    ("h100", 989.4, 66.9, 80),
-    ("h200", 989.4, 66.9, 141),
-    ("b200", 2250.0, 75.0, 180),
-    ("l40s", 362.0, 91.6, 48),
-    ("rtx3090", 71.0, 35.6, 24),
-    ("rtx4090", 165.2, 82.6, 24),
-];
-
-impl Accelerator {
-    /// The devices whose figures are known.
-    pub fn published() -> impl Iterator<Item = Accelerator> {
-        PUBLISHED.iter().map(|&(name, bf16, f32, gb)| Accelerator {
-            name: name.to_owned(),
-            bf16_flops: bf16 * 1e12,
-            f32_flops: f32 * 1e12,
-            memory: gb * 1_000_000_000,
-        })
-    }
-
-    /// One of them.
-    pub fn named(name: &str) -> Option<Accelerator> {
-        Accelerator::published().find(|known| known.name == name)
-    }
-}
-
-/// In what numbers a model is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// All in f32, as sai trains on the processor.
-    F32,
-    /// Weights, gradients and activations in bfloat16, AdamW's moments and a copy of the weights in f32: 16 bytes a
-    /// parameter. Micikevicius et al. 2018.
-    Bf16,
-}
-
-/// The devices of a run, and what is known of them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fleet {
-    /// What each is.
-    pub device: Accelerator,
-    /// How many there are: a rank on each.
-    pub count: usize,
-    /// In what numbers they compute.
-    pub precision: Precision,
-    /// The share of its peak that each reaches in whole steps.
-    pub share: f64,
-    /// What an hour of one costs, in any currency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub price: Option<f64>,
-}
-
-impl Fleet {
-    /// Operations a second that a device reaches at most.
-    pub fn peak(&self) -> f64 {
-        match self.precision {
-            Precision::F32 => self.device.f32_flops,
-            Precision::Bf16 => self.device.bf16_flops,
-        }
-    }
-}
 
 /// Parameters by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -145,7 +69,9 @@ pub struct Plan {
     pub fleet: Fleet,
     /// Parameters by part.
     pub parameters: Parameters,
-    /// Operations of training on a token: six for each weight of a matrix, and attention.
+    /// How many are trained: all, or an adapter's.
+    pub trained: u64,
+    /// Operations of training on a token: six for each weight of a matrix, or four where an adapter is trained, and attention.
     pub operations_per_token: f64,
     /// Of these attention's, where each sequence is one document; shorter ones take less.
     pub attention_per_token: f64,
@@ -157,11 +83,13 @@ pub struct Plan {
     pub memory: [Sharded; 4],
     /// Whether the recipe computes activations again.
     pub recompute: bool,
-    /// Tokens of a step.
+    /// Tokens of a step; where conversations differ in length, of one in the mean.
     pub batch_tokens: u64,
-    /// Sequences of a step.
+    /// What a step is made of.
+    pub unit: Unit,
+    /// Sequences of a step, or conversations or pairs.
     pub sequences: u64,
-    /// Sequences of a step that the busiest device has.
+    /// Those that the busiest device has.
     pub sequences_per_device: u64,
     /// Tokens a second, all devices together.
     pub tokens_per_second: f64,
@@ -171,6 +99,9 @@ pub struct Plan {
     pub tokens: u64,
     /// Seconds of a step.
     pub step_seconds: f64,
+    /// Seconds before the first step, in which the starting model is asked about every pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_seconds: Option<f64>,
     /// Seconds of the run, without validation and checkpoints.
     pub seconds: f64,
     /// Hours of all devices.
@@ -183,6 +114,37 @@ pub struct Plan {
     pub sent_per_step: f64,
 }
 
+/// What a step is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Sequences of as many tokens as the context has.
+    Sequences,
+    /// Conversations.
+    Conversations,
+    /// Pairs of a chosen and a rejected conversation.
+    Pairs,
+}
+
+/// What a plan needs to know of a run.
+struct Load<'r> {
+    config: Config,
+    lora: Option<&'r Lora>,
+    unit: Unit,
+    /// Tokens of a unit, and pairs of a token and one that it attends to, in the mean.
+    tokens: f64,
+    attended: f64,
+    /// Units of a step.
+    units: f64,
+    steps: u64,
+    /// Units that the run reads; of pairs how many the reference is asked about.
+    read: u64,
+    /// Rows of a pass at most, and of one unit.
+    rows: usize,
+    longest: usize,
+    recompute: bool,
+}
+
 /// Plans `recipe`, which messages call `path`.
 ///
 /// A step takes as long as the device with the most sequences; what devices send is assumed to hide behind backward.
@@ -191,65 +153,146 @@ pub struct Plan {
 /// The shape of the model contradicts itself, there are more devices than sequences in a step, or a figure of the fleet
 /// makes no sense.
 pub fn plan(recipe: &Recipe, path: &Path, fleet: Fleet) -> Result<Plan, Error> {
-    let wrong = |fact: String| Err(Error::Recipe { path: path.to_owned(), place: String::new(), fact });
-    let (sequences, count) = (recipe.sequences(), fleet.count as u64);
-    if count == 0 || count > sequences {
-        return wrong(format!(
-            "a step has {sequences} sequences of {} tokens, which {count} devices cannot share; give 1 to {sequences} \
-             devices, or another `batch_tokens`",
-            recipe.context
-        ));
-    }
-    if !(fleet.share > 0.0 && fleet.share <= 1.0) {
-        return wrong(format!("a share of {} of the peak is not above 0 and at most 1", fleet.share));
-    }
-    if !(fleet.peak().is_finite() && fleet.peak() > 0.0) {
-        return wrong(format!("{} has no peak for this precision", fleet.device.name));
-    }
-    if fleet.price.is_some_and(|price| !(price.is_finite() && price >= 0.0)) {
-        return wrong("the price of an hour is no amount of money".to_owned());
-    }
     let config = match &recipe.model {
         Model::Shape(shape) => shape.config(recipe.context, path)?,
         Model::From { from } => base::open(from, recipe.context)?.0,
     };
     let context = recipe.context as f64;
-    let operations = |pairs| Work::training_operations(&config, context, pairs) / context;
-    let operations_per_token = operations(context * (context + 1.0) / 2.0);
-
-    let sequences_per_device = sequences.div_ceil(count);
-    let rows = recipe.micro_batch.min(sequences_per_device as usize) * recipe.context;
-    let [kept, recomputed] = [Recompute::SwigluAndNorms, Recompute::Layers]
-        .map(|recompute| in_precision(Memory::of(&config, rows, recompute), fleet.precision));
-    let memory = [Sharding::None, Sharding::Zero1, Sharding::Zero2, Sharding::Zero3]
-        .map(|sharding| shard(sharding, &kept, recomputed.activations, count));
-
-    let step_seconds =
-        sequences_per_device as f64 * context * operations_per_token / (fleet.share * fleet.peak());
-    let seconds = recipe.steps as f64 * step_seconds;
-    let device_hours = seconds / 3600.0 * count as f64;
-    let others = (count - 1) as f64 / count as f64;
-    Ok(Plan {
-        parameters: parameters(&Layout::of(&config)?),
-        operations_per_token,
-        attention_per_token: operations_per_token - operations(0.0),
-        activations: kept.activations,
-        activations_recomputed: recomputed.activations,
-        memory,
-        recompute: recipe.recompute,
-        batch_tokens: recipe.batch_tokens,
-        sequences,
-        sequences_per_device,
-        tokens_per_second: recipe.batch_tokens as f64 / step_seconds,
+    let load = Load {
+        config,
+        lora: None,
+        unit: Unit::Sequences,
+        tokens: context,
+        attended: context * (context + 1.0) / 2.0,
+        units: recipe.sequences() as f64,
         steps: recipe.steps,
-        tokens: recipe.tokens(),
-        step_seconds,
-        seconds,
-        device_hours,
-        cost: fleet.price.map(|price| price * device_hours),
-        sent_per_step: (kept.gradients + kept.parameters) as f64 * others,
-        fleet,
-    })
+        read: 0,
+        rows: recipe.micro_batch * recipe.context,
+        longest: recipe.context,
+        recompute: recipe.recompute,
+    };
+    load.plan(path, fleet)
+}
+
+/// Plans a fine-tuning on `conversations`, which were read with `recipe`, from a model described by `config`. Otherwise as
+/// [`plan`]; a step has the mean of the conversations' tokens.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_finetune(
+    recipe: &FinetuneRecipe,
+    path: &Path,
+    config: &Config,
+    conversations: &Conversations,
+    fleet: Fleet,
+) -> Result<Plan, Error> {
+    let pairs = recipe.dpo.is_some();
+    let (tokens, attended) = conversations.mean_work();
+    let load = Load {
+        config: config.clone(),
+        lora: recipe.lora.as_ref(),
+        unit: if pairs { Unit::Pairs } else { Unit::Conversations },
+        tokens,
+        attended,
+        units: match recipe.batch {
+            BatchSize::Conversations(n) => n as f64,
+            BatchSize::Tokens(most) => (most as f64 / tokens).floor().max(1.0),
+        },
+        steps: conversations.steps(),
+        read: if pairs { conversations.read_in_run().len() as u64 } else { 0 },
+        rows: recipe.rows(),
+        longest: recipe.rows() / recipe.micro_batch.max(1),
+        recompute: recipe.recompute,
+    };
+    load.plan(path, fleet)
+}
+
+impl Load<'_> {
+    fn plan(self, path: &Path, fleet: Fleet) -> Result<Plan, Error> {
+        let wrong = |fact: String| Err(Error::Recipe { path: path.to_owned(), place: String::new(), fact });
+        let (units, count) = (self.units as u64, fleet.count as u64);
+        if count == 0 || count > units {
+            return wrong(format!(
+                "a step has {units} {} of {:.0} tokens, which {count} devices cannot share; give 1 to {units} devices, or \
+                 a larger step",
+                self.unit.name(),
+                self.tokens
+            ));
+        }
+        if !(fleet.share > 0.0 && fleet.share <= 1.0) {
+            return wrong(format!("a share of {} of the peak is not above 0 and at most 1", fleet.share));
+        }
+        if !(fleet.peak().is_finite() && fleet.peak() > 0.0) {
+            return wrong(format!("{} has no peak for this precision", fleet.device.name));
+        }
+        if fleet.price.is_some_and(|price| !(price.is_finite() && price >= 0.0)) {
+            return wrong("the price of an hour is no amount of money".to_owned());
+        }
+        let config = &self.config;
+        // Of a frozen matrix backward computes one product, and not two.
+        let frozen = if self.lora.is_some() { 2.0 / 3.0 } else { 1.0 };
+        let whole = |attended| Work::training_operations(config, self.tokens, attended) / self.tokens;
+        let operations_per_token = whole(self.attended) * frozen;
+
+        let units_per_device = units.div_ceil(count);
+        let rows = self
+            .rows
+            .min(usize::try_from(units_per_device).unwrap_or(usize::MAX).saturating_mul(self.longest));
+        let [kept, recomputed] = [Recompute::SwigluAndNorms, Recompute::Layers].map(|recompute| {
+            let memory = match self.lora {
+                Some(lora) => Memory::of_adapter(config, lora, rows, recompute),
+                None => Memory::of(config, rows, recompute),
+            };
+            in_precision(memory, fleet.precision)
+        });
+        let memory = [Sharding::None, Sharding::Zero1, Sharding::Zero2, Sharding::Zero3]
+            .map(|sharding| shard(sharding, &kept, recomputed.activations, count));
+
+        let speed = fleet.share * fleet.peak();
+        let step_seconds = units_per_device as f64 * self.tokens * operations_per_token / speed;
+        // Forward is a third of training.
+        let forward = self.tokens * whole(self.attended) / 3.0;
+        let reference_seconds = (self.read > 0).then(|| self.read.div_ceil(count) as f64 * forward / speed);
+        let seconds = self.steps as f64 * step_seconds + reference_seconds.unwrap_or(0.0);
+        let device_hours = seconds / 3600.0 * count as f64;
+        let batch_tokens = (units as f64 * self.tokens).round();
+        let others = (count - 1) as f64 / count as f64;
+        Ok(Plan {
+            parameters: parameters(&Layout::of(config)?),
+            trained: self.lora.map_or(config.parameters(), |lora| lora.parameters(config)),
+            operations_per_token,
+            attention_per_token: operations_per_token - whole(0.0) * frozen,
+            activations: kept.activations,
+            activations_recomputed: recomputed.activations,
+            memory,
+            recompute: self.recompute,
+            batch_tokens: batch_tokens as u64,
+            unit: self.unit,
+            sequences: units,
+            sequences_per_device: units_per_device,
+            tokens_per_second: batch_tokens / step_seconds,
+            steps: self.steps,
+            tokens: (batch_tokens as u64).saturating_mul(self.steps),
+            step_seconds,
+            reference_seconds,
+            seconds,
+            device_hours,
+            cost: fleet.price.map(|price| price * device_hours),
+            sent_per_step: 2.0 * kept.gradients as f64 * others,
+            fleet,
+        })
+    }
+}
+
+impl Unit {
+    /// As a person reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Sequences => "sequences",
+            Unit::Conversations => "conversations",
+            Unit::Pairs => "pairs",
+        }
+    }
 }
 
 fn parameters(layout: &Layout) -> Parameters {
@@ -274,7 +317,8 @@ fn in_precision(f32: Memory, precision: Precision) -> Memory {
         Precision::Bf16 => Memory {
             parameters: f32.parameters / 2,
             gradients: f32.gradients / 2,
-            optimiser: f32.optimiser + f32.parameters,
+            // The copy in f32 is of what is trained.
+            optimiser: f32.optimiser + f32.gradients,
             activations: f32.activations / 2,
             scratch: f32.scratch / 2,
         },

@@ -1,9 +1,11 @@
 //! Direct preference optimisation: an answer is to become likelier than another, beside a reference. Rafailov et al. 2023.
 
-use std::ops::Range;
+use crate::Rewards;
+use serde::Serialize;
+use std::ops::{AddAssign, Range};
 
 /// What is optimised.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Dpo {
     /// How much a difference of log-likelihoods from the reference's counts.
     pub beta: f64,
@@ -20,10 +22,40 @@ pub struct Preferred {
     pub pairs: u64,
     /// Their losses.
     pub loss: f64,
-    /// `beta ·` by how much more the chosen answer's log-likelihood grew than the other's.
-    pub margin: f64,
-    /// Pairs whose margin is above 0.
+    /// `beta ·` by how much the log-likelihoods of chosen answers grew.
+    pub chosen: f64,
+    /// The same of rejected ones.
+    pub rejected: f64,
+    /// Pairs whose chosen answer's grew more.
     pub right: u64,
+}
+
+impl Preferred {
+    /// By how much the chosen answers' rewards are above the others'.
+    pub fn margin(&self) -> f64 {
+        self.chosen - self.rejected
+    }
+
+    /// Means over the pairs; `None` where there are none.
+    pub fn rewards(&self) -> Option<Rewards> {
+        let mean = |sum: f64| sum / self.pairs as f64;
+        (self.pairs > 0).then(|| Rewards {
+            chosen: mean(self.chosen),
+            rejected: mean(self.rejected),
+            margin: mean(self.margin()),
+            accuracy: mean(self.right as f64),
+        })
+    }
+}
+
+impl AddAssign for Preferred {
+    fn add_assign(&mut self, more: Preferred) {
+        self.pairs += more.pairs;
+        self.loss += more.loss;
+        self.chosen += more.chosen;
+        self.rejected += more.rejected;
+        self.right += more.right;
+    }
 }
 
 /// The sum of the log-likelihoods of each document's rows: what a reference is asked for once, before training.
@@ -52,18 +84,10 @@ impl Dpo {
         let mut out = vec![0.0; weights.len()];
         let pairs = documents.as_chunks::<2>().0.iter().zip(found.as_chunks::<2>().0);
         for ((rows, found), before) in pairs.zip(reference.as_chunks::<2>().0) {
-            let margin = self.beta * ((found[0] - before[0]) - (found[1] - before[1]));
-            let answer =
-                weights[rows[0].clone()].iter().filter(|&&weight| weight != 0.0).count().max(1) as f64;
-            let (smooth, sharp) = (self.label_smoothing, 1.0 - self.label_smoothing);
-            preferred.pairs += 1;
-            preferred.margin += margin;
-            preferred.right += u64::from(margin > 0.0);
-            preferred.loss +=
-                sharp * softplus(-margin) + smooth * softplus(margin) - self.sft * found[0] / answer;
-            // Of −ln p of each row, what the loss falls by as the margin grows.
-            let pull = self.beta * (sharp * sigmoid(-margin) - smooth * sigmoid(margin));
-            for (rows, weight) in rows.iter().zip([pull + self.sft / answer, -pull]) {
+            let answer = weights[rows[0].clone()].iter().filter(|&&weight| weight != 0.0).count().max(1);
+            let (pull, came) = self.pair(*found, *before, answer as f64);
+            *preferred += came;
+            for (rows, weight) in rows.iter().zip([pull + self.sft / answer as f64, -pull]) {
                 let marked = weights[rows.clone()].iter();
                 out[rows.clone()]
                     .iter_mut()
@@ -72,6 +96,17 @@ impl Dpo {
             }
         }
         out
+    }
+
+    /// Of a pair's log-likelihoods, chosen and rejected, those of the reference, and the tokens of the chosen answer: by what
+    /// the loss falls as the margin of log-likelihoods grows, and what the pair comes to.
+    fn pair(&self, found: [f64; 2], before: [f64; 2], answer: f64) -> (f64, Preferred) {
+        let [chosen, rejected] = [0, 1].map(|i| self.beta * (found[i] - before[i]));
+        let margin = chosen - rejected;
+        let (smooth, sharp) = (self.label_smoothing, 1.0 - self.label_smoothing);
+        let loss = sharp * softplus(-margin) + smooth * softplus(margin) - self.sft * found[0] / answer;
+        let pull = self.beta * (sharp * sigmoid(-margin) - smooth * sigmoid(margin));
+        (pull, Preferred { pairs: 1, loss, chosen, rejected, right: u64::from(margin > 0.0) })
     }
 }
 

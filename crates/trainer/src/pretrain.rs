@@ -2,7 +2,7 @@
 
 use crate::checkpoint::beside;
 use crate::recipe::Model;
-use crate::train::{Begin, Job, train};
+use crate::train::{Aim, Begin, Job, train};
 use crate::{Corpus, Error, Event, Options, Outcome, Recipe, base, vocabulary};
 use sai_decoder::training::Training;
 use std::path::Path;
@@ -38,6 +38,7 @@ pub fn pretrain<D: Training>(
         recipe: recipe.to_toml()?,
         config,
         begin,
+        aim: Aim::Likelihood,
         data,
         files,
         notes: note.into_iter().collect(),

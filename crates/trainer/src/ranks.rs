@@ -155,12 +155,20 @@ impl<'r> Team<'r> {
         Ok((step[0] >= 0.0).then_some(step[0] as u64))
     }
 
+    pub(crate) fn rank(&self) -> usize {
+        self.ranks.rank()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.ranks.size()
+    }
+
     pub(crate) fn first(&self) -> bool {
-        self.ranks.rank() == 0
+        self.rank() == 0
     }
 
     pub(crate) fn alone(&self) -> bool {
-        self.ranks.size() == 1
+        self.size() == 1
     }
 
     /// The values that this rank owns.

@@ -1,7 +1,7 @@
 //! `report.html`: a run on one page, with nothing fetched from elsewhere.
 
 use crate::folder::whole;
-use crate::{Error, Metrics, Sample, samples};
+use crate::{Error, Metrics, Rewards, Sample, Validation, samples};
 use plotters::prelude::*;
 use std::fmt::Write;
 use std::path::Path;
@@ -49,12 +49,21 @@ pub fn page(title: &str) -> String {
 pub fn curves(out: &Path, metrics: &[Metrics]) -> Result<String, Error> {
     let of =
         |value: fn(&Metrics) -> f64| metrics.iter().map(|m| (m.step as f64, value(m))).collect::<Vec<_>>();
-    let draw = |title: &str, curves: &[(String, Vec<(f64, f64)>)]| {
+    let draw = |title: &str, curves: &[Curve]| {
         curve(title, curves)
             .map_err(|e| Error::Data { path: out.join("report.html"), fact: format!("cannot be drawn: {e}") })
     };
-    let mut html = draw("Loss, nats a token", &[("training".to_owned(), of(|m| m.loss))])?;
-    let validation = by_language(metrics);
+    let preferences = metrics.iter().any(|m| m.rewards.is_some());
+    let unit = if preferences { "Loss, nats a pair" } else { "Loss, nats a token" };
+    let mut html = draw(unit, &[("training".to_owned(), of(|m| m.loss))])?;
+    if preferences {
+        html +=
+            &draw("Rewards", &rewards(metrics, &[("chosen", |r| r.chosen), ("rejected", |r| r.rejected)]))?;
+        html += &draw("Share of pairs told apart", &rewards(metrics, &[("training", |r| r.accuracy)]))?;
+        html +=
+            &draw("Held-out pairs: share told apart", &by_language(metrics, |v| Some(v.rewards?.accuracy)))?;
+    }
+    let validation = by_language(metrics, |found| Some(found.bits_per_byte));
     if !validation.is_empty() {
         html += &draw("Held-out text, bits a byte", &validation)?;
     }
@@ -81,7 +90,15 @@ fn figures(steps: u64, parameters: u64, metrics: &[Metrics]) -> String {
     }
     if let Some(last) = metrics.iter().rev().find(|m| !m.validation.is_empty()) {
         for found in &last.validation {
-            let value = format!("{:.4} bits a byte, {:.4} nats a token", found.bits_per_byte, found.loss);
+            let value = match &found.rewards {
+                None => format!("{:.4} bits a byte, {:.4} nats a token", found.bits_per_byte, found.loss),
+                Some(rewards) => format!(
+                    "{:.1} % of pairs told apart, loss {:.4}; {:.4} bits a byte of chosen answers",
+                    100.0 * rewards.accuracy,
+                    found.loss,
+                    found.bits_per_byte
+                ),
+            };
             rows.push((format!("Held-out text, {}", escape(&found.language)), value));
         }
     }
@@ -89,13 +106,25 @@ fn figures(steps: u64, parameters: u64, metrics: &[Metrics]) -> String {
     format!("<table>{rows}</table>")
 }
 
-/// Bits a byte of each language over the steps.
-fn by_language(metrics: &[Metrics]) -> Vec<(String, Vec<(f64, f64)>)> {
-    let mut curves: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+/// A curve over the steps, with its name.
+type Curve = (String, Vec<(f64, f64)>);
+
+/// Figures of the steps' rewards.
+fn rewards(metrics: &[Metrics], figures: &[(&str, fn(&Rewards) -> f64)]) -> Vec<Curve> {
+    let points = |value: fn(&Rewards) -> f64| {
+        metrics.iter().filter_map(|m| Some((m.step as f64, value(m.rewards.as_ref()?)))).collect()
+    };
+    figures.iter().map(|(name, value)| ((*name).to_owned(), points(*value))).collect()
+}
+
+/// What validations found of each language over the steps.
+fn by_language(metrics: &[Metrics], figure: fn(&Validation) -> Option<f64>) -> Vec<Curve> {
+    let mut curves: Vec<Curve> = Vec::new();
     for (step, found) in
         metrics.iter().flat_map(|m| m.validation.iter().map(move |found| (m.step as f64, found)))
     {
-        let point = (step, found.bits_per_byte);
+        let Some(value) = figure(found) else { continue };
+        let point = (step, value);
         match curves.iter_mut().find(|(language, _)| *language == found.language) {
             Some((_, points)) => points.push(point),
             None => curves.push((found.language.clone(), vec![point])),
@@ -121,7 +150,7 @@ fn said(samples: &[Sample]) -> String {
 }
 
 /// Curves over the steps as SVG.
-fn curve(title: &str, curves: &[(String, Vec<(f64, f64)>)]) -> Result<String, String> {
+fn curve(title: &str, curves: &[Curve]) -> Result<String, String> {
     let finite = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
         let every = points.len().div_ceil(POINTS).max(1);
         points.iter().copied().step_by(every).filter(|(_, y)| y.is_finite()).collect()

@@ -72,9 +72,10 @@ fn hold(conversations: &Conversations, marked: &[Marked]) {
     let mut seen = 0;
     for example in conversations.examples().take(marked.len()) {
         let expected = &marked[example.line as usize - 1];
-        let mut mask = vec![0; example.tokens.len()];
-        example.answers.iter().for_each(|answer| mask[answer.clone()].fill(1));
-        assert_eq!((example.tokens, &mask), (&expected.tokens[..], &expected.mask), "line {}", example.line);
+        let text = &example.texts[0];
+        let mut mask = vec![0; text.tokens.len()];
+        text.answers.iter().for_each(|answer| mask[answer.clone()].fill(1));
+        assert_eq!((text.tokens, &mask), (&expected.tokens[..], &expected.mask), "line {}", example.line);
         seen |= 1 << example.line;
     }
     assert_eq!(seen, (2 << marked.len()) - 2);
@@ -281,7 +282,7 @@ fn what_cannot_be_learnt_is_counted_and_said() {
     // What was cut ends with an answer.
     let mut examples = conversations.examples();
     let [a, b] = [examples.next().unwrap(), examples.next().unwrap()];
-    assert!(a.tokens == b.tokens && a.line != b.line);
+    assert!(a.texts[0].tokens == b.texts[0].tokens && a.line != b.line);
 
     let error = |set: &[&str]| read(&recipe(&data, set)).map(|_| ()).unwrap_err().to_string();
     assert!(error(&["strict=true"]).contains("chat.jsonl: line 2: EOF"), "{}", error(&["strict=true"]));

@@ -1,6 +1,10 @@
 //! Plans, held against a training that others published, one that was measured, and runs that are made.
 
-use sai_trainer::{Accelerator, Fleet, Plan, Precision, Recipe, measured, plan};
+use sai_trainer::{
+    Accelerator, Base, Conversations, FinetuneRecipe, Fleet, Plan, Precision, Recipe, Unit, measured, plan,
+    plan_finetune,
+};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn recipe(name: &str, overrides: &[&str]) -> (Recipe, PathBuf) {
@@ -97,4 +101,39 @@ fn a_run_without_a_share_says_so() {
     assert!(measured(home.path()).unwrap_err().to_string().contains("metrics.jsonl: cannot read"));
     std::fs::write(home.path().join("metrics.jsonl"), "{\"step\": 1}\n").unwrap();
     assert!(measured(home.path()).unwrap_err().to_string().contains("share of the peak"));
+}
+
+/// Pairs and an adapter, from their lengths.
+#[test]
+fn a_fine_tuning_is_planned_from_what_it_reads() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let text = format!(
+        "data = {:?}\nepochs = 3\ncontext = 100\nbatch_conversations = 2\nvalidation_share = 0\n[model]\nfrom = {:?}\n",
+        fixtures.join("pairs/pairs.jsonl").display().to_string(),
+        fixtures.join("sft").display().to_string()
+    );
+    let found = |set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|&said| said.to_owned()).collect();
+        let recipe = FinetuneRecipe::parse(&text, Path::new("r.toml"), &set).unwrap();
+        let base = Base::open(&recipe).unwrap();
+        let go_on = &mut |_, _| ControlFlow::Continue(());
+        let read = Conversations::read(&recipe, &base.tokenizer, &base.template, 1, go_on).unwrap();
+        let ControlFlow::Continue(read) = read else { panic!("nobody broke off") };
+        let rows: usize =
+            read.examples().take(4).flat_map(|e| e.texts).map(|text| text.tokens.len() - 1).sum();
+        (plan_finetune(&recipe, Path::new("r.toml"), &base.config, &read, a100s(1, 0.4)).unwrap(), rows)
+    };
+    let (full, rows) = found(&["dpo.beta=0.1"]);
+    assert_eq!((full.unit, full.sequences, full.steps), (Unit::Pairs, 2, 6));
+    assert!((full.tokens as f64 / (3 * rows) as f64 - 1.0).abs() < 0.02, "{full:?}");
+    // A third of an epoch's time.
+    let epoch = 2.0 * full.step_seconds;
+    assert!((full.reference_seconds.unwrap() / (epoch / 3.0) - 1.0).abs() < 1e-6, "{full:?}");
+    assert_eq!(full.trained, full.parameters.total);
+    let (adapter, _) = found(&["dpo.beta=0.1", "lora.rank=2"]);
+    assert!(adapter.trained < full.trained && adapter.memory[0].kept < full.memory[0].kept);
+    assert!((adapter.step_seconds / full.step_seconds - 2.0 / 3.0).abs() < 1e-9);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let meant = |name: &str| FinetuneRecipe::is_meant(&path.join(name), &[]).unwrap();
+    assert!(meant("dpo-20m.toml") && meant("sft-1.3b.toml") && !meant("20m.toml") && !meant("plm-1.3b.toml"));
 }

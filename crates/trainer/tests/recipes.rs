@@ -25,7 +25,9 @@ fn every_recipe_has_the_parameters_of_its_name() {
             // Of `sai make`, which reads it.
             continue;
         }
-        if ["sft-", "lora-"].iter().any(|kind| path.file_name().unwrap().to_str().unwrap().starts_with(kind))
+        if ["sft-", "lora-", "dpo-"]
+            .iter()
+            .any(|kind| path.file_name().unwrap().to_str().unwrap().starts_with(kind))
         {
             let recipe = FinetuneRecipe::open(&path, &[]).unwrap();
             let text = recipe.to_toml().unwrap();

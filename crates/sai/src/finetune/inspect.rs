@@ -1,16 +1,17 @@
-//! `sai finetune --inspect`: conversations with the tokens that are trained on.
+//! `sai finetune --inspect`: conversations with the tokens that are trained on, or pairs with those that are compared.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use sai_tokenizer::Tokenizer;
-use sai_trainer::{Conversations, Example};
+use sai_trainer::{Conversations, Text};
 
 use crate::terminal::clean::visible;
 use crate::terminal::style::{Color, Span, Style, paint};
 use crate::ui::{Thousands, Ui};
 
 /// Prints the first `n` conversations in the order of training. What is trained on is green, or stands in `⟦ ⟧` where
-/// there are no colours.
+/// there are no colours. Of a pair the rejected conversation follows the chosen one, from where they part, in red.
 pub(super) fn print(
     conversations: &Conversations,
     tokenizer: &Tokenizer,
@@ -18,38 +19,64 @@ pub(super) fn print(
     ui: &Ui,
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    let color = ui.out_color();
     // Each once.
     let n = n.min(conversations.trained() as usize);
     for (i, example) in conversations.examples().take(n).enumerate() {
-        let trained: usize = example.answers.iter().map(|answer| answer.len()).sum();
-        let title = format!(
-            "{} · {} line {} · {} of {} tokens trained on",
-            i + 1,
-            visible(&example.path.display().to_string()),
-            Thousands(example.line),
-            Thousands(trained as u64),
-            Thousands(example.tokens.len() as u64)
-        );
-        match ui.out_color() {
-            true => writeln!(out, "{}", paint(&[Span::new(&title, Style::DIM)], true))?,
-            false => writeln!(out, "{title}")?,
+        let title = title(i + 1, example.path, example.line, &example.texts);
+        writeln!(out, "{}", if color { paint(&[Span::new(&title, Style::DIM)], true) } else { title })?;
+        match example.texts.as_slice() {
+            [chosen, rejected] => {
+                let shared = shared(chosen, rejected);
+                let chosen = marked(chosen, 0, tokenizer, color.then_some(Color::Green));
+                let rejected = marked(rejected, shared, tokenizer, color.then_some(Color::Red));
+                writeln!(out, "{chosen}\n  or, rejected:\n{rejected}\n")?;
+            }
+            texts => {
+                for text in texts {
+                    writeln!(out, "{}\n", marked(text, 0, tokenizer, color.then_some(Color::Green)))?;
+                }
+            }
         }
-        writeln!(out, "{}\n", marked(&example, tokenizer, ui.out_color()))?;
     }
     Ok(())
 }
 
-fn marked(example: &Example<'_>, tokenizer: &Tokenizer, color: bool) -> String {
-    let text = |part: &[u32]| tokenizer.decode_shown(part);
-    let (mut line, mut at) = (String::new(), 0);
-    for answer in &example.answers {
-        line += &visible(&text(&example.tokens[at..answer.start]));
-        let said = text(&example.tokens[answer.clone()]);
+fn title(number: usize, path: &Path, line: u64, texts: &[Text<'_>]) -> String {
+    let place = format!("{number} · {} line {}", visible(&path.display().to_string()), Thousands(line));
+    let answers = |text: &Text<'_>| Thousands(text.answers.iter().map(|answer| answer.len() as u64).sum());
+    match texts {
+        [chosen, rejected] => {
+            format!("{place} · {} tokens are preferred to {}", answers(chosen), answers(rejected))
+        }
+        texts => {
+            let each = texts.iter().map(|text| {
+                let all = Thousands(text.tokens.len() as u64);
+                format!(" · {} of {all} tokens trained on", answers(text))
+            });
+            place + &each.collect::<String>()
+        }
+    }
+}
+
+/// The tokens before either's first answer.
+fn shared(a: &Text<'_>, b: &Text<'_>) -> usize {
+    let first = |text: &Text<'_>| text.answers.first().map_or(0, |answer| answer.start);
+    first(a).min(first(b))
+}
+
+/// A text from token `from` on, with its answers in a colour or between brackets.
+fn marked(text: &Text<'_>, from: usize, tokenizer: &Tokenizer, color: Option<Color>) -> String {
+    let shown = |part: &[u32]| tokenizer.decode_shown(part);
+    let (mut line, mut at) = (String::new(), from);
+    for answer in &text.answers {
+        line += &visible(&shown(&text.tokens[at..answer.start]));
+        let said = shown(&text.tokens[answer.clone()]);
         match color {
-            true => line += &paint(&[Span::new(&said, Style::color(Color::Green))], true),
-            false => line += &format!("⟦{}⟧", visible(&said)),
+            Some(color) => line += &paint(&[Span::new(&said, Style::color(color))], true),
+            None => line += &format!("⟦{}⟧", visible(&said)),
         }
         at = answer.end;
     }
-    line + &visible(&text(&example.tokens[at..]))
+    line + &visible(&shown(&text.tokens[at..]))
 }

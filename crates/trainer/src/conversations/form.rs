@@ -3,11 +3,15 @@
 use crate::Form;
 use sai_tokenizer::Message;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// What a line says.
 #[derive(Debug, PartialEq)]
 pub(super) struct Said {
-    pub(super) messages: Vec<Message>,
+    /// A conversation, or the two of a pair.
+    pub(super) texts: Vec<Vec<Message>>,
+    /// Turns before the first that may be trained on.
+    pub(super) prompt: usize,
     pub(super) language: Option<String>,
 }
 
@@ -20,12 +24,13 @@ struct Line {
     input: Option<String>,
     output: Option<String>,
     system: Option<String>,
+    chosen: Option<IgnoredAny>,
     #[serde(alias = "language")]
     lang: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Turn {
+pub(super) struct Turn {
     #[serde(alias = "from")]
     role: String,
     #[serde(alias = "value")]
@@ -41,7 +46,7 @@ pub(super) fn parse(line: &str, form: Option<Form>) -> Result<Said, String> {
         return Err("is a JSON array; write an object a line, as `jq -c '.[]'` does".to_owned());
     }
     let line: Line = serde_json::from_str(line).map_err(|e| told(&e))?;
-    let Line { messages, conversations, instruction, input, output, system, lang } = line;
+    let Line { messages, conversations, instruction, input, output, system, chosen, lang } = line;
     let form = form.or_else(|| {
         let kinds = [(messages.is_some(), Form::Messages), (conversations.is_some(), Form::Sharegpt)];
         let said = kinds.into_iter().find_map(|(said, form)| said.then_some(form));
@@ -49,6 +54,9 @@ pub(super) fn parse(line: &str, form: Option<Form>) -> Result<Said, String> {
     });
     let opening = system.filter(|text| !text.is_empty()).map(|text| turn("system", text));
     let messages = match form {
+        None if chosen.is_some() => {
+            return Err("is a preference, with `chosen`; those want [dpo] in the recipe".to_owned());
+        }
         None => {
             return Err("has no `messages`, no `conversations`, no `instruction` with `output`".to_owned());
         }
@@ -64,21 +72,25 @@ pub(super) fn parse(line: &str, form: Option<Form>) -> Result<Said, String> {
             opening.into_iter().chain([turn("user", question), answer]).collect()
         }
     };
-    let answered = messages.iter().rposition(|message| message.role == "assistant");
-    let Some(last) = answered else { return Err("has no answer of the assistant".to_owned()) };
+    Ok(Said { texts: vec![answered(messages)?], prompt: 0, language: lang })
+}
+
+/// A conversation up to its last answer: what nobody answered teaches nothing.
+pub(super) fn answered(mut messages: Vec<Message>) -> Result<Vec<Message>, String> {
+    let last = messages.iter().rposition(|message| message.role == "assistant");
+    let Some(last) = last else { return Err("has no answer of the assistant".to_owned()) };
     if let Some(empty) = messages.iter().position(|m| m.role == "assistant" && m.content.trim().is_empty()) {
         return Err(format!("turn {} is an empty answer", empty + 1));
     }
-    // What nobody answered teaches nothing.
-    let messages = messages.into_iter().take(last + 1).collect();
-    Ok(Said { messages, language: lang })
+    messages.truncate(last + 1);
+    Ok(messages)
 }
 
-fn turn(role: &str, content: String) -> Message {
+pub(super) fn turn(role: &str, content: String) -> Message {
     Message { role: role.to_owned(), content }
 }
 
-fn turns(opening: Option<Message>, turns: Vec<Turn>) -> Result<Vec<Message>, String> {
+pub(super) fn turns(opening: Option<Message>, turns: Vec<Turn>) -> Result<Vec<Message>, String> {
     let opening = opening.filter(|_| turns.first().is_none_or(|turn| turn.role != "system"));
     let mut messages: Vec<Message> = opening.into_iter().collect();
     for (i, Turn { role, content }) in turns.into_iter().enumerate() {
@@ -97,7 +109,7 @@ fn turns(opening: Option<Message>, turns: Vec<Turn>) -> Result<Vec<Message>, Str
 }
 
 /// What serde_json found, without its line, which is always the first.
-fn told(error: &serde_json::Error) -> String {
+pub(super) fn told(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let fact: String = text.split(" at line ").next().unwrap_or(&text).chars().take(160).collect();
     match error.column() {
@@ -112,7 +124,7 @@ mod tests {
 
     fn roles(line: &str) -> Result<String, String> {
         let said = parse(line, None)?;
-        Ok(said.messages.iter().map(|m| format!("{}:{} ", m.role, m.content)).collect())
+        Ok(said.texts[0].iter().map(|m| format!("{}:{} ", m.role, m.content)).collect())
     }
 
     #[test]
@@ -134,6 +146,7 @@ mod tests {
         let wrong = |line: &str| roles(line).unwrap_err();
         assert!(wrong("{").contains("EOF while parsing"));
         assert!(wrong("[{}]").contains("jq -c"));
+        assert!(wrong(r#"{"prompt": "q", "chosen": "a", "rejected": "b"}"#).contains("want [dpo]"));
         assert!(wrong(r#"{"text": "a"}"#).contains("no `messages`, no `conversations`"));
         let turns = |turns: &str| wrong(&format!(r#"{{"messages": [{turns}]}}"#));
         assert!(turns(r#"{"role": "user", "content": "q"}"#).contains("no answer"));

@@ -1,7 +1,7 @@
 //! Files of conversations, read on every core, in their order.
 
-use super::form;
 use super::teacher::{Fit, Lesson, Refusal, Teacher};
+use super::{form, pair};
 use crate::{ConversationFile, Error, Form};
 use sai_corpus::{Batch, Format, Options, Place, Reader};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
@@ -25,7 +25,7 @@ pub struct BrokenConversation {
 /// What was found in the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Conversations to learn from, held-out ones with them.
+    /// Conversations to learn from, or pairs, held-out ones with them.
     pub conversations: u64,
     /// Their tokens.
     pub tokens: u64,
@@ -33,7 +33,7 @@ pub struct Found {
     pub trained: u64,
     /// Conversations whose end was cut off for length, after an answer.
     pub cut: u64,
-    /// Conversations that were passed over because not even the first answer fits.
+    /// Conversations that were passed over because not even the first answer fits, and pairs because one of theirs does not.
     pub too_long: u64,
     /// Conversations that were passed over because they are none.
     pub broken: u64,
@@ -50,13 +50,15 @@ pub(super) struct Reading<'r> {
     pub(super) context: usize,
     /// Broken conversations end the reading.
     pub(super) strict: bool,
+    /// Lines are pairs.
+    pub(super) pairs: bool,
     pub(super) threads: usize,
 }
 
-/// A conversation and where it stands.
+/// A conversation, or the two of a pair, and where it stands.
 pub(super) struct Read {
     pub(super) line: u64,
-    pub(super) lesson: Lesson,
+    pub(super) lessons: Vec<Lesson>,
     pub(super) language: Option<String>,
 }
 
@@ -94,7 +96,7 @@ pub(super) fn read(
         Reader::open(files, options)?,
         reading.threads,
         || (),
-        |(), batch| block(&teacher, reading.context, file.form, &batch),
+        |(), batch| block(&teacher, reading, file.form, &batch),
         |finished| {
             let block = finished.result;
             if let Err(error) = reading.count(&block, found) {
@@ -131,8 +133,8 @@ impl Reading<'_> {
             line: *line,
             fact: fact.clone(),
         }));
-        for Read { lesson, .. } in &block.good {
-            found.conversations += 1;
+        found.conversations += block.good.len() as u64;
+        for lesson in block.good.iter().flat_map(|read| &read.lessons) {
             found.tokens += lesson.tokens.len() as u64;
             found.trained += lesson.answers.iter().map(|answer| answer.len() as u64).sum::<u64>();
             found.straddling += lesson.straddling as u64;
@@ -142,21 +144,24 @@ impl Reading<'_> {
 }
 
 /// Takes a block of lines apart, up to the first that the template fails on.
-fn block(teacher: &Teacher<'_>, context: usize, form: Option<Form>, batch: &Batch) -> Block {
+fn block(teacher: &Teacher<'_>, reading: &Reading<'_>, form: Option<Form>, batch: &Batch) -> Block {
     let path = batch.path().to_owned();
     let mut block = Block { path, good: Vec::new(), broken: Vec::new(), cut: 0, too_long: 0, failed: None };
     block.broken.extend(batch.broken().iter().map(|broken| (number(broken.place), broken.fact.clone())));
     for document in batch.documents() {
         let line = number(document.place);
-        let said = match form::parse(document.text, form) {
+        let said = if reading.pairs { pair::parse(document.text) } else { form::parse(document.text, form) };
+        let said = match said {
             Ok(said) => said,
             Err(fact) => {
                 block.broken.push((line, fact));
                 continue;
             }
         };
-        let mut lesson = match teacher.lesson(&said.messages) {
-            Ok(lesson) => lesson,
+        let lessons: Result<Vec<Lesson>, Refusal> =
+            said.texts.iter().map(|messages| teacher.lesson(messages, said.prompt)).collect();
+        let mut lessons = match lessons {
+            Ok(lessons) => lessons,
             Err(Refusal::Conversation(fact)) => {
                 block.broken.push((line, fact));
                 continue;
@@ -166,15 +171,15 @@ fn block(teacher: &Teacher<'_>, context: usize, form: Option<Form>, batch: &Batc
                 break;
             }
         };
-        match lesson.fit(context) {
-            Fit::Whole => {}
-            Fit::Cut => block.cut += 1,
-            Fit::TooLong => {
+        match lessons.iter_mut().map(|lesson| lesson.fit(reading.context)).max() {
+            Some(Fit::TooLong) => {
                 block.too_long += 1;
                 continue;
             }
+            Some(Fit::Cut) => block.cut += 1,
+            Some(Fit::Whole) | None => {}
         }
-        block.good.push(Read { line, lesson, language: said.language });
+        block.good.push(Read { line, lessons, language: said.language });
     }
     block.broken.sort();
     block

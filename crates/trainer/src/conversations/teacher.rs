@@ -47,7 +47,8 @@ impl<'t> Teacher<'t> {
         Teacher { tokenizer, template, specials, bos: tokenizer.bos_text(), eos: tokenizer.eos_text() }
     }
 
-    pub(super) fn lesson(&self, messages: &[Message]) -> Result<Lesson, Refusal> {
+    /// Writes a conversation whose answers after the first `prompt` turns are trained on.
+    pub(super) fn lesson(&self, messages: &[Message], prompt: usize) -> Result<Lesson, Refusal> {
         for (i, message) in messages.iter().enumerate() {
             if let Some(special) = self.specials.iter().find(|&&special| message.content.contains(special)) {
                 let fact = format!("turn {} spells the special token {special}", i + 1);
@@ -59,7 +60,8 @@ impl<'t> Teacher<'t> {
         let placed = placed.map_err(|e| Refusal::Conversation(e.to_string()))?;
 
         let mut lesson = Lesson { tokens: Vec::new(), answers: Vec::new(), answer_bytes: 0, straddling: 0 };
-        for (i, _) in messages.iter().enumerate().filter(|(_, message)| message.role == "assistant") {
+        let answers = messages.iter().enumerate().skip(prompt);
+        for (i, _) in answers.filter(|(_, message)| message.role == "assistant") {
             let opened = self.render(&messages[..i], true)?;
             let closed = match i + 1 == messages.len() {
                 true => whole.clone(),
@@ -115,8 +117,8 @@ impl Lesson {
     }
 }
 
-/// How a conversation fits into a context.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a conversation fits into a context; of two the worse is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     Whole,
     Cut,

@@ -1,52 +1,15 @@
 //! The recipe of a fine-tuning on conversations.
 
-use super::keys::{Keys, LOSS, OPTIMIZER, SCHEDULE};
-use super::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
+mod resolve;
+
+use super::keys::Keys;
+use super::parts::Resolving;
 use super::{Loss, Optimizer, Said, Schedule};
-use crate::{Course, Error};
+use crate::{Course, Dpo, Error};
+use sai_decoder::Lora;
 use sai_decoder::training::Recompute;
-use sai_decoder::{Lora, Target};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-const KEYS: Keys = &[
-    (
-        "",
-        &[
-            "data",
-            "epochs",
-            "steps",
-            "context",
-            "batch_conversations",
-            "batch_tokens",
-            "micro_batch",
-            "recompute",
-            "seed",
-            "strict",
-            "checkpoint_every",
-            "keep_last",
-            "keep_best",
-            "validation_share",
-            "validate_every",
-            "validation_tokens",
-            "sample_tokens",
-            "samples",
-            "tokenizer",
-            "template",
-            "model",
-            "optimizer",
-            "schedule",
-            "loss",
-            "lora",
-        ],
-    ),
-    ("data", &["path", "share", "form"]),
-    ("model", &["from"]),
-    ("lora", &["rank", "alpha", "targets"]),
-    OPTIMIZER,
-    SCHEDULE,
-    LOSS,
-];
 
 /// A fine-tuning, resolved but for what depends on the number of conversations. Written as TOML it reads back as
 /// itself.
@@ -60,7 +23,7 @@ pub struct FinetuneRecipe {
     /// What a step learns from.
     #[serde(flatten)]
     pub batch: BatchSize,
-    /// Contexts of tokens that are computed at a time; conversations lie in them side by side.
+    /// Contexts of tokens that are computed at a time, of pairs two for each; conversations lie in them side by side.
     pub micro_batch: usize,
     /// Whether activations are computed again in backward, which takes less memory and more time.
     pub recompute: bool,
@@ -98,6 +61,9 @@ pub struct FinetuneRecipe {
     /// The adapter that is trained instead of the model's own weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<Lora>,
+    /// Where data are pairs of a chosen and a rejected answer, what is optimised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpo: Option<Dpo>,
     /// AdamW.
     pub optimizer: Optimizer,
     /// The learning rate's way through the run.
@@ -129,7 +95,7 @@ pub enum Length {
 /// What a step learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum BatchSize {
-    /// So many conversations.
+    /// So many conversations, or pairs.
     #[serde(rename = "batch_conversations")]
     Conversations(u64),
     /// As many conversations as have so many tokens.
@@ -172,6 +138,23 @@ impl FinetuneRecipe {
         FinetuneRecipe::parse(&text, path, overrides)
     }
 
+    /// Whether a recipe is of this kind and not of [`crate::Recipe`]'s: whether it, or an override, has a key that only this
+    /// kind has.
+    ///
+    /// # Errors
+    /// It cannot be read. Whether it is a recipe at all is not looked at.
+    pub fn is_meant(path: &Path, overrides: &[String]) -> Result<bool, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the recipe", e))?;
+        let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let keys = |of: Keys| of.iter().filter(|(name, _)| name.is_empty()).flat_map(|(_, keys)| keys.iter());
+        let own = |key: &str| {
+            keys(resolve::KEYS).any(|known| *known == key)
+                && !keys(super::pretrain::KEYS).any(|known| *known == key)
+        };
+        let said = overrides.iter().filter_map(|said| said.split(['=', '.']).next());
+        Ok(table.keys().any(|key| own(key)) || said.into_iter().any(|key| own(key.trim())))
+    }
+
     /// As [`FinetuneRecipe::open`], for a text; `path` is what messages call it.
     ///
     /// # Errors
@@ -190,8 +173,8 @@ impl FinetuneRecipe {
             &["batch_conversations", "batch_tokens"],
             &["schedule.warmup_steps", "schedule.warmup_share"],
         ];
-        let (file, places) = super::read(said, KEYS, rivals)?;
-        resolve(&Resolving { path: said.path, places }, file)
+        let (file, places) = super::read(said, resolve::KEYS, rivals)?;
+        resolve::resolve(&Resolving { path: said.path, places }, file)
     }
 
     /// The recipe as TOML.
@@ -220,164 +203,7 @@ impl FinetuneRecipe {
 
     /// Tokens that are computed at a time.
     pub fn rows(&self) -> usize {
-        self.micro_batch.saturating_mul(self.context)
+        let texts = if self.dpo.is_some() { 2 } else { 1 };
+        self.micro_batch.saturating_mul(self.context).saturating_mul(texts)
     }
-}
-
-/// What a person may say; all of it may be left to defaults or overrides.
-#[derive(Default, Deserialize)]
-struct File {
-    data: Option<Data>,
-    epochs: Option<f64>,
-    steps: Option<u64>,
-    context: Option<usize>,
-    batch_conversations: Option<u64>,
-    batch_tokens: Option<u64>,
-    micro_batch: Option<usize>,
-    recompute: Option<bool>,
-    seed: Option<u64>,
-    strict: Option<bool>,
-    checkpoint_every: Option<u64>,
-    keep_last: Option<usize>,
-    keep_best: Option<usize>,
-    validation_share: Option<f64>,
-    validate_every: Option<u64>,
-    validation_tokens: Option<u64>,
-    sample_tokens: Option<usize>,
-    samples: Option<Vec<String>>,
-    tokenizer: Option<PathBuf>,
-    template: Option<String>,
-    #[serde(default)]
-    model: FileModel,
-    lora: Option<FileLora>,
-    #[serde(default)]
-    optimizer: FileOptimizer,
-    #[serde(default)]
-    schedule: FileSchedule,
-    #[serde(default)]
-    loss: FileLoss,
-}
-
-#[derive(Deserialize)]
-struct FileLora {
-    rank: Option<usize>,
-    alpha: Option<f64>,
-    targets: Option<Vec<Target>>,
-}
-
-#[derive(Default, Deserialize)]
-struct FileModel {
-    from: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`data` is a file, or a list of entries { path = \"…\", share = 1.0 }")]
-enum Data {
-    Path(PathBuf),
-    Paths(Vec<PathBuf>),
-    File(ConversationFile),
-    Files(Vec<ConversationFile>),
-}
-
-fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, Error> {
-    let context = r.at_least_one("context", file.context.unwrap_or(2048) as u64)? as usize;
-    let length = match (file.epochs, file.steps) {
-        (Some(_), Some(_)) => {
-            return Err(r.wrong("steps", "`epochs` and `steps` both say how long to train; give one"));
-        }
-        (epochs, None) => Length::Epochs(r.within("epochs", epochs.unwrap_or(3.0), 1e-6, 1e6)?),
-        (None, Some(steps)) => Length::Steps(r.at_least_one("steps", steps)?),
-    };
-    let batch = match (file.batch_conversations, file.batch_tokens) {
-        (Some(_), Some(_)) => {
-            let fact = "`batch_conversations` and `batch_tokens` both say what a step learns from; give one";
-            return Err(r.wrong("batch_tokens", fact));
-        }
-        (n, None) => BatchSize::Conversations(r.at_least_one("batch_conversations", n.unwrap_or(16))?),
-        (None, Some(tokens)) if tokens < context as u64 => {
-            let fact = format!("`batch_tokens` is {tokens}, less than a conversation of {context} tokens");
-            return Err(r.wrong("batch_tokens", fact));
-        }
-        (None, Some(tokens)) => BatchSize::Tokens(r.at_least_one("batch_tokens", tokens)?),
-    };
-    let steps = match length {
-        Length::Steps(steps) => Some(steps),
-        Length::Epochs(_) => None,
-    };
-    let every = |key: &str, said: Option<u64>| said.map(|n| r.at_least_one(key, n)).transpose();
-    let Some(from) = file.model.from else {
-        let fact = "lacks `model.from`, the model to begin with; give a folder, or --set model.from=FOLDER";
-        return Err(r.wrong("model", fact));
-    };
-    let lora = file.lora.map(|lora| adapter(r, lora)).transpose()?;
-    if lora.is_some() && file.samples.as_ref().is_some_and(|samples| !samples.is_empty()) {
-        let fact = "samples are answered by whole models, and [lora] saves adapters; leave `samples` out";
-        return Err(r.wrong("samples", fact));
-    }
-    let mut schedule = r.schedule(&file.schedule, steps)?;
-    if !file.schedule.says_warmup() {
-        schedule.warmup = super::Warmup::Share(0.03);
-    }
-    Ok(FinetuneRecipe {
-        length,
-        context,
-        batch,
-        micro_batch: r.at_least_one("micro_batch", file.micro_batch.unwrap_or(1) as u64)? as usize,
-        recompute: file.recompute.unwrap_or(false),
-        seed: file.seed.unwrap_or(42),
-        strict: file.strict.unwrap_or(false),
-        checkpoint_every: every("checkpoint_every", file.checkpoint_every)?,
-        keep_last: r.at_least_one("keep_last", file.keep_last.unwrap_or(2) as u64)? as usize,
-        keep_best: file.keep_best.unwrap_or(1),
-        validation_share: r.within("validation_share", file.validation_share.unwrap_or(0.01), 0.0, 0.5)?,
-        validate_every: every("validate_every", file.validate_every)?,
-        validation_tokens: file.validation_tokens.unwrap_or(50_000),
-        sample_tokens: r.sample_tokens(file.sample_tokens, context)?,
-        samples: file.samples.unwrap_or_default(),
-        tokenizer: file.tokenizer,
-        template: file.template,
-        model: FromModel { from },
-        // Adapters like ten times the rate.
-        optimizer: r.optimizer(&file.optimizer, if lora.is_some() { 2e-4 } else { 2e-5 }, 0.0)?,
-        lora,
-        schedule,
-        loss: r.loss(&file.loss)?,
-        data: data(r, file.data)?,
-    })
-}
-
-/// An adapter of every matrix, of rank 16 and with an alpha of twice the rank, where nothing else is said.
-fn adapter(r: &Resolving<'_>, lora: FileLora) -> Result<Lora, Error> {
-    let rank = r.at_least_one("lora.rank", lora.rank.unwrap_or(16) as u64)? as usize;
-    let alpha = lora.alpha.unwrap_or(2.0 * rank as f64);
-    let alpha = r.within("lora.alpha", alpha, f64::MIN_POSITIVE, 1e6)?;
-    let mut targets = lora.targets.unwrap_or_else(|| Target::ALL.to_vec());
-    targets.sort();
-    targets.dedup();
-    if targets.is_empty() {
-        return Err(r.wrong("lora.targets", "`lora.targets` is empty; name at least one, as q_proj"));
-    }
-    Ok(Lora { rank, alpha, targets })
-}
-
-fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<ConversationFile>, Error> {
-    let whole = |path: PathBuf| ConversationFile { path, share: None, form: None };
-    let files = match data {
-        None => Vec::new(),
-        Some(Data::Path(path)) => vec![whole(path)],
-        Some(Data::Paths(paths)) => paths.into_iter().map(whole).collect(),
-        Some(Data::File(file)) => vec![file],
-        Some(Data::Files(files)) => files,
-    };
-    if files.is_empty() {
-        return Err(r.wrong("data", "says no `data`; give a file of conversations, or --set data=FILE"));
-    }
-    for file in &files {
-        r.share(&file.path, file.share.unwrap_or(1.0))?;
-    }
-    let shared = files.iter().filter(|file| file.share.is_some()).count();
-    if shared != 0 && shared != files.len() {
-        return Err(r.wrong("data", "some files have a `share` and some have none; give all or none"));
-    }
-    Ok(files)
 }
