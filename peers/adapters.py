@@ -75,7 +75,7 @@ def steps_apart(ours, theirs):
 
 def there(sai, base, data, steps, home):
     settings = {
-        "data": str(data), "model.from": str(base), "steps": steps, "context": 256, "validation_share": 0,
+        "data": str(data), "model.from": str(base), "steps": steps, "context": 128, "validation_share": 0,
         "batch_conversations": 4, "schedule.warmup_steps": 1, "lora.rank": 8, "optimizer.learning_rate": 5e-3,
     }
     (home / "r.toml").write_text("")

@@ -9,7 +9,7 @@ use crate::{Error, folder};
 use sai_decoder::training::{Model, Pass, Training};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const FILE: &str = "reference.json";
@@ -85,13 +85,13 @@ impl<D: Training, S: Data> Asked<'_, '_, D, S> {
     }
 
     /// What the first rank finds to be known already, on every rank.
-    fn known(&self, path: &PathBuf, data: u32) -> Result<Vec<[f32; 2]>, Error> {
+    fn known(&self, path: &Path, data: u32) -> Result<Vec<[f32; 2]>, Error> {
         let mut kept = Vec::new();
         if self.team.first() && self.options.resume && path.exists() {
             let text = std::fs::read(path).map_err(|e| Error::io(path, "read the reference", e))?;
             let found: Kept = serde_json::from_slice(&text).map_err(|e| {
                 let fact = format!("is damaged ({e}); remove it, and it is computed again");
-                Error::Data { path: path.clone(), fact }
+                Error::Data { path: path.to_owned(), fact }
             })?;
             if found.data == data {
                 kept = found.sums;
@@ -105,13 +105,13 @@ impl<D: Training, S: Data> Asked<'_, '_, D, S> {
     }
 
     /// Asks the model about the first pairs once more: another one would answer otherwise.
-    fn hold(&mut self, path: &PathBuf, known: &[[f32; 2]]) -> Result<(), Error> {
+    fn hold(&mut self, path: &Path, known: &[[f32; 2]]) -> Result<(), Error> {
         let (found, _) = self.round(0)?;
         let apart = |a: f32, b: f32| (a - b).abs() > 1e-3 * (1.0 + b.abs());
         let differ = |(a, b): (&[f32; 2], &[f32; 2])| a.iter().zip(b).any(|(&a, &b)| apart(a, b));
         if found.iter().zip(known).any(differ) {
             let fact = "is of another model than `model.from` is now; put that back, or give another --out";
-            return Err(Error::Data { path: path.clone(), fact: fact.to_owned() });
+            return Err(Error::Data { path: path.to_owned(), fact: fact.to_owned() });
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl<D: Training, S: Data> Asked<'_, '_, D, S> {
         start..end
     }
 
-    fn save(&self, path: &PathBuf, kept: &Kept) -> Result<(), Error> {
+    fn save(&self, path: &Path, kept: &Kept) -> Result<(), Error> {
         if !self.team.first() {
             return Ok(());
         }

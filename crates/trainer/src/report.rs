@@ -57,9 +57,9 @@ pub fn curves(out: &Path, metrics: &[Metrics]) -> Result<String, Error> {
     let unit = if preferences { "Loss, nats a pair" } else { "Loss, nats a token" };
     let mut html = draw(unit, &[("training".to_owned(), of(|m| m.loss))])?;
     if preferences {
-        html +=
-            &draw("Rewards", &rewards(metrics, &[("chosen", |r| r.chosen), ("rejected", |r| r.rejected)]))?;
-        html += &draw("Share of pairs told apart", &rewards(metrics, &[("training", |r| r.accuracy)]))?;
+        let both = [rewards(metrics, "chosen", |r| r.chosen), rewards(metrics, "rejected", |r| r.rejected)];
+        html += &draw("Rewards", &both)?;
+        html += &draw("Share of pairs told apart", &[rewards(metrics, "training", |r| r.accuracy)])?;
         html +=
             &draw("Held-out pairs: share told apart", &by_language(metrics, |v| Some(v.rewards?.accuracy)))?;
     }
@@ -109,12 +109,10 @@ fn figures(steps: u64, parameters: u64, metrics: &[Metrics]) -> String {
 /// A curve over the steps, with its name.
 type Curve = (String, Vec<(f64, f64)>);
 
-/// Figures of the steps' rewards.
-fn rewards(metrics: &[Metrics], figures: &[(&str, fn(&Rewards) -> f64)]) -> Vec<Curve> {
-    let points = |value: fn(&Rewards) -> f64| {
-        metrics.iter().filter_map(|m| Some((m.step as f64, value(m.rewards.as_ref()?)))).collect()
-    };
-    figures.iter().map(|(name, value)| ((*name).to_owned(), points(*value))).collect()
+/// A figure of the steps' rewards.
+fn rewards(metrics: &[Metrics], name: &str, value: fn(&Rewards) -> f64) -> Curve {
+    let points = metrics.iter().filter_map(|m| Some((m.step as f64, value(m.rewards.as_ref()?))));
+    (name.to_owned(), points.collect())
 }
 
 /// What validations found of each language over the steps.
