@@ -64,6 +64,9 @@ impl Run<'_> {
                         told.note(&format!("goes on after step {step}"));
                     }
                 }
+                Event::Reference { done, of } => {
+                    let _ = told.of(done, of, "pairs that the starting model was asked about");
+                }
                 Event::Step { metrics, .. } => {
                     let now = format!("loss {:.3} · {:.0} tok/s", metrics.loss, metrics.tokens_per_second);
                     // Training asks for itself whether to stop.
