@@ -19,8 +19,8 @@ pub(crate) const GROUP: usize = 32;
 /// second-level cache.
 pub(crate) const ROWS: usize = 32;
 
-/// What one group of columns of one row has become: `x[i] ≈ scale · quants[i]`.
-#[repr(C, align(16))]
+/// What one group of columns of one row has become: `x[i] ≈ scale · quants[i]`. A line of the cache holds it.
+#[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Group {
     pub(crate) quants: [i8; GROUP],
@@ -29,6 +29,23 @@ pub(crate) struct Group {
     pub(crate) sum: f32,
     /// The same of each 16 columns.
     pub(crate) halves: [f32; 2],
+    /// `−MOVED · Σ quants` of each 16 columns and of all: where integer sums begin whose weights were moved up.
+    pub(crate) half_starts: [i32; 2],
+    pub(crate) start: i32,
+}
+
+/// How far VNNI's forms move weights up that have a zero point, so that they are unsigned: as far as signed bytes need.
+pub(crate) const MOVED: u8 = 128;
+
+impl Group {
+    /// Sets what follows from the sums of the lower and the upper sixteen integers.
+    #[inline(always)]
+    fn set_sums(&mut self, low: i32, high: i32, scale: f32) {
+        (self.scale, self.sum) = (scale, (low + high) as f32 * scale);
+        self.halves = [low as f32 * scale, high as f32 * scale];
+        self.half_starts = [low, high].map(|sum| -i32::from(MOVED) * sum);
+        self.start = -i32::from(MOVED) * (low + high);
+    }
 }
 
 /// Quantised rows.
@@ -110,12 +127,9 @@ fn group(x: &[f32; GROUP]) -> Group {
     }
     let (low, high) = integers.split_at(GROUP / 2);
     let (low, high) = (low.iter().sum::<i32>(), high.iter().sum::<i32>());
-    Group {
-        quants,
-        scale,
-        sum: (low + high) as f32 * scale,
-        halves: [low as f32 * scale, high as f32 * scale],
-    }
+    let mut group = Group { quants, ..Group::default() };
+    group.set_sums(low, high, scale);
+    group
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -174,8 +188,7 @@ mod avx2 {
         let (low, high) = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
         let low = _mm_cvtsi128_si32(_mm_add_epi64(low, _mm_unpackhi_epi64(low, low))) - 16 * 128;
         let high = _mm_cvtsi128_si32(_mm_add_epi64(high, _mm_unpackhi_epi64(high, high))) - 16 * 128;
-        (out.scale, out.sum) = (scale, (low + high) as f32 * scale);
-        out.halves = [low as f32 * scale, high as f32 * scale];
+        out.set_sums(low, high, scale);
     }
 }
 
@@ -190,8 +203,16 @@ mod tests {
         let quant = |x: &f32| (x * (127.0 / largest)).round_ties_even() as i8;
         let quants = if largest > 0.0 { std::array::from_fn(|i| quant(&x[i])) } else { [0; GROUP] };
         let scale = largest / 127.0;
-        let sum = |part: &[i8]| part.iter().map(|&q| i32::from(q)).sum::<i32>() as f32 * scale;
-        Group { quants, scale, sum: sum(&quants), halves: [sum(&quants[..16]), sum(&quants[16..])] }
+        let count = |part: &[i8]| part.iter().map(|&q| i32::from(q)).sum::<i32>();
+        let (all, low, high) = (count(&quants), count(&quants[..16]), count(&quants[16..]));
+        Group {
+            quants,
+            scale,
+            sum: all as f32 * scale,
+            halves: [low as f32 * scale, high as f32 * scale],
+            half_starts: [-128 * low, -128 * high],
+            start: -128 * all,
+        }
     }
 
     #[test]

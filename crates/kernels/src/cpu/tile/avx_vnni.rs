@@ -2,8 +2,8 @@
 //! register, as with AVX2, but one instruction does what takes it three.
 
 use super::avx2::{LANES, Sums, add, floats, step, unpack, widen_scales};
-use super::{Group, Layout, SIGN, STEP, STEPS, TILE, ask_ahead};
-use crate::cpu::activations::ROWS;
+use super::{Group, Layout, STEP, STEPS, TILE, ask_ahead};
+use crate::cpu::activations::{MOVED, ROWS};
 use crate::cpu::quants::Quants;
 use crate::cpu::sink::Sink;
 use std::arch::x86_64::*;
@@ -70,13 +70,13 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [Sums]) {
                     if B::SIGNED {
                         // A closure would not be compiled for these instructions.
                         for q in &mut q {
-                            *q = _mm256_xor_si256(*q, _mm256_set1_epi8(SIGN as i8));
+                            *q = _mm256_xor_si256(*q, _mm256_set1_epi8(MOVED as i8));
                         }
                     }
                     for half in 0..B::HALVES {
                         let (scale, mut min) = widen_scales::<B>(head, scales, lanes, half);
                         if B::SIGNED {
-                            min = _mm256_mul_ps(scale, _mm256_set1_ps(f32::from(SIGN)));
+                            min = _mm256_mul_ps(scale, _mm256_set1_ps(f32::from(MOVED)));
                         }
                         let (together, rest) = sums.as_chunks_mut::<TOGETHER>();
                         for (i, sums) in together.iter_mut().enumerate() {

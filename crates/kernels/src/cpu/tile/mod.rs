@@ -53,10 +53,6 @@ const STEPS: usize = GROUP / STEP;
 /// One step of every output.
 const RUN: usize = TILE * STEP;
 
-/// VNNI takes unsigned weights, so its forms move signed ones up by this much, and their sums back.
-#[cfg(target_arch = "x86_64")]
-const SIGN: u8 = 128;
-
 /// How far ahead one row asks for its weights: the processor's own prefetching alone reads a fifth less.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 2048;
