@@ -1,8 +1,8 @@
 //! Each kernel's speed beside what this machine can do: `cargo bench -p sai-kernels`.
 //!
-//! An argument picks the kernels whose names contain it: `cargo bench -p sai-kernels -- q4_k`. A time is the median
-//! of some rounds; the limits are measured before and after, and the higher counts. Work that is bound by memory is
-//! larger than the caches.
+//! An argument picks the kernels whose names contain it: `cargo bench -p sai-kernels -- q4_k`, and `--set=AVX2` an
+//! instruction set other than the processor's best. A time is the median of some rounds; the limits are measured before
+//! and after, and the higher counts. Work that is bound by memory is larger than the caches.
 
 #![allow(clippy::print_stdout)]
 
@@ -33,7 +33,12 @@ fn main() {
     // Cargo itself passes `--bench`.
     let picked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted = |name: &str| picked.is_empty() || picked.iter().any(|part| name.contains(part.as_str()));
-    let device = Cpu::new(0);
+    let set = std::env::args().find_map(|arg| arg.strip_prefix("--set=").map(str::to_owned));
+    let device = match &set {
+        Some(name) => Cpu::with_instruction_set(name, 0)
+            .unwrap_or_else(|| panic!("this processor has {:?}", Cpu::instruction_sets())),
+        None => Cpu::new(0),
+    };
     println!("{}", device.describe());
     let before = device.limits();
     let mut measured = Vec::new();

@@ -33,9 +33,9 @@ pub(crate) unsafe fn product(
         match isa {
             _ if rows >= GEMM_ROWS => matrix(dtype, weights, x, columns, first, sink),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => {
-                dots(avx2::dot, dtype, weights, x, columns, first, sink);
-            }
+            Isa::Avx2 | Isa::AvxVnni => dots(x86::dot_avx2, dtype, weights, x, columns, first, sink),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => dots(x86::dot_avx512, dtype, weights, x, columns, first, sink),
             _ => dots(dot, dtype, weights, x, columns, first, sink),
         }
     }
@@ -108,54 +108,84 @@ fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use crate::cpu::element::{Element, avx2::load};
+mod x86 {
+    use crate::cpu::element::Element;
+    use crate::cpu::vector::Vector;
     use half::{bf16, f16};
     use sai_formats::DType;
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{__m256, __m512};
 
-    const LANES: usize = 8;
     /// Sums in turn, which hide the latency of an addition.
     const CHAINS: usize = 4;
+    /// Values ahead of those that are multiplied which are asked for: the processor's own prefetching alone reads less.
+    const AHEAD: usize = 2048;
 
     /// As [`super::dot`]. Bound by memory.
     ///
     /// # Safety
     /// As many weights as `x` has values; AVX2, FMA and F16C.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) unsafe fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
+    pub(super) unsafe fn dot_avx2(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { dot::<__m256>(dtype, weights, x) }
+    }
+
+    /// As [`super::dot`]. Bound by memory.
+    ///
+    /// # Safety
+    /// As many weights as `x` has values; AVX2, FMA, F16C and AVX-512 F.
+    #[target_feature(enable = "avx2,fma,f16c,avx512f")]
+    pub(super) unsafe fn dot_avx512(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { dot::<__m512>(dtype, weights, x) }
+    }
+
+    /// # Safety
+    /// As many weights as `x` has values, and the instruction set of `V`.
+    #[inline(always)]
+    unsafe fn dot<V: Vector>(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
         // SAFETY: the caller's promise.
         unsafe {
             match dtype {
-                DType::F16 => sum::<f16>(weights, x),
-                DType::BF16 => sum::<bf16>(weights, x),
-                _ => sum::<f32>(weights, x),
+                DType::F16 => sum::<V, f16>(weights, x),
+                DType::BF16 => sum::<V, bf16>(weights, x),
+                _ => sum::<V, f32>(weights, x),
             }
         }
     }
 
     /// # Safety
     /// As [`dot`].
-    #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn sum<T: Element>(weights: &[u8], x: &[f32]) -> f32 {
+    #[inline(always)]
+    unsafe fn sum<V: Vector, T: Element>(weights: &[u8], x: &[f32]) -> f32 {
         assert_eq!(weights.len(), size_of_val(x) / size_of::<f32>() * size_of::<T>());
         let weights: *const T = weights.as_ptr().cast();
-        let mut sums = [_mm256_setzero_ps(); CHAINS];
-        let whole = x.len() / (CHAINS * LANES) * (CHAINS * LANES);
-        for at in (0..whole).step_by(CHAINS * LANES) {
-            for i in 0..CHAINS {
-                let at = at + i * LANES;
-                // SAFETY: below the length of both.
-                unsafe {
-                    sums[i] =
-                        _mm256_fmadd_ps(load(weights.add(at)), _mm256_loadu_ps(x.as_ptr().add(at)), sums[i]);
+        let step = CHAINS * V::LANES;
+        let whole = x.len() / step * step;
+        // SAFETY: below the length of both; asking reads nothing that the program sees.
+        let chains = unsafe {
+            let mut sums = [V::splat(0.0); CHAINS];
+            for at in (0..whole).step_by(step) {
+                for line in (0..step * size_of::<T>()).step_by(64) {
+                    V::prefetch(weights.wrapping_add(at).wrapping_byte_add(AHEAD + line).cast());
+                }
+                for i in 0..CHAINS {
+                    let at = at + i * V::LANES;
+                    let x = V::load(x.as_ptr().add(at));
+                    sums[i] = V::widen(weights.add(at)).multiply_add(x, sums[i]);
                 }
             }
+            sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+        };
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: a register has at most sixteen floats.
+        unsafe { chains.store(lanes.as_mut_ptr()) };
+        for width in [8, 4, 2, 1] {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
         }
-        let sum = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
-        let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
-        let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-        let mut sum = _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+        let mut sum = lanes[0];
         for i in whole..x.len() {
             // SAFETY: below the length; a file may place its tensors at any byte.
             sum += unsafe { weights.add(i).read_unaligned() }.widen() * x[i];

@@ -21,6 +21,7 @@ mod swiglu;
 mod testing;
 mod tile;
 mod training;
+mod vector;
 
 pub use cache::Cache;
 pub use limits::Limits;
@@ -86,12 +87,17 @@ impl Buffer {
 impl Cpu {
     /// The processor with `threads` threads; 0 means one per available core.
     pub fn new(threads: usize) -> Cpu {
-        Cpu {
-            isa: Isa::detect(),
-            pool: Pool::new(threads),
-            quantized: Mutex::default(),
-            packed: Mutex::default(),
-        }
+        Cpu::of(Isa::detect(), threads)
+    }
+
+    /// The same with one of [`Cpu::instruction_sets`], so that they can be measured beside each other; nothing for others.
+    pub fn with_instruction_set(name: &str, threads: usize) -> Option<Cpu> {
+        let isa = Isa::available().into_iter().find(|isa| isa.name() == name)?;
+        Some(Cpu::of(isa, threads))
+    }
+
+    fn of(isa: Isa, threads: usize) -> Cpu {
+        Cpu { isa, pool: Pool::new(threads), quantized: Mutex::default(), packed: Mutex::default() }
     }
 
     /// Threads that compute.

@@ -1,7 +1,9 @@
-//! A register of floats, so that a product is written once for every instruction set.
+//! A register of floats, so that a kernel is written once for every instruction set.
+
+use super::element::Element;
 
 /// Some floats that one instruction computes with.
-pub(super) trait Vector: Copy {
+pub(crate) trait Vector: Copy {
     /// How many.
     const LANES: usize;
 
@@ -11,12 +13,20 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// `LANES` floats may be read from `at`.
     unsafe fn load(at: *const f32) -> Self;
+    /// `LANES` values of a type that is widened on the way.
+    ///
+    /// # Safety
+    /// They may be read from `at`, at any byte.
+    unsafe fn widen<T: Element>(at: *const T) -> Self;
     /// # Safety
     /// `LANES` floats may be written to `at`.
     unsafe fn store(self, at: *mut f32);
     /// # Safety
     /// As [`Vector::splat`].
     unsafe fn add(self, other: Self) -> Self;
+    /// # Safety
+    /// As [`Vector::splat`].
+    unsafe fn multiply(self, factor: Self) -> Self;
     /// `self · factor + sum`.
     ///
     /// # Safety
@@ -33,7 +43,7 @@ pub(super) trait Vector: Copy {
 /// Four floats in plain Rust, which every processor of today has registers for.
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]
-pub(super) struct Plain([f32; 4]);
+pub(crate) struct Plain([f32; 4]);
 
 impl Vector for Plain {
     const LANES: usize = 4;
@@ -50,6 +60,12 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    unsafe fn widen<T: Element>(at: *const T) -> Self {
+        // SAFETY: the caller's promise.
+        Plain(unsafe { at.cast::<[T; 4]>().read_unaligned() }.map(T::widen))
+    }
+
+    #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe { at.cast::<[f32; 4]>().write_unaligned(self.0) }
@@ -61,6 +77,11 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    unsafe fn multiply(self, factor: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i] * factor.0[i]))
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add(self, factor: Self, sum: Self) -> Self {
         const FMA: bool = crate::cpu::isa::Isa::BASELINE_FMA;
         Plain(std::array::from_fn(|i| crate::cpu::math::fma::<FMA>(self.0[i], factor.0[i], sum.0[i])))
@@ -69,7 +90,9 @@ impl Vector for Plain {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Vector;
+    use super::{Element, Vector};
+    use half::{bf16, f16};
+    use std::any::TypeId;
     use std::arch::x86_64::*;
 
     // SAFETY of every block below: the promise that the trait asks of its caller.
@@ -90,6 +113,24 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn widen<T: Element>(at: *const T) -> Self {
+            // SAFETY: the caller's promise, of the type that `T` is.
+            unsafe {
+                let id = TypeId::of::<T>();
+                if id == TypeId::of::<f16>() {
+                    _mm256_cvtph_ps(_mm_loadu_si128(at.cast()))
+                } else if id == TypeId::of::<bf16>() {
+                    let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(at.cast()));
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(halves))
+                } else if id == TypeId::of::<i8>() {
+                    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(at.cast())))
+                } else {
+                    _mm256_loadu_ps(at.cast())
+                }
+            }
+        }
+
+        #[inline(always)]
         unsafe fn store(self, at: *mut f32) {
             // SAFETY: the caller's promise.
             unsafe { _mm256_storeu_ps(at, self) }
@@ -99,6 +140,12 @@ mod x86 {
         unsafe fn add(self, other: Self) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm256_add_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply(self, factor: Self) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_mul_ps(self, factor) }
         }
 
         #[inline(always)]
@@ -130,6 +177,24 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn widen<T: Element>(at: *const T) -> Self {
+            // SAFETY: the caller's promise, of the type that `T` is.
+            unsafe {
+                let id = TypeId::of::<T>();
+                if id == TypeId::of::<f16>() {
+                    _mm512_cvtph_ps(_mm256_loadu_si256(at.cast()))
+                } else if id == TypeId::of::<bf16>() {
+                    let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(at.cast()));
+                    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves))
+                } else if id == TypeId::of::<i8>() {
+                    _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(at.cast())))
+                } else {
+                    _mm512_loadu_ps(at.cast())
+                }
+            }
+        }
+
+        #[inline(always)]
         unsafe fn store(self, at: *mut f32) {
             // SAFETY: the caller's promise.
             unsafe { _mm512_storeu_ps(at, self) }
@@ -139,6 +204,12 @@ mod x86 {
         unsafe fn add(self, other: Self) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm512_add_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply(self, factor: Self) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_mul_ps(self, factor) }
         }
 
         #[inline(always)]

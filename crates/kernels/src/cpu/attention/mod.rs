@@ -7,26 +7,21 @@
 //!
 //! Few rows with a long context are shared out by context, as in flash decoding.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
+mod page;
 mod plain;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 use super::cache::{Cache, Store, groups};
 use super::disjoint::Disjoint;
-use super::element::Element;
 use super::isa::Isa;
-use super::math::{self, exp};
 use super::pool::Pool;
-use crate::device::{CacheType, Heads, PAGE, Span};
-use half::f16;
-use half::slice::HalfFloatSliceExt;
+use crate::device::{Heads, PAGE, Span};
+use page::{Page, attend_page};
 use std::ops::Range;
 
 /// Rows of a span that go over the keys and values together.
 const ROW_BLOCK: usize = 16;
-/// Queries that share a load of keys and values. With four registers of sums each, two keep the multipliers busy,
-/// and three would spill.
-const TOGETHER: usize = 2;
 /// Pages of a chunk. A query's results are kept apart for each chunk of its context and joined in the end, so that
 /// they are the same bit for bit however many rows there are and however the work is shared out.
 const CHUNK: usize = 4;
@@ -175,8 +170,6 @@ impl Work<'_> {
 
         let (partial, chunks) = (self.heads.partial(), task.chunks.len());
         let mut results = vec![0.0; task.rows.len() * group * chunks * partial];
-        // Bytes are widened a page at a time; floats as they are loaded.
-        let mut wide = Wide::default();
         let last_page = (span.position + task.rows.end).div_ceil(PAGE);
         for (i, chunk) in task.chunks.clone().enumerate() {
             let mut states: Vec<&mut [f32]> = results
@@ -188,22 +181,14 @@ impl Work<'_> {
                 if page + 1 < last_page {
                     self.cache.prefetch(self.layer, span.pages[page + 1] as usize, task.kv_head);
                 }
-                self.fold(task, span, page, &queries, &mut wide, &mut states);
+                self.fold(task, span, page, &queries, &mut states);
             }
         }
         results
     }
 
     /// Folds page `page` of a span's sequence into the states of a task's queries.
-    fn fold(
-        &self,
-        task: &Task,
-        span: &Span<'_>,
-        page: usize,
-        queries: &[f32],
-        wide: &mut Wide,
-        states: &mut [&mut [f32]],
-    ) {
+    fn fold(&self, task: &Task, span: &Span<'_>, page: usize, queries: &[f32], states: &mut [&mut [f32]]) {
         let (isa, dim, group) = (self.isa, self.heads.head_dim, self.heads.group());
         // How many of the page's positions each query sees.
         let seen = |query: usize| {
@@ -214,11 +199,11 @@ impl Work<'_> {
         let floats = number * dim * PAGE..(number + 1) * dim * PAGE;
         match (&self.cache.keys, &self.cache.values) {
             (Store::F16(keys), Store::F16(values)) => {
-                let page = Page { keys: &keys[floats.clone()], values: &values[floats] };
+                let page = Page { keys: &keys[floats.clone()], values: &values[floats], scales: [&[]; 2] };
                 attend_page(isa, queries, page, &seen, states);
             }
             (Store::F32(keys), Store::F32(values)) => {
-                let page = Page { keys: &keys[floats.clone()], values: &values[floats] };
+                let page = Page { keys: &keys[floats.clone()], values: &values[floats], scales: [&[]; 2] };
                 attend_page(isa, queries, page, &seen, states);
             }
             (
@@ -226,142 +211,16 @@ impl Work<'_> {
                 Store::Q8_0 { quants: values, scales: value_scales },
             ) => {
                 let scales = number * groups(dim) * PAGE..(number + 1) * groups(dim) * PAGE;
-                widen(isa, &keys[floats.clone()], &key_scales[scales.clone()], true, &mut wide.keys);
-                widen(isa, &values[floats], &value_scales[scales], false, &mut wide.values);
-                let page = Page { keys: &wide.keys[..], values: &wide.values[..] };
+                let page = Page {
+                    keys: &keys[floats.clone()],
+                    values: &values[floats],
+                    scales: [&key_scales[scales.clone()], &value_scales[scales]],
+                };
                 attend_page(isa, queries, page, &seen, states);
             }
             _ => unreachable!("keys and values are of one type"),
         }
     }
-}
-
-/// A page of bytes, widened.
-#[derive(Default)]
-struct Wide {
-    keys: Vec<f32>,
-    values: Vec<f32>,
-}
-
-/// Writes the values of a page of bytes; `keys` says that it is (head_dim, [`PAGE`]), else ([`PAGE`], head_dim).
-fn widen(isa: Isa, quants: &[i8], scales: &[f16], keys: bool, out: &mut Vec<f32>) {
-    out.resize(quants.len(), 0.0);
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { widen_avx2(quants, scales, keys, out) },
-        _ => widen_plain(quants, scales, keys, out),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn widen_avx2(quants: &[i8], scales: &[f16], keys: bool, out: &mut [f32]) {
-    widen_plain(quants, scales, keys, out);
-}
-
-#[inline(always)]
-fn widen_plain(quants: &[i8], scales: &[f16], keys: bool, out: &mut [f32]) {
-    let dim = quants.len() / PAGE;
-    // Scales lie (groups, positions) on both sides.
-    for (g, scales) in scales.as_chunks::<PAGE>().0.iter().enumerate() {
-        let mut wide = [0.0; PAGE];
-        scales.convert_to_f32_slice(&mut wide);
-        let scales = wide;
-        let components = g * CacheType::GROUP..dim.min((g + 1) * CacheType::GROUP);
-        if keys {
-            let (quants, out) = (quants.as_chunks::<PAGE>().0, out.as_chunks_mut::<PAGE>().0);
-            for d in components {
-                for j in 0..PAGE {
-                    out[d][j] = scales[j] * f32::from(quants[d][j]);
-                }
-            }
-        } else {
-            let rows = quants.chunks_exact(dim).zip(out.chunks_exact_mut(dim));
-            for ((quants, out), scale) in rows.zip(scales) {
-                for (out, &quant) in out[components.clone()].iter_mut().zip(&quants[components.clone()]) {
-                    *out = scale * f32::from(quant);
-                }
-            }
-        }
-    }
-}
-
-/// One page of one head.
-#[derive(Clone, Copy)]
-struct Page<'a, T> {
-    /// (head_dim, [`PAGE`])
-    keys: &'a [T],
-    /// ([`PAGE`], head_dim)
-    values: &'a [T],
-}
-
-/// Folds a page into the states of all queries, as many at a time as share a load of it.
-fn attend_page<T: Element>(
-    isa: Isa,
-    queries: &[f32],
-    page: Page<'_, T>,
-    seen: &dyn Fn(usize) -> usize,
-    states: &mut [&mut [f32]],
-) {
-    let (together, rest) = states.as_chunks_mut::<TOGETHER>();
-    for (i, states) in together.iter_mut().enumerate() {
-        fold(isa, queries, i * TOGETHER, page, seen, states);
-    }
-    for (i, state) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-        fold(isa, queries, together.len() * TOGETHER + i, page, seen, state);
-    }
-}
-
-/// Folds a page into the states of queries `first..first + Q`.
-fn fold<T: Element, const Q: usize>(
-    isa: Isa,
-    queries: &[f32],
-    first: usize,
-    page: Page<'_, T>,
-    seen: &dyn Fn(usize) -> usize,
-    states: &mut [&mut [f32]; Q],
-) {
-    let dim = page.keys.len() / PAGE;
-    let seen: [usize; Q] = std::array::from_fn(|q| seen(first + q));
-    if seen == [0; Q] {
-        return;
-    }
-    let queries = std::array::from_fn(|q| &queries[(first + q) * dim..(first + q + 1) * dim]);
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2::fold(queries, page, seen, states) },
-        _ => plain::fold(queries, page, seen, states),
-    }
-}
-
-/// Turns a page's scores into weights under the running maximum, and keeps maximum and sum in the states. Returns
-/// by how much earlier results shrink.
-#[inline(always)]
-fn soften<const FMA: bool, const Q: usize>(
-    scores: &mut [[f32; PAGE]; Q],
-    seen: [usize; Q],
-    states: &mut [&mut [f32]; Q],
-) -> [f32; Q] {
-    let mut shrink = [1.0; Q];
-    for q in 0..Q {
-        let (scores, state) = (&mut scores[q], &mut states[q]);
-        if seen[q] == 0 {
-            *scores = [0.0; PAGE];
-            continue;
-        }
-        scores[seen[q]..].fill(f32::NEG_INFINITY);
-        let highest = math::max_lanes(*scores).max(state[0]);
-        for score in scores.iter_mut() {
-            *score = exp::<FMA>(*score - highest);
-        }
-        scores[seen[q]..].fill(0.0);
-        shrink[q] = if state[0] == highest { 1.0 } else { exp::<FMA>(state[0] - highest) };
-        state[0] = highest;
-        state[1] = state[1] * shrink[q] + math::sum_lanes(*scores);
-    }
-    shrink
 }
 
 /// Joins the results of a query's chunks, and divides by the sum of weights.

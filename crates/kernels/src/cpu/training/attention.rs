@@ -6,11 +6,11 @@
 
 use super::product::{sizes, tile};
 use super::softmax::{exponentials, largest};
-use super::vector::{Plain, Vector};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::math::{dot, exp};
 use crate::cpu::pool::Pool;
+use crate::cpu::vector::{Plain, Vector};
 use crate::device::Heads;
 use std::cell::RefCell;
 use std::ops::Range;

@@ -9,7 +9,6 @@ mod pack;
 mod product;
 mod softmax;
 mod swiglu;
-mod vector;
 
 use super::disjoint::Disjoint;
 use super::{Buffer, Cpu, SMALL, rms_norm, rope};

@@ -6,10 +6,10 @@
 //! bits on any number of threads. Bound by multiply-adds.
 
 use super::pack::{across, beside, turned};
-use super::vector::{Plain, Vector};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::pool::Pool;
+use crate::cpu::vector::{Plain, Vector};
 use std::cell::RefCell;
 use std::ops::Range;
 

@@ -1,0 +1,139 @@
+//! Queries against one page of one head: as many at a time as share a load of it.
+
+use super::plain;
+use crate::cpu::element::Element;
+use crate::cpu::isa::Isa;
+use crate::cpu::math::{self, exp};
+use crate::device::PAGE;
+use half::f16;
+
+/// One page of one head.
+#[derive(Clone, Copy)]
+pub(super) struct Page<'a, T> {
+    /// (head_dim, [`PAGE`])
+    pub(super) keys: &'a [T],
+    /// ([`PAGE`], head_dim)
+    pub(super) values: &'a [T],
+    /// Scales of keys and of values where they are bytes, (groups, [`PAGE`]) each; else empty.
+    pub(super) scales: [&'a [f16]; 2],
+}
+
+impl<T: Element> Page<'_, T> {
+    pub(super) fn dim(&self) -> usize {
+        self.keys.len() / PAGE
+    }
+
+    /// The scales of components of group `g` of all keys.
+    #[inline(always)]
+    pub(super) fn key_scales(&self, g: usize) -> &[f16; PAGE] {
+        &self.scales[0].as_chunks().0[g]
+    }
+
+    /// The same of values.
+    #[inline(always)]
+    pub(super) fn value_scales(&self, g: usize) -> &[f16; PAGE] {
+        &self.scales[1].as_chunks().0[g]
+    }
+}
+
+/// Folds a page into the states (maximum, sum, weighted values) of all queries, (queries, head_dim). `seen` says how many
+/// of its positions a query sees. A query's state does not depend on those beside it.
+pub(super) fn attend_page<T: Element>(
+    isa: Isa,
+    queries: &[f32],
+    page: Page<'_, T>,
+    seen: &dyn Fn(usize) -> usize,
+    states: &mut [&mut [f32]],
+) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` is only ever one that this processor has.
+        Isa::Avx2 | Isa::AvxVnni => unsafe { x86::avx2(queries, page, seen, states) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { x86::avx512(queries, page, seen, states) },
+        _ => plain::fold_all(queries, page, seen, states),
+    }
+}
+
+/// Queries `first..first + Q`, and how much of the page each sees; nothing where none sees any.
+#[inline(always)]
+pub(super) fn pick<'q, const Q: usize>(
+    queries: &'q [f32],
+    dim: usize,
+    first: usize,
+    seen: &dyn Fn(usize) -> usize,
+) -> Option<([&'q [f32]; Q], [usize; Q])> {
+    let mut picked = ([&queries[..0]; Q], [0; Q]);
+    for q in 0..Q {
+        picked.0[q] = &queries[(first + q) * dim..(first + q + 1) * dim];
+        picked.1[q] = seen(first + q);
+    }
+    (picked.1 != [0; Q]).then_some(picked)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::super::vector::fold_all;
+    use super::{Element, Page};
+    use std::arch::x86_64::{__m256, __m512};
+
+    // Two queries' sums of a page fill eight of sixteen registers; three would spill.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn avx2<T: Element>(
+        queries: &[f32],
+        page: Page<'_, T>,
+        seen: &dyn Fn(usize) -> usize,
+        states: &mut [&mut [f32]],
+    ) {
+        // SAFETY: this function has the instructions.
+        unsafe {
+            let (done, states) = fold_all::<__m256, 4, 2, T>(0, queries, page, seen, states);
+            fold_all::<__m256, 4, 1, T>(done, queries, page, seen, states);
+        }
+    }
+
+    // Eight fill sixteen of 32.
+    #[target_feature(enable = "avx2,fma,f16c,avx512f")]
+    pub(super) fn avx512<T: Element>(
+        queries: &[f32],
+        page: Page<'_, T>,
+        seen: &dyn Fn(usize) -> usize,
+        states: &mut [&mut [f32]],
+    ) {
+        // SAFETY: this function has the instructions.
+        unsafe {
+            let (done, states) = fold_all::<__m512, 2, 8, T>(0, queries, page, seen, states);
+            let (done, states) = fold_all::<__m512, 2, 3, T>(done, queries, page, seen, states);
+            fold_all::<__m512, 2, 1, T>(done, queries, page, seen, states);
+        }
+    }
+}
+
+/// Turns a page's scores into weights under the running maximum, and keeps maximum and sum in the states. Returns
+/// by how much earlier results shrink.
+#[inline(always)]
+pub(super) fn soften<const FMA: bool, const Q: usize>(
+    scores: &mut [[f32; PAGE]; Q],
+    seen: [usize; Q],
+    states: &mut [&mut [f32]; Q],
+) -> [f32; Q] {
+    let mut shrink = [1.0; Q];
+    for q in 0..Q {
+        let (scores, state) = (&mut scores[q], &mut states[q]);
+        if seen[q] == 0 {
+            *scores = [0.0; PAGE];
+            continue;
+        }
+        scores[seen[q]..].fill(f32::NEG_INFINITY);
+        let highest = math::max_lanes(*scores).max(state[0]);
+        for score in scores.iter_mut() {
+            *score = exp::<FMA>(*score - highest);
+        }
+        scores[seen[q]..].fill(0.0);
+        shrink[q] = if state[0] == highest { 1.0 } else { exp::<FMA>(state[0] - highest) };
+        state[0] = highest;
+        state[1] = state[1] * shrink[q] + math::sum_lanes(*scores);
+    }
+    shrink
+}

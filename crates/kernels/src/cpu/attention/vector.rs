@@ -1,0 +1,190 @@
+//! Queries against a page in registers of any width. Keys, and values a group of components at a time, are widened as
+//! they are loaded; what is loaded serves `Q` queries. `N` registers hold 32 floats: the positions of a page, and the
+//! components of a group.
+
+use super::page::{Page, pick, soften};
+use crate::cpu::element::Element;
+use crate::cpu::vector::Vector;
+use crate::device::{CacheType, PAGE};
+
+/// Components whose products are summed before they are scaled.
+const GROUP: usize = CacheType::GROUP;
+
+/// Folds a page into the states of queries `first..`, `Q` at a time. Returns the first query that is left, and the
+/// states of those.
+///
+/// # Safety
+/// The processor has the instruction set of `V` and FMA, and `N` registers hold [`PAGE`] floats.
+#[inline(always)]
+pub(super) unsafe fn fold_all<'s, 'f, V: Vector, const N: usize, const Q: usize, T: Element>(
+    first: usize,
+    queries: &[f32],
+    page: Page<'_, T>,
+    seen: &dyn Fn(usize) -> usize,
+    states: &'s mut [&'f mut [f32]],
+) -> (usize, &'s mut [&'f mut [f32]]) {
+    const { assert!(N * V::LANES == PAGE && PAGE == GROUP) };
+    let (whole, rest) = states.as_chunks_mut::<Q>();
+    for (i, states) in whole.iter_mut().enumerate() {
+        if let Some((queries, seen)) = pick(queries, page.dim(), first + i * Q, seen) {
+            // SAFETY: the caller's promise.
+            unsafe { fold::<V, N, Q, T>(queries, page, seen, states) };
+        }
+    }
+    (first + whole.len() * Q, rest)
+}
+
+/// As [`super::plain`] folds.
+///
+/// # Safety
+/// As [`fold_all`].
+#[inline(always)]
+unsafe fn fold<V: Vector, const N: usize, const Q: usize, T: Element>(
+    queries: [&[f32]; Q],
+    page: Page<'_, T>,
+    seen: [usize; Q],
+    states: &mut [&mut [f32]; Q],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut weights = scores::<V, N, Q, T>(queries, page);
+        let shrink = soften::<true, Q>(&mut weights, seen, states);
+        let last = seen.into_iter().max().unwrap_or(0);
+        let dim = page.dim();
+        for (g, first) in (0..dim).step_by(GROUP).enumerate() {
+            let weights = if T::SCALED {
+                &scaled::<V, N, Q>(&weights, page.value_scales(g).as_ptr())
+            } else {
+                &weights
+            };
+            if first + GROUP <= dim {
+                mix::<V, N, Q, T>(weights, last, page.values, dim, first, shrink, states);
+                continue;
+            }
+            let whole = dim / V::LANES * V::LANES;
+            for at in (first..whole).step_by(V::LANES) {
+                mix::<V, 1, Q, T>(weights, last, page.values, dim, at, shrink, states);
+            }
+            for at in whole.max(first)..dim {
+                for q in 0..Q {
+                    let sum = &mut states[q][2 + at];
+                    *sum *= shrink[q];
+                    for (values, weight) in page.values.chunks_exact(dim).zip(&weights[q]).take(last) {
+                        *sum = weight.mul_add(values[at].widen(), *sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `q · k` of each query and position.
+///
+/// # Safety
+/// As [`fold_all`].
+#[inline(always)]
+unsafe fn scores<V: Vector, const N: usize, const Q: usize, T: Element>(
+    queries: [&[f32]; Q],
+    page: Page<'_, T>,
+) -> [[f32; PAGE]; Q] {
+    let mut scores = [[0.0; PAGE]; Q];
+    let keys = page.keys.as_chunks::<PAGE>().0;
+    for (g, keys) in keys.chunks(GROUP).enumerate() {
+        let queries: [&[f32]; Q] = std::array::from_fn(|q| &queries[q][g * GROUP..][..keys.len()]);
+        // SAFETY: the caller's promise; N registers are the positions of a page.
+        unsafe {
+            let mut sums = [[V::splat(0.0); N]; Q];
+            for (d, keys) in keys.iter().enumerate() {
+                let mut wide = [V::splat(0.0); N];
+                for i in 0..N {
+                    wide[i] = V::widen(keys.as_ptr().add(i * V::LANES));
+                }
+                for q in 0..Q {
+                    let query = V::splat(*queries[q].get_unchecked(d));
+                    for i in 0..N {
+                        sums[q][i] = query.multiply_add(wide[i], sums[q][i]);
+                    }
+                }
+            }
+            for i in 0..N {
+                let at = i * V::LANES;
+                let scale =
+                    if T::SCALED { V::widen(page.key_scales(g).as_ptr().add(at)) } else { V::splat(1.0) };
+                for q in 0..Q {
+                    let score = scores[q].as_mut_ptr().add(at);
+                    sums[q][i].multiply_add(scale, V::load(score)).store(score);
+                }
+            }
+        }
+    }
+    scores
+}
+
+/// Weights times the scales of a group's values.
+///
+/// # Safety
+/// As [`fold_all`], and there are [`PAGE`] scales.
+#[inline(always)]
+unsafe fn scaled<V: Vector, const N: usize, const Q: usize>(
+    weights: &[[f32; PAGE]; Q],
+    scales: *const half::f16,
+) -> [[f32; PAGE]; Q] {
+    let mut scaled = [[0.0; PAGE]; Q];
+    for i in 0..N {
+        // SAFETY: the caller's promise; N registers are the positions of a page.
+        unsafe {
+            let scale = V::widen(scales.add(i * V::LANES));
+            for q in 0..Q {
+                let weight = V::load(weights[q].as_ptr().add(i * V::LANES));
+                weight.multiply(scale).store(scaled[q].as_mut_ptr().add(i * V::LANES));
+            }
+        }
+    }
+    scaled
+}
+
+/// Adds `W` registers of weighted components from `at`, of the first `last` positions.
+///
+/// # Safety
+/// As [`fold_all`].
+#[inline(always)]
+unsafe fn mix<V: Vector, const W: usize, const Q: usize, T: Element>(
+    weights: &[[f32; PAGE]; Q],
+    last: usize,
+    values: &[T],
+    dim: usize,
+    at: usize,
+    shrink: [f32; Q],
+    states: &mut [&mut [f32]; Q],
+) {
+    // SAFETY: within slices whose lengths are checked; the caller's promise.
+    unsafe {
+        let mut sums = [[V::splat(0.0); W]; Q];
+        for q in 0..Q {
+            let state = &states[q][2 + at..][..W * V::LANES];
+            for i in 0..W {
+                let sum = V::load(state.as_ptr().add(i * V::LANES));
+                sums[q][i] = sum.multiply(V::splat(shrink[q]));
+            }
+        }
+        for (j, values) in values.chunks_exact(dim).take(last.min(PAGE)).enumerate() {
+            let values = &values[at..at + W * V::LANES];
+            let mut wide = [V::splat(0.0); W];
+            for i in 0..W {
+                wide[i] = V::widen(values.as_ptr().add(i * V::LANES));
+            }
+            for q in 0..Q {
+                let weight = V::splat(*weights[q].get_unchecked(j));
+                for i in 0..W {
+                    sums[q][i] = weight.multiply_add(wide[i], sums[q][i]);
+                }
+            }
+        }
+        for q in 0..Q {
+            let state = &mut states[q][2 + at..][..W * V::LANES];
+            for i in 0..W {
+                sums[q][i].store(state.as_mut_ptr().add(i * V::LANES));
+            }
+        }
+    }
+}
