@@ -10,11 +10,18 @@ use super::tile::TILE;
 use super::{Buffer, float};
 use std::ops::Range;
 
+/// Rows as products need them, kept between calls.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    quantized: Activations,
+    packed: float::Rows,
+}
+
 /// Multiplies the rows of `x`; sets or, where `add` is true, adds to `out`.
 pub(crate) fn linear(
     isa: Isa,
     pool: &Pool,
-    quantized: &mut Activations,
+    scratch: &mut Scratch,
     x: &Buffer,
     w: &Matrix,
     bias: Option<&Buffer>,
@@ -31,9 +38,16 @@ pub(crate) fn linear(
         return;
     }
     if w.parts.iter().any(|part| matches!(part.weights, Weights::Tiles(_))) {
-        quantized.quantize(isa, pool, &x.values, x.columns);
+        scratch.quantized.quantize(isa, pool, &x.values, x.columns);
     }
-    let quantized = &*quantized;
+    if x.rows >= float::GEMM_ROWS {
+        let floats = w.parts.iter().filter_map(|part| match part.weights {
+            Weights::Floats { dtype, .. } => Some(dtype),
+            Weights::Tiles(_) => None,
+        });
+        scratch.packed.pack(isa, pool, &x.values, x.columns, floats);
+    }
+    let Scratch { quantized, packed } = &*scratch;
 
     let out_values = Disjoint::new(&mut out.values);
     let sink = Sink { out: &out_values, stride: w.outputs(), bias: bias.map(|b| &b.values[..]), add };
@@ -52,7 +66,8 @@ pub(crate) fn linear(
                 Weights::Floats { dtype, data } => {
                     let row_bytes = x.columns * dtype.block_bytes();
                     let bytes = &data[outputs.start * row_bytes..outputs.end * row_bytes];
-                    float::product(isa, *dtype, bytes, &x.values, x.columns, first + outputs.start, &sink);
+                    let first = first + outputs.start;
+                    float::product(isa, *dtype, bytes, &x.values, packed, x.columns, first, &sink);
                 }
             }
         }
@@ -63,16 +78,13 @@ pub(crate) fn linear(
 /// together, whole tiles, and for few rows no smaller than what outweighs handing a task out.
 fn cut(w: &Matrix, threads: usize, rows: usize) -> Vec<(usize, Range<usize>)> {
     const SMALLEST: usize = 16 * 1024;
+    /// Tasks of a thread.
+    const TASKS: usize = 4;
     let mut tasks = Vec::new();
     for (i, part) in w.parts.iter().enumerate() {
-        // A product of floats packs all rows again for each task, so that few are better; but it also widens the
-        // task's weights, which must not take much memory.
-        let (tasks_a_thread, most) = match part.weights {
-            Weights::Floats { .. } if rows >= float::GEMM_ROWS => (1, 2048),
-            _ => (4, usize::MAX),
-        };
-        let even = w.outputs().div_ceil(threads * tasks_a_thread);
-        let grain = even.max(SMALLEST.div_ceil(w.inputs() * rows)).min(most).next_multiple_of(TILE);
+        let even = w.outputs().div_ceil(threads * TASKS);
+        let unit = if matches!(part.weights, Weights::Floats { .. }) { float::PANEL } else { TILE };
+        let grain = even.max(SMALLEST.div_ceil(w.inputs() * rows)).next_multiple_of(unit);
         let outputs = part.outputs.len();
         for start in (0..outputs).step_by(grain) {
             tasks.push((i, start..(start + grain).min(outputs)));
@@ -119,7 +131,7 @@ mod tests {
                 let x = Buffer { rows: count, columns, values: random.normals(count * columns) };
                 let bias = Buffer { rows: 1, columns: 16, values: random.normals(16) };
                 let mut out = Buffer::default();
-                let mut scratch = Activations::default();
+                let mut scratch = Scratch::default();
                 linear(Isa::detect(), &pool, &mut scratch, &x, &w, Some(&bias), false, &mut out);
                 linear(Isa::detect(), &pool, &mut scratch, &x, &w, None, true, &mut out);
                 let want: Vec<f32> = x

@@ -29,7 +29,6 @@ pub use matrix::{Matrix, Table};
 
 use crate::Error;
 use crate::device::{CacheShape, Device, Heads, RopeStyle, Span};
-use activations::Activations;
 use disjoint::Disjoint;
 use isa::Isa;
 use pool::Pool;
@@ -43,8 +42,8 @@ const SMALL: usize = 32 * 1024;
 pub struct Cpu {
     isa: Isa,
     pool: Pool,
-    /// Room for quantised activations, kept between products.
-    quantized: Mutex<Activations>,
+    /// Room for rows as products need them.
+    scratch: Mutex<linear::Scratch>,
     /// Room for packed matrices of floats, likewise.
     packed: Mutex<Vec<f32>>,
 }
@@ -97,7 +96,7 @@ impl Cpu {
     }
 
     fn of(isa: Isa, threads: usize) -> Cpu {
-        Cpu { isa, pool: Pool::new(threads), quantized: Mutex::default(), packed: Mutex::default() }
+        Cpu { isa, pool: Pool::new(threads), scratch: Mutex::default(), packed: Mutex::default() }
     }
 
     /// Threads that compute.
@@ -115,9 +114,9 @@ impl Cpu {
         limits::measure(self.isa, &self.pool)
     }
 
-    fn quantized(&self) -> MutexGuard<'_, Activations> {
-        // Scratch: whatever a panic left in it is overwritten before it is read.
-        self.quantized.lock().unwrap_or_else(PoisonError::into_inner)
+    fn scratch(&self) -> MutexGuard<'_, linear::Scratch> {
+        // Whatever a panic left in it is overwritten before it is read.
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls `each` with the rows of `x` and of `out`, in parallel where they are many.
@@ -196,11 +195,11 @@ impl Device for Cpu {
     }
 
     fn linear(&self, x: &Buffer, w: &Matrix, bias: Option<&Buffer>, out: &mut Buffer) {
-        linear::linear(self.isa, &self.pool, &mut self.quantized(), x, w, bias, false, out);
+        linear::linear(self.isa, &self.pool, &mut self.scratch(), x, w, bias, false, out);
     }
 
     fn linear_add(&self, x: &Buffer, w: &Matrix, bias: Option<&Buffer>, out: &mut Buffer) {
-        linear::linear(self.isa, &self.pool, &mut self.quantized(), x, w, bias, true, out);
+        linear::linear(self.isa, &self.pool, &mut self.scratch(), x, w, bias, true, out);
     }
 
     fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut Buffer) {

@@ -5,8 +5,8 @@ mod attention;
 mod loss;
 mod low_rank;
 mod norm;
-mod pack;
-mod product;
+pub(super) mod pack;
+pub(super) mod product;
 mod softmax;
 mod swiglu;
 

@@ -1,6 +1,7 @@
 //! How a product's operands are laid out before it: in groups of lines (rows of `a`, columns of `b`), filled up with
 //! zeros to whole groups.
 
+use crate::cpu::element::Element;
 use crate::cpu::isa::Isa;
 
 /// Lines that lie beside each other, step after step: `out[(g · depth + k) · width + i] = values[k · step + g · width + i]`.
@@ -46,10 +47,10 @@ pub(super) fn beside(values: &[f32], line: usize, count: usize, depth: usize, ou
     }
 }
 
-/// Lines turned: `out[(g · depth + k) · width + i] = values[(g · width + i) · line + k]`.
-pub(super) fn turned(
+/// Lines turned, and widened: `out[(g · depth + k) · width + i] = values[(g · width + i) · line + k]`.
+pub(in crate::cpu) fn turned<T: Element>(
     isa: Isa,
-    values: &[f32],
+    values: &[T],
     line: usize,
     count: usize,
     width: usize,
@@ -74,7 +75,7 @@ pub(super) fn turned(
         for i in 0..lines {
             let first = if i < whole.0 { whole.1 } else { 0 };
             for k in first..depth {
-                out[k * width + i] = values[i * line + k];
+                out[k * width + i] = values[i * line + k].widen();
             }
         }
     }
@@ -82,12 +83,14 @@ pub(super) fn turned(
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
+    use crate::cpu::element::Element;
+    use crate::cpu::vector::Vector;
     use std::arch::x86_64::*;
 
     /// Turns squares of eight lines and eight steps.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn turn(
-        values: &[f32],
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn turn<T: Element>(
+        values: &[T],
         line: usize,
         lines: usize,
         width: usize,
@@ -100,7 +103,7 @@ mod avx2 {
                 for (j, row) in rows.iter_mut().enumerate() {
                     let from = &values[(i + j) * line + k..][..8];
                     // SAFETY: eight values.
-                    *row = unsafe { _mm256_loadu_ps(from.as_ptr()) };
+                    *row = unsafe { __m256::widen(from.as_ptr()) };
                 }
                 for (j, column) in transposed(rows).into_iter().enumerate() {
                     let to = &mut out[(k + j) * width + i..][..8];

@@ -234,7 +234,7 @@ unsafe fn rows_of<V: Vector, const MR: usize, const NV: usize>(
 /// # Safety
 /// All of these may be read, and the processor has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
+pub(in crate::cpu) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
     depth: usize,
     a: *const f32,
     row: usize,

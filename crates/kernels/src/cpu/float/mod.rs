@@ -1,7 +1,12 @@
 //! Products with weights in F32, F16 and BF16, accumulated in f32.
 //!
-//! One row of activations widens the weights on the way and is bound by memory. Several rows widen a
-//! panel of outputs and multiply with the `gemm` crate, which reaches the level of vendor libraries.
+//! One row of activations widens the weights on the way and is bound by memory. Several rows multiply with packed panels
+//! of outputs; where there is no form of our own for that, with the `gemm` crate.
+
+#[cfg(target_arch = "x86_64")]
+mod dot;
+#[cfg(target_arch = "x86_64")]
+mod matrix;
 
 use super::isa::Isa;
 use super::math;
@@ -9,12 +14,36 @@ use super::sink::Sink;
 use half::slice::HalfFloatSliceExt;
 use sai_formats::DType;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use matrix::Rows;
+
 /// Rows of activations from which a matrix product beats dot products.
-pub(crate) const GEMM_ROWS: usize = 4;
+pub(crate) const GEMM_ROWS: usize = if cfg!(target_arch = "x86_64") { 8 } else { 4 };
+/// Outputs that tasks are best a multiple of.
+pub(crate) const PANEL: usize = 32;
 /// Weights widened at a time, on the stack.
 const WIDEN: usize = 512;
 
-/// Multiplies `x` (rows, columns) with the outputs whose bytes are `weights`, the first of them number `first`.
+/// Rows as they lie: the `gemm` crate packs them itself.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Default)]
+pub(crate) struct Rows;
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Rows {
+    pub(crate) fn pack(
+        &mut self,
+        _: Isa,
+        _: &super::pool::Pool,
+        _: &[f32],
+        _: usize,
+        _: impl Iterator<Item = DType>,
+    ) {
+    }
+}
+
+/// Multiplies `x` (rows, columns) with the outputs whose bytes are `weights`, the first of them number `first`. From
+/// [`GEMM_ROWS`] on `packed` must hold the rows too.
 ///
 /// # Safety
 /// No other task may use these outputs in `sink` meanwhile.
@@ -23,6 +52,7 @@ pub(crate) unsafe fn product(
     dtype: DType,
     weights: &[u8],
     x: &[f32],
+    packed: &Rows,
     columns: usize,
     first: usize,
     sink: &Sink<'_>,
@@ -30,13 +60,19 @@ pub(crate) unsafe fn product(
     let rows = x.len() / columns;
     // SAFETY: the caller's promise is passed on; an `Isa` is only ever one that this processor has.
     unsafe {
+        if rows >= GEMM_ROWS {
+            #[cfg(target_arch = "x86_64")]
+            if let Some(form) = matrix::Form::of(isa, dtype, columns) {
+                return matrix::product(form, isa, dtype, weights, packed, columns, first, sink);
+            }
+            return library(dtype, weights, x, columns, first, sink);
+        }
         match isa {
-            _ if rows >= GEMM_ROWS => matrix(dtype, weights, x, columns, first, sink),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::AvxVnni => dots(x86::dot_avx2, dtype, weights, x, columns, first, sink),
+            Isa::Avx2 | Isa::AvxVnni => dots(dot::dot_avx2, dtype, weights, x, columns, first, sink),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => dots(x86::dot_avx512, dtype, weights, x, columns, first, sink),
-            _ => dots(dot, dtype, weights, x, columns, first, sink),
+            Isa::Avx512Vnni => dots(dot::dot_avx512, dtype, weights, x, columns, first, sink),
+            _ => dots(plain_dot, dtype, weights, x, columns, first, sink),
         }
     }
 }
@@ -96,7 +132,7 @@ unsafe fn dots(
 }
 
 /// One output with one row in plain Rust.
-fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
+fn plain_dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
     let bytes = dtype.block_bytes();
     let mut wide = [0.0f32; WIDEN];
     let mut sum = 0.0;
@@ -107,96 +143,9 @@ fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
     sum
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use crate::cpu::element::Element;
-    use crate::cpu::vector::Vector;
-    use half::{bf16, f16};
-    use sai_formats::DType;
-    use std::arch::x86_64::{__m256, __m512};
-
-    /// Sums in turn, which hide the latency of an addition.
-    const CHAINS: usize = 4;
-    /// Values ahead of those that are multiplied which are asked for: the processor's own prefetching alone reads less.
-    const AHEAD: usize = 2048;
-
-    /// As [`super::dot`]. Bound by memory.
-    ///
-    /// # Safety
-    /// As many weights as `x` has values; AVX2, FMA and F16C.
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) unsafe fn dot_avx2(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
-        // SAFETY: the caller's promise.
-        unsafe { dot::<__m256>(dtype, weights, x) }
-    }
-
-    /// As [`super::dot`]. Bound by memory.
-    ///
-    /// # Safety
-    /// As many weights as `x` has values; AVX2, FMA, F16C and AVX-512 F.
-    #[target_feature(enable = "avx2,fma,f16c,avx512f")]
-    pub(super) unsafe fn dot_avx512(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
-        // SAFETY: the caller's promise.
-        unsafe { dot::<__m512>(dtype, weights, x) }
-    }
-
-    /// # Safety
-    /// As many weights as `x` has values, and the instruction set of `V`.
-    #[inline(always)]
-    unsafe fn dot<V: Vector>(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match dtype {
-                DType::F16 => sum::<V, f16>(weights, x),
-                DType::BF16 => sum::<V, bf16>(weights, x),
-                _ => sum::<V, f32>(weights, x),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`dot`].
-    #[inline(always)]
-    unsafe fn sum<V: Vector, T: Element>(weights: &[u8], x: &[f32]) -> f32 {
-        assert_eq!(weights.len(), size_of_val(x) / size_of::<f32>() * size_of::<T>());
-        let weights: *const T = weights.as_ptr().cast();
-        let step = CHAINS * V::LANES;
-        let whole = x.len() / step * step;
-        // SAFETY: below the length of both; asking reads nothing that the program sees.
-        let chains = unsafe {
-            let mut sums = [V::splat(0.0); CHAINS];
-            for at in (0..whole).step_by(step) {
-                for line in (0..step * size_of::<T>()).step_by(64) {
-                    V::prefetch(weights.wrapping_add(at).wrapping_byte_add(AHEAD + line).cast());
-                }
-                for i in 0..CHAINS {
-                    let at = at + i * V::LANES;
-                    let x = V::load(x.as_ptr().add(at));
-                    sums[i] = V::widen(weights.add(at)).multiply_add(x, sums[i]);
-                }
-            }
-            sums[0].add(sums[1]).add(sums[2].add(sums[3]))
-        };
-        let mut lanes = [0.0f32; 16];
-        // SAFETY: a register has at most sixteen floats.
-        unsafe { chains.store(lanes.as_mut_ptr()) };
-        for width in [8, 4, 2, 1] {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-        }
-        let mut sum = lanes[0];
-        for i in whole..x.len() {
-            // SAFETY: below the length; a file may place its tensors at any byte.
-            sum += unsafe { weights.add(i).read_unaligned() }.widen() * x[i];
-        }
-        sum
-    }
-}
-
 /// # Safety
 /// As [`product`].
-unsafe fn matrix(dtype: DType, weights: &[u8], x: &[f32], columns: usize, first: usize, sink: &Sink<'_>) {
+unsafe fn library(dtype: DType, weights: &[u8], x: &[f32], columns: usize, first: usize, sink: &Sink<'_>) {
     let rows = x.len() / columns;
     let outputs = weights.len() / (columns * dtype.block_bytes());
     let mut wide = Vec::new();
@@ -244,6 +193,7 @@ unsafe fn matrix(dtype: DType, weights: &[u8], x: &[f32], columns: usize, first:
 mod tests {
     use super::*;
     use crate::cpu::disjoint::Disjoint;
+    use crate::cpu::pool::Pool;
     use crate::cpu::testing::{Random, assert_close};
 
     fn stored(dtype: DType, value: f32) -> (Vec<u8>, f32) {
@@ -264,10 +214,21 @@ mod tests {
     fn every_path_is_the_reference() {
         let mut random = Random::new(13);
         for dtype in [DType::F32, DType::F16, DType::BF16] {
-            for (rows, outputs, columns) in
-                [(1, 1, 1), (1, 3, 17), (2, 5, 513), (3, 17, 200), (4, 9, 33), (17, 65, 1030)]
-            {
-                let x = random.normals(rows * columns);
+            for (rows, outputs, columns) in [
+                (1, 1, 1),
+                (1, 3, 17),
+                (2, 5, 513),
+                (3, 17, 200),
+                (4, 9, 33),
+                (8, 31, 16),
+                (13, 40, 2050),
+                (17, 65, 1030),
+            ] {
+                let mut x = random.normals(rows * columns);
+                if dtype == DType::BF16 {
+                    // Where both are multiplied as such, rows are rounded to it.
+                    x.iter_mut().for_each(|x| *x = half::bf16::from_f32(*x).to_f32());
+                }
                 let (bytes, values): (Vec<_>, Vec<_>) =
                     random.normals(outputs * columns).into_iter().map(|w| stored(dtype, w)).unzip();
                 let bytes = bytes.concat();
@@ -288,7 +249,11 @@ mod tests {
                             let out = Disjoint::new(&mut out);
                             let sink = Sink { out: &out, stride: outputs, bias: None, add: false };
                             // SAFETY: a single task.
-                            unsafe { product(isa, dtype, &shifted[shift..], &x, columns, 0, &sink) };
+                            unsafe {
+                                let mut rows = Rows::default();
+                                rows.pack(isa, &Pool::new(2), &x, columns, [dtype].into_iter());
+                                product(isa, dtype, &shifted[shift..], &x, &rows, columns, 0, &sink);
+                            }
                         }
                         assert_close(&out, &want, 1e-4);
                     }
