@@ -1,5 +1,8 @@
 //! Keys and values of all layers, in pages of [`PAGE`] positions.
 
+use super::SMALL;
+use super::disjoint::Disjoint;
+use super::pool::Pool;
 use crate::Error;
 use crate::device::{CacheShape, CacheType, Heads, PAGE, Span};
 use half::f16;
@@ -51,40 +54,13 @@ impl Store {
         })
     }
 
-    /// Stores one head of one position in page `page` of all heads' pages.
-    fn put(&mut self, side: Side, page: usize, offset: usize, head: &[f32]) {
-        let dim = head.len();
-        let start = page * PAGE * dim;
+    /// The same values, to be written by several tasks.
+    fn parts(&mut self) -> Parts<'_> {
         match self {
-            Store::F16(halves) => {
-                // Rounded many at a time, which asks only once what the processor can do.
-                let mut rounded = [f16::ZERO; 64];
-                for (first, head) in (0..).step_by(64).zip(head.chunks(64)) {
-                    let rounded = &mut rounded[..head.len()];
-                    rounded.convert_from_f32_slice(head);
-                    for (d, &value) in rounded.iter().enumerate() {
-                        halves[start + side.at(first + d, offset, dim)] = value;
-                    }
-                }
-            }
-            Store::F32(floats) => {
-                for (d, &value) in head.iter().enumerate() {
-                    floats[start + side.at(d, offset, dim)] = value;
-                }
-            }
+            Store::F16(halves) => Parts::F16(Disjoint::new(halves)),
+            Store::F32(floats) => Parts::F32(Disjoint::new(floats)),
             Store::Q8_0 { quants, scales } => {
-                for (g, group) in head.chunks(CacheType::GROUP).enumerate() {
-                    let largest = group.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-                    // The scale is rounded to what is stored before the values are divided by it.
-                    let scale = f16::from_f32(largest / 127.0);
-                    scales[(page * groups(dim) + g) * PAGE + offset] = scale;
-                    let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
-                    for (i, &value) in group.iter().enumerate() {
-                        // The cast saturates, which a scale that was rounded down may need.
-                        let quant = (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
-                        quants[start + side.at(g * CacheType::GROUP + i, offset, dim)] = quant;
-                    }
-                }
+                Parts::Q8_0 { quants: Disjoint::new(quants), scales: Disjoint::new(scales) }
             }
         }
     }
@@ -131,6 +107,126 @@ impl Store {
     }
 }
 
+/// A [`Store`] that tasks write in parts.
+enum Parts<'a> {
+    F16(Disjoint<'a, f16>),
+    F32(Disjoint<'a, f32>),
+    Q8_0 { quants: Disjoint<'a, i8>, scales: Disjoint<'a, f16> },
+}
+
+impl Parts<'_> {
+    /// Stores one head of some positions, from `offset` in page `page` of all heads' pages: `rows` are those heads.
+    ///
+    /// # Safety
+    /// No other task writes to this page meanwhile.
+    unsafe fn put<'h>(&self, side: Side, page: usize, offset: usize, rows: impl Iterator<Item = &'h [f32]>) {
+        /// Components that are turned together.
+        const TURNED: usize = 64;
+        let rows: [&[f32]; PAGE] = fill(rows);
+        let count = rows.iter().take_while(|row| !row.is_empty()).count();
+        let (rows, dim) = (&rows[..count], rows[0].len());
+        let whole = page * PAGE * dim..(page + 1) * PAGE * dim;
+        match self {
+            Parts::F16(halves) => {
+                // SAFETY: the caller's promise.
+                let page = unsafe { halves.part(whole) };
+                // Rounded many at a time, which asks only once what the processor can do.
+                if side == Side::Values {
+                    for (row, page) in rows.iter().zip(page[offset * dim..].chunks_exact_mut(dim)) {
+                        page.convert_from_f32_slice(row);
+                    }
+                    return;
+                }
+                let mut rounded = [[f16::ZERO; TURNED]; PAGE];
+                for (first, page) in (0..dim).step_by(TURNED).zip(page.chunks_mut(TURNED * PAGE)) {
+                    let width = TURNED.min(dim - first);
+                    for (row, rounded) in rows.iter().zip(&mut rounded) {
+                        rounded[..width].convert_from_f32_slice(&row[first..first + width]);
+                    }
+                    for (d, page) in page.as_chunks_mut::<PAGE>().0.iter_mut().enumerate() {
+                        for (value, rounded) in page[offset..].iter_mut().zip(&rounded[..count]) {
+                            *value = rounded[d];
+                        }
+                    }
+                }
+            }
+            Parts::F32(floats) => {
+                // SAFETY: the caller's promise.
+                let page = unsafe { floats.part(whole) };
+                for (j, row) in rows.iter().enumerate() {
+                    for (d, &value) in row.iter().enumerate() {
+                        page[side.at(d, offset + j, dim)] = value;
+                    }
+                }
+            }
+            Parts::Q8_0 { quants, scales } => {
+                let groups = groups(dim);
+                // SAFETY: the caller's promise.
+                let (quants, scales) = unsafe {
+                    (quants.part(whole), scales.part(page * groups * PAGE..(page + 1) * groups * PAGE))
+                };
+                for (j, row) in rows.iter().enumerate() {
+                    for (g, group) in row.chunks(CacheType::GROUP).enumerate() {
+                        let (scale, bytes) = quantize(group);
+                        scales[g * PAGE + offset + j] = scale;
+                        for (i, &byte) in bytes[..group.len()].iter().enumerate() {
+                            quants[side.at(g * CacheType::GROUP + i, offset + j, dim)] = byte;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first of an iterator's slices, and empty ones after them.
+fn fill<'h>(rows: impl Iterator<Item = &'h [f32]>) -> [&'h [f32]; PAGE] {
+    let mut filled: [&[f32]; PAGE] = [&[]; PAGE];
+    filled.iter_mut().zip(rows).for_each(|(filled, row)| *filled = row);
+    filled
+}
+
+/// A group as bytes with a scale.
+fn quantize(group: &[f32]) -> (f16, [i8; CacheType::GROUP]) {
+    /// Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the low bits of a float.
+    const ROUND: f32 = 12_582_912.0;
+    let largest = group.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    // The scale is rounded to what is stored before the values are divided by it, which may then be above 127 of it.
+    let scale = f16::from_f32(largest / 127.0);
+    let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
+    let mut bytes = [0; CacheType::GROUP];
+    for (byte, &value) in bytes.iter_mut().zip(group) {
+        let integer = (value * inverse).clamp(-127.0, 127.0) + ROUND;
+        *byte = (integer.to_bits() as i32 - ROUND.to_bits() as i32) as i8;
+    }
+    (scale, bytes)
+}
+
+/// Rows of a span that lie in one page.
+struct Run {
+    /// The first, of the batch.
+    row: usize,
+    rows: usize,
+    page: usize,
+    /// Where the first lies in the page.
+    offset: usize,
+}
+
+/// The runs of all spans.
+fn runs(spans: &[Span<'_>]) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for span in spans {
+        let mut done = 0;
+        while done < span.rows {
+            let (page, offset) = span.slot(done);
+            let rows = (PAGE - offset).min(span.rows - done);
+            runs.push(Run { row: span.first_row + done, rows, page, offset });
+            done += rows;
+        }
+    }
+    runs
+}
+
 fn zeroed<T: bytemuck::Zeroable>(length: usize) -> Result<Vec<T>, ()> {
     bytemuck::allocation::try_zeroed_vec(length)
 }
@@ -173,9 +269,7 @@ impl Cache {
 
     /// The number of a head's page among the pages of all heads, on either side.
     pub(crate) fn page(&self, layer: usize, page: usize, kv_head: usize) -> usize {
-        let CacheShape { kv_heads, pages, .. } = self.shape;
-        debug_assert!(page < pages && kv_head < kv_heads);
-        (layer * pages + page) * kv_heads + kv_head
+        number(self.shape, layer, page, kv_head)
     }
 
     /// Asks for a head's page ahead of its use: the processor follows a stream by itself, but not from one page of
@@ -193,21 +287,37 @@ impl Cache {
     }
 
     /// Stores the keys and values in `qkv` at the spans' positions.
-    pub(crate) fn append(&mut self, layer: usize, qkv: &[f32], heads: Heads, spans: &[Span<'_>]) {
+    pub(crate) fn append(
+        &mut self,
+        pool: &Pool,
+        layer: usize,
+        qkv: &[f32],
+        heads: Heads,
+        spans: &[Span<'_>],
+    ) {
         let Heads { heads: query_heads, kv_heads, head_dim } = heads;
         let columns = heads.qkv_columns();
-        for span in spans {
-            for i in 0..span.rows {
-                let (page, offset) = span.slot(i);
-                let row = &qkv[(span.first_row + i) * columns..][..columns];
-                for kv_head in 0..kv_heads {
-                    let page = self.page(layer, page, kv_head);
-                    let key = &row[(query_heads + kv_head) * head_dim..][..head_dim];
-                    let value = &row[(query_heads + kv_heads + kv_head) * head_dim..][..head_dim];
-                    self.keys.put(Side::Keys, page, offset, key);
-                    self.values.put(Side::Values, page, offset, value);
-                }
+        let runs = runs(spans);
+        let shape = self.shape;
+        let (keys, values) = (self.keys.parts(), self.values.parts());
+        let store = |task: usize| {
+            let (run, kv_head) = (&runs[task / kv_heads], task % kv_heads);
+            let page = number(shape, layer, run.page, kv_head);
+            let rows = &qkv[run.row * columns..(run.row + run.rows) * columns];
+            for (side, parts, first) in
+                [(Side::Keys, &keys, query_heads), (Side::Values, &values, query_heads + kv_heads)]
+            {
+                let at = (first + kv_head) * head_dim;
+                let rows = rows.chunks_exact(columns).map(|row| &row[at..at + head_dim]);
+                // SAFETY: a page of a head belongs to one sequence, whose rows in it are one run.
+                unsafe { parts.put(side, page, run.offset, rows) };
             }
+        };
+        let tasks = runs.len() * kv_heads;
+        if 2 * tasks * head_dim < SMALL {
+            (0..tasks).for_each(store);
+        } else {
+            pool.run(tasks, &store);
         }
     }
 
@@ -259,6 +369,17 @@ impl Cache {
     }
 }
 
+/// As [`Cache::page`].
+fn number(
+    CacheShape { kv_heads, pages, .. }: CacheShape,
+    layer: usize,
+    page: usize,
+    kv_head: usize,
+) -> usize {
+    debug_assert!(page < pages && kv_head < kv_heads);
+    (layer * pages + page) * kv_heads + kv_head
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +405,7 @@ mod tests {
             let qkv: Vec<f32> = (0..heads.qkv_columns()).map(|i| i as f32).collect();
             for layer in 0..2 {
                 let span = Span { first_row: 0, rows: 1, position: 5, pages: &[1] };
-                cache.append(layer, &qkv, heads, &[span]);
+                cache.append(&Pool::new(1), layer, &qkv, heads, &[span]);
             }
             cache.copy_page(1, 2);
             let (mut bytes, mut again) = (Vec::new(), Vec::new());

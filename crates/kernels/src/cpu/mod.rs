@@ -222,7 +222,7 @@ impl Device for Cpu {
     }
 
     fn append(&self, cache: &mut Cache, layer: usize, qkv: &Buffer, heads: Heads, spans: &[Span<'_>]) {
-        cache.append(layer, &qkv.values, heads, spans);
+        cache.append(&self.pool, layer, &qkv.values, heads, spans);
     }
 
     fn attend(

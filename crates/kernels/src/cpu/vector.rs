@@ -32,6 +32,21 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// As [`Vector::splat`].
     unsafe fn multiply_add(self, factor: Self, sum: Self) -> Self;
+    /// The larger of each two.
+    ///
+    /// # Safety
+    /// As [`Vector::splat`].
+    unsafe fn max(self, other: Self) -> Self;
+    /// The largest of all lanes.
+    ///
+    /// # Safety
+    /// As [`Vector::splat`].
+    unsafe fn largest(self) -> f32;
+    /// The sum of all lanes.
+    ///
+    /// # Safety
+    /// As [`Vector::splat`].
+    unsafe fn total(self) -> f32;
     /// Asks for the line at `at` ahead of its use.
     ///
     /// # Safety
@@ -74,6 +89,21 @@ impl Vector for Plain {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i].max(other.0[i])))
+    }
+
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        self.0.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+
+    #[inline(always)]
+    unsafe fn total(self) -> f32 {
+        self.0.into_iter().sum()
     }
 
     #[inline(always)]
@@ -143,6 +173,32 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_max_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn largest(self) -> f32 {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let max = _mm_max_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self));
+                let max = _mm_max_ps(max, _mm_movehl_ps(max, max));
+                _mm_cvtss_f32(_mm_max_ss(max, _mm_movehdup_ps(max)))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn total(self) -> f32 {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sum = _mm_add_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self));
+                let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+                _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)))
+            }
+        }
+
+        #[inline(always)]
         unsafe fn multiply(self, factor: Self) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm256_mul_ps(self, factor) }
@@ -204,6 +260,24 @@ mod x86 {
         unsafe fn add(self, other: Self) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm512_add_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_max_ps(self, other) }
+        }
+
+        #[inline(always)]
+        unsafe fn largest(self) -> f32 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_reduce_max_ps(self) }
+        }
+
+        #[inline(always)]
+        unsafe fn total(self) -> f32 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_reduce_add_ps(self) }
         }
 
         #[inline(always)]

@@ -3,7 +3,6 @@
 use super::plain;
 use crate::cpu::element::Element;
 use crate::cpu::isa::Isa;
-use crate::cpu::math::{self, exp};
 use crate::device::PAGE;
 use half::f16;
 
@@ -108,32 +107,4 @@ mod x86 {
             fold_all::<__m512, 2, 1, T>(done, queries, page, seen, states);
         }
     }
-}
-
-/// Turns a page's scores into weights under the running maximum, and keeps maximum and sum in the states. Returns
-/// by how much earlier results shrink.
-#[inline(always)]
-pub(super) fn soften<const FMA: bool, const Q: usize>(
-    scores: &mut [[f32; PAGE]; Q],
-    seen: [usize; Q],
-    states: &mut [&mut [f32]; Q],
-) -> [f32; Q] {
-    let mut shrink = [1.0; Q];
-    for q in 0..Q {
-        let (scores, state) = (&mut scores[q], &mut states[q]);
-        if seen[q] == 0 {
-            *scores = [0.0; PAGE];
-            continue;
-        }
-        scores[seen[q]..].fill(f32::NEG_INFINITY);
-        let highest = math::max_lanes(*scores).max(state[0]);
-        for score in scores.iter_mut() {
-            *score = exp::<FMA>(*score - highest);
-        }
-        scores[seen[q]..].fill(0.0);
-        shrink[q] = if state[0] == highest { 1.0 } else { exp::<FMA>(state[0] - highest) };
-        state[0] = highest;
-        state[1] = state[1] * shrink[q] + math::sum_lanes(*scores);
-    }
-    shrink
 }

@@ -1,7 +1,8 @@
 //! One query against a page in plain Rust: the specification, and what processors without a form of their own run.
 
-use super::page::{Page, pick, soften};
+use super::page::{Page, pick};
 use crate::cpu::element::Element;
+use crate::cpu::math::{exp, max_lanes, sum_lanes};
 use crate::device::{CacheType, PAGE};
 
 /// As [`super::page::attend_page`], two queries at a time.
@@ -46,7 +47,7 @@ fn fold<T: Element, const Q: usize>(
             }
         }
     }
-    let shrink = soften::<false, Q>(&mut weights, seen, states);
+    let shrink = soften(&mut weights, seen, states);
     for q in 0..Q {
         let mixed = &mut states[q][2..];
         mixed.iter_mut().for_each(|sum| *sum *= shrink[q]);
@@ -62,4 +63,31 @@ fn fold<T: Element, const Q: usize>(
             }
         }
     }
+}
+
+/// Turns a page's scores into weights under the running maximum, and keeps maximum and sum in the states. Returns
+/// by how much earlier results shrink.
+fn soften<const Q: usize>(
+    scores: &mut [[f32; PAGE]; Q],
+    seen: [usize; Q],
+    states: &mut [&mut [f32]; Q],
+) -> [f32; Q] {
+    let mut shrink = [1.0; Q];
+    for q in 0..Q {
+        let (scores, state) = (&mut scores[q], &mut states[q]);
+        if seen[q] == 0 {
+            *scores = [0.0; PAGE];
+            continue;
+        }
+        scores[seen[q]..].fill(f32::NEG_INFINITY);
+        let highest = max_lanes(*scores).max(state[0]);
+        for score in scores.iter_mut() {
+            *score = exp::<false>(*score - highest);
+        }
+        scores[seen[q]..].fill(0.0);
+        shrink[q] = if state[0] == highest { 1.0 } else { exp::<false>(state[0] - highest) };
+        state[0] = highest;
+        state[1] = state[1] * shrink[q] + sum_lanes(*scores);
+    }
+    shrink
 }

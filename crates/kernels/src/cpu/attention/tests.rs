@@ -37,7 +37,7 @@ fn check(heads: Heads, lengths: &[(usize, usize)], dtype: CacheType, tolerance: 
         lengths.iter().map(|(old, new)| random.normals((old + new) * columns)).collect();
     for ((history, pages), (old, _)) in histories.iter().zip(&pages).zip(lengths) {
         let span = Span { first_row: 0, rows: *old, position: 0, pages };
-        cache.append(1, history, heads, &[span]);
+        cache.append(&Pool::new(2), 1, history, heads, &[span]);
     }
     let mut rows = Vec::new();
     let mut spans = Vec::new();
@@ -45,7 +45,7 @@ fn check(heads: Heads, lengths: &[(usize, usize)], dtype: CacheType, tolerance: 
         spans.push(Span { first_row: rows.len() / columns, rows: new, position: old, pages });
         rows.extend_from_slice(&history[old * columns..]);
     }
-    cache.append(1, &rows, heads, &spans);
+    cache.append(&Pool::new(2), 1, &rows, heads, &spans);
 
     let mut want = Vec::new();
     for (history, &(old, new)) in histories.iter().zip(lengths) {
@@ -98,7 +98,13 @@ fn a_row_does_not_depend_on_its_neighbours() {
         CacheShape { layers: 1, kv_heads: 2, head_dim: 64, pages: pages.len(), dtype: CacheType::F16 };
     let mut cache = Cache::new(shape).unwrap();
     let qkv = random.normals(length * columns);
-    cache.append(0, &qkv, heads, &[Span { first_row: 0, rows: length, position: 0, pages: &pages }]);
+    cache.append(
+        &Pool::new(2),
+        0,
+        &qkv,
+        heads,
+        &[Span { first_row: 0, rows: length, position: 0, pages: &pages }],
+    );
     for isa in Isa::available() {
         let attend = |threads, first: usize, rows: usize| {
             let mut out = vec![0.0; rows * heads.heads * heads.head_dim];

@@ -2,8 +2,9 @@
 //! they are loaded; what is loaded serves `Q` queries. `N` registers hold 32 floats: the positions of a page, and the
 //! components of a group.
 
-use super::page::{Page, pick, soften};
+use super::page::{Page, pick};
 use crate::cpu::element::Element;
+use crate::cpu::math::exp;
 use crate::cpu::vector::Vector;
 use crate::device::{CacheType, PAGE};
 
@@ -48,7 +49,7 @@ unsafe fn fold<V: Vector, const N: usize, const Q: usize, T: Element>(
     // SAFETY: the caller's promise.
     unsafe {
         let mut weights = scores::<V, N, Q, T>(queries, page);
-        let shrink = soften::<true, Q>(&mut weights, seen, states);
+        let shrink = soften::<V, N, Q>(&mut weights, seen, states);
         let last = seen.into_iter().max().unwrap_or(0);
         let dim = page.dim();
         for (g, first) in (0..dim).step_by(GROUP).enumerate() {
@@ -118,6 +119,52 @@ unsafe fn scores<V: Vector, const N: usize, const Q: usize, T: Element>(
         }
     }
     scores
+}
+
+/// Turns a page's scores into weights under the running maximum, and keeps maximum and sum in the states. Returns
+/// by how much earlier results shrink.
+///
+/// # Safety
+/// As [`fold_all`].
+#[inline(always)]
+unsafe fn soften<V: Vector, const N: usize, const Q: usize>(
+    scores: &mut [[f32; PAGE]; Q],
+    seen: [usize; Q],
+    states: &mut [&mut [f32]; Q],
+) -> [f32; Q] {
+    let mut shrink = [1.0; Q];
+    for q in 0..Q {
+        let (scores, state) = (&mut scores[q], &mut states[q]);
+        if seen[q] < PAGE {
+            scores[seen[q]..].fill(f32::NEG_INFINITY);
+        }
+        if seen[q] == 0 {
+            scores.fill(0.0);
+            continue;
+        }
+        // SAFETY: the caller's promise; N registers are the positions of a page.
+        unsafe {
+            let mut largest = V::load(scores.as_ptr());
+            for i in 1..N {
+                largest = largest.max(V::load(scores.as_ptr().add(i * V::LANES)));
+            }
+            let highest = largest.largest().max(state[0]);
+            for score in scores.iter_mut() {
+                *score = exp::<true>(*score - highest);
+            }
+            if seen[q] < PAGE {
+                scores[seen[q]..].fill(0.0);
+            }
+            let mut total = V::load(scores.as_ptr());
+            for i in 1..N {
+                total = total.add(V::load(scores.as_ptr().add(i * V::LANES)));
+            }
+            shrink[q] = if state[0] == highest { 1.0 } else { exp::<true>(state[0] - highest) };
+            state[0] = highest;
+            state[1] = state[1] * shrink[q] + total.total();
+        }
+    }
+    shrink
 }
 
 /// Weights times the scales of a group's values.

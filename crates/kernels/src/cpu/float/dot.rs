@@ -54,7 +54,7 @@ unsafe fn sum<V: Vector, T: Element>(weights: &[u8], x: &[f32]) -> f32 {
     let step = CHAINS * V::LANES;
     let whole = x.len() / step * step;
     // SAFETY: below the length of both; asking reads nothing that the program sees.
-    let chains = unsafe {
+    let mut sum = unsafe {
         let mut sums = [V::splat(0.0); CHAINS];
         for at in (0..whole).step_by(step) {
             for line in (0..step * size_of::<T>()).step_by(64) {
@@ -66,17 +66,8 @@ unsafe fn sum<V: Vector, T: Element>(weights: &[u8], x: &[f32]) -> f32 {
                 sums[i] = V::widen(weights.add(at)).multiply_add(x, sums[i]);
             }
         }
-        sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+        sums[0].add(sums[1]).add(sums[2].add(sums[3])).total()
     };
-    let mut lanes = [0.0f32; 16];
-    // SAFETY: a register has at most sixteen floats.
-    unsafe { chains.store(lanes.as_mut_ptr()) };
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-    }
-    let mut sum = lanes[0];
     for i in whole..x.len() {
         // SAFETY: below the length; a file may place its tensors at any byte.
         sum += unsafe { weights.add(i).read_unaligned() }.widen() * x[i];

@@ -330,6 +330,24 @@ impl Vector for Pairs {
     }
 
     #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: the caller's promise.
+        Pairs(unsafe { self.0.max(other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.largest() }
+    }
+
+    #[inline(always)]
+    unsafe fn total(self) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.total() }
+    }
+
+    #[inline(always)]
     unsafe fn multiply(self, factor: Self) -> Self {
         // SAFETY: the caller's promise.
         unsafe { self.multiply_add(factor, Self::splat(0.0)) }

@@ -76,7 +76,12 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [__m512]) {
                 let weights = Weights::unpack::<B>(head, scales);
                 let (together, rest) = sums.as_chunks_mut::<TOGETHER>();
                 for (i, sums) in together.iter_mut().enumerate() {
-                    add_group::<B, TOGETHER>(&weights, x.add(i * TOGETHER), sums);
+                    let x = x.add(i * TOGETHER);
+                    for r in 0..TOGETHER {
+                        // The same rows' next group; past the end, what is not read.
+                        _mm_prefetch::<_MM_HINT_T0>(x.wrapping_add(rows + r).cast());
+                    }
+                    add_group::<B, TOGETHER>(&weights, x, sums);
                 }
                 for (r, sums) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
                     add_group::<B, 1>(&weights, x.add(together.len() * TOGETHER + r), sums);
@@ -163,21 +168,28 @@ impl Weights {
     }
 }
 
-/// The integers of a group, step after step, as unsigned ones; with their zero point at [`MOVED`] where they have one.
+/// How many bits a type's integers are moved up: with a zero point, to the top of their byte, where it is [`MOVED`].
+const fn moved_up<B: Quants>() -> i32 {
+    if has_zero::<B>() { 8 - (B::BITS[0] + B::BITS[1]) as i32 } else { 0 }
+}
+
+/// The integers of a group, step after step, as unsigned ones; moved up by [`moved_up`].
 ///
 /// # Safety
 /// `planes` are those of a group; AVX-512 F and BW.
 #[inline(always)]
 unsafe fn unpack<B: Quants>(planes: *const u8) -> [__m512i; STEPS] {
     let (low, high) = (B::BITS[0] as usize, B::BITS[1] as usize);
+    let up = moved_up::<B>();
     // SAFETY: run `s % width` of a plane of `width`.
     unsafe {
         let mut q = [_mm512_setzero_si512(); STEPS];
         for s in 0..STEPS {
             q[s] = _mm512_loadu_si512(planes.add(s % low * RUN).cast());
             if low < 8 {
-                let bits = _mm512_srl_epi16(q[s], _mm_cvtsi32_si128((low * (s / low)) as i32));
-                q[s] = _mm512_and_si512(bits, _mm512_set1_epi8((1 << low) - 1));
+                let mask = ((1u8 << low) - 1) << up;
+                let bits = shift(q[s], up - (low * (s / low)) as i32);
+                q[s] = _mm512_and_si512(bits, _mm512_set1_epi8(mask as i8));
             }
             if high > 0 {
                 // The bits are kept first and moved then, so that none comes from the byte beside.
@@ -185,26 +197,34 @@ unsafe fn unpack<B: Quants>(planes: *const u8) -> [__m512i; STEPS] {
                 let mask = ((1u8 << high) - 1) << at;
                 let bits = _mm512_loadu_si512(planes.add(Layout::<B>::UPPER + s % high * RUN).cast());
                 let bits = _mm512_and_si512(bits, _mm512_set1_epi8(mask as i8));
-                let bits = if at > low {
-                    _mm512_srl_epi16(bits, _mm_cvtsi32_si128((at - low) as i32))
-                } else {
-                    _mm512_sll_epi16(bits, _mm_cvtsi32_si128((low - at) as i32))
-                };
-                q[s] = _mm512_or_si512(q[s], bits);
+                q[s] = _mm512_or_si512(q[s], shift(bits, up + low as i32 - at as i32));
             }
-            q[s] = match B::SCALING {
-                _ if B::SIGNED => _mm512_xor_si512(q[s], _mm512_set1_epi8(MOVED as i8)),
-                Scaling::Offset(zero) | Scaling::ScaledOffset(zero) => {
-                    _mm512_add_epi8(q[s], _mm512_set1_epi8((MOVED - zero) as i8))
-                }
-                _ => q[s],
-            };
+            if B::SIGNED {
+                q[s] = _mm512_xor_si512(q[s], _mm512_set1_epi8(MOVED as i8));
+            }
         }
         q
     }
 }
 
-/// Scales and minima of the outputs, for one half of a group's columns; no minima where there is a zero point.
+/// Moves 16-bit lanes up, or down by a negative number of bits.
+///
+/// # Safety
+/// AVX-512 F and BW.
+#[inline(always)]
+unsafe fn shift(x: __m512i, bits: i32) -> __m512i {
+    // SAFETY: the caller has the instructions.
+    unsafe {
+        match bits {
+            0 => x,
+            1.. => _mm512_sll_epi16(x, _mm_cvtsi32_si128(bits)),
+            _ => _mm512_srl_epi16(x, _mm_cvtsi32_si128(-bits)),
+        }
+    }
+}
+
+/// Scales of integers that were moved up, and minima of the outputs, for one half of a group's columns; no minima where there
+/// is a zero point.
 ///
 /// # Safety
 /// `head` and `scales` are those of a block and a group of it; AVX-512 F.
@@ -212,8 +232,9 @@ unsafe fn unpack<B: Quants>(planes: *const u8) -> [__m512i; STEPS] {
 unsafe fn widen_scales<B: Quants>(head: *const u8, scales: *const u8, half: usize) -> (__m512, __m512) {
     // SAFETY: the caller's promise, and the layout of scales.
     unsafe {
+        let down = _mm512_set1_ps(1.0 / (1 << moved_up::<B>()) as f32);
         match B::SCALING {
-            Scaling::Offset(_) => (halves(scales), _mm512_setzero_ps()),
+            Scaling::Offset(_) => (_mm512_mul_ps(halves(scales), down), _mm512_setzero_ps()),
             Scaling::Min => {
                 (halves(scales), _mm512_sub_ps(_mm512_setzero_ps(), halves(scales.add(2 * TILE))))
             }
@@ -229,7 +250,8 @@ unsafe fn widen_scales<B: Quants>(head: *const u8, scales: *const u8, half: usiz
             }
             Scaling::ScaledOffset(_) => {
                 let scale = _mm512_cvtepi8_epi32(_mm_loadu_si128(scales.add(TILE * half).cast()));
-                (_mm512_mul_ps(halves(head), _mm512_cvtepi32_ps(scale)), _mm512_setzero_ps())
+                let d = _mm512_mul_ps(halves(head), down);
+                (_mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)), _mm512_setzero_ps())
             }
         }
     }

@@ -67,8 +67,8 @@ pub(in crate::cpu) fn turned<T: Element>(
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => {
                 // SAFETY: an `Isa` is only ever one that this processor has.
-                unsafe { avx2::turn(values, line, lines / 8, width, depth / 8, out) };
-                (lines / 8 * 8, depth / 8 * 8)
+                unsafe { avx2::turn(values, line, lines / 4 * 4, width, depth / 8, out) };
+                (lines / 4 * 4, depth / 8 * 8)
             }
             _ => (0, 0),
         };
@@ -87,7 +87,7 @@ mod avx2 {
     use crate::cpu::vector::Vector;
     use std::arch::x86_64::*;
 
-    /// Turns squares of eight lines and eight steps.
+    /// Turns squares of eight lines and eight steps; at the end, where lines are no multiple of eight, of four lines.
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) fn turn<T: Element>(
         values: &[T],
@@ -97,18 +97,24 @@ mod avx2 {
         steps: usize,
         out: &mut [f32],
     ) {
-        for i in (0..8 * lines).step_by(8) {
+        for i in (0..lines).step_by(8) {
+            let height = (lines - i).min(8);
             for k in (0..8 * steps).step_by(8) {
                 let mut rows = [_mm256_setzero_ps(); 8];
-                for (j, row) in rows.iter_mut().enumerate() {
+                for (j, row) in rows[..height].iter_mut().enumerate() {
                     let from = &values[(i + j) * line + k..][..8];
                     // SAFETY: eight values.
                     *row = unsafe { __m256::widen(from.as_ptr()) };
                 }
                 for (j, column) in transposed(rows).into_iter().enumerate() {
-                    let to = &mut out[(k + j) * width + i..][..8];
-                    // SAFETY: eight values.
-                    unsafe { _mm256_storeu_ps(to.as_mut_ptr(), column) };
+                    let to = &mut out[(k + j) * width + i..][..height];
+                    // SAFETY: eight values, or four.
+                    unsafe {
+                        match height {
+                            8 => _mm256_storeu_ps(to.as_mut_ptr(), column),
+                            _ => _mm_storeu_ps(to.as_mut_ptr(), _mm256_castps256_ps128(column)),
+                        }
+                    }
                 }
             }
         }
