@@ -231,17 +231,6 @@ fn zeroed<T: bytemuck::Zeroable>(length: usize) -> Result<Vec<T>, ()> {
     bytemuck::allocation::try_zeroed_vec(length)
 }
 
-fn prefetch<T>(values: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    for at in (0..size_of_val(values)).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: within the slice; and a prefetch reads nothing that the program sees.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().add(at)) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
-}
-
 /// Groups of a head that have a scale each.
 pub(crate) fn groups(head_dim: usize) -> usize {
     head_dim.div_ceil(CacheType::GROUP)
@@ -270,20 +259,6 @@ impl Cache {
     /// The number of a head's page among the pages of all heads, on either side.
     pub(crate) fn page(&self, layer: usize, page: usize, kv_head: usize) -> usize {
         number(self.shape, layer, page, kv_head)
-    }
-
-    /// Asks for a head's page ahead of its use: the processor follows a stream by itself, but not from one page of
-    /// memory to the next.
-    pub(crate) fn prefetch(&self, layer: usize, page: usize, kv_head: usize) {
-        let number = self.page(layer, page, kv_head);
-        let values = number * PAGE * self.shape.head_dim..(number + 1) * PAGE * self.shape.head_dim;
-        for side in [&self.keys, &self.values] {
-            match side {
-                Store::F16(halves) => prefetch(&halves[values.clone()]),
-                Store::F32(floats) => prefetch(&floats[values.clone()]),
-                Store::Q8_0 { quants, .. } => prefetch(&quants[values.clone()]),
-            }
-        }
     }
 
     /// Stores the keys and values in `qkv` at the spans' positions.

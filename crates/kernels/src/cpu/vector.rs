@@ -3,6 +3,7 @@
 use super::element::Element;
 
 /// Some floats that one instruction computes with.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) trait Vector: Copy {
     /// How many.
     const LANES: usize;

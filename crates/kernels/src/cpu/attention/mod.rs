@@ -12,7 +12,7 @@ mod plain;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
-use super::cache::{Cache, Store, groups};
+use super::cache::{Cache, Store};
 use super::disjoint::Disjoint;
 use super::isa::Isa;
 use super::pool::Pool;
@@ -178,45 +178,44 @@ impl Work<'_> {
                 .collect();
             states.iter_mut().for_each(|state| state[0] = f32::NEG_INFINITY);
             for page in chunk * CHUNK..((chunk + 1) * CHUNK).min(last_page) {
-                if page + 1 < last_page {
-                    self.cache.prefetch(self.layer, span.pages[page + 1] as usize, task.kv_head);
-                }
-                self.fold(task, span, page, &queries, &mut states);
+                let next = (page + 1).min(last_page - 1);
+                self.fold(task, span, page, next, &queries, &mut states);
             }
         }
         results
     }
 
-    /// Folds page `page` of a span's sequence into the states of a task's queries.
-    fn fold(&self, task: &Task, span: &Span<'_>, page: usize, queries: &[f32], states: &mut [&mut [f32]]) {
+    /// Folds page `page` of a span's sequence, after which comes `next`, into the states of a task's queries.
+    fn fold(
+        &self,
+        task: &Task,
+        span: &Span<'_>,
+        page: usize,
+        next: usize,
+        queries: &[f32],
+        states: &mut [&mut [f32]],
+    ) {
         let (isa, dim, group) = (self.isa, self.heads.head_dim, self.heads.group());
         // How many of the page's positions each query sees.
         let seen = |query: usize| {
             let position = span.position + task.rows.start + query / group;
             (position + 1).saturating_sub(page * PAGE).min(PAGE)
         };
-        let number = self.cache.page(self.layer, span.pages[page] as usize, task.kv_head);
-        let floats = number * dim * PAGE..(number + 1) * dim * PAGE;
+        let [this, next] =
+            [page, next].map(|page| self.cache.page(self.layer, span.pages[page] as usize, task.kv_head));
         match (&self.cache.keys, &self.cache.values) {
             (Store::F16(keys), Store::F16(values)) => {
-                let page = Page { keys: &keys[floats.clone()], values: &values[floats], scales: [&[]; 2] };
-                attend_page(isa, queries, page, &seen, states);
+                attend_page(isa, queries, Page::of(keys, values, [&[]; 2], dim, this, next), &seen, states);
             }
             (Store::F32(keys), Store::F32(values)) => {
-                let page = Page { keys: &keys[floats.clone()], values: &values[floats], scales: [&[]; 2] };
-                attend_page(isa, queries, page, &seen, states);
+                attend_page(isa, queries, Page::of(keys, values, [&[]; 2], dim, this, next), &seen, states);
             }
             (
                 Store::Q8_0 { quants: keys, scales: key_scales },
                 Store::Q8_0 { quants: values, scales: value_scales },
             ) => {
-                let scales = number * groups(dim) * PAGE..(number + 1) * groups(dim) * PAGE;
-                let page = Page {
-                    keys: &keys[floats.clone()],
-                    values: &values[floats],
-                    scales: [&key_scales[scales.clone()], &value_scales[scales]],
-                };
-                attend_page(isa, queries, page, &seen, states);
+                let scales = [&key_scales[..], value_scales];
+                attend_page(isa, queries, Page::of(keys, values, scales, dim, this, next), &seen, states);
             }
             _ => unreachable!("keys and values are of one type"),
         }

@@ -1,6 +1,7 @@
 //! Queries against one page of one head: as many at a time as share a load of it.
 
 use super::plain;
+use crate::cpu::cache::groups;
 use crate::cpu::element::Element;
 use crate::cpu::isa::Isa;
 use crate::device::PAGE;
@@ -15,9 +16,32 @@ pub(super) struct Page<'a, T> {
     pub(super) values: &'a [T],
     /// Scales of keys and of values where they are bytes, (groups, [`PAGE`]) each; else empty.
     pub(super) scales: [&'a [f16]; 2],
+    /// Where the keys and the values of the page after this one lie, which are asked for meanwhile: the processor follows a
+    /// stream by itself, but not from one page of memory to the next.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(super) next: [*const T; 2],
 }
 
-impl<T: Element> Page<'_, T> {
+impl<'a, T: Element> Page<'a, T> {
+    /// Page `this` of all heads' pages with head_dim `dim`; `next` is the one that comes after it.
+    pub(super) fn of(
+        keys: &'a [T],
+        values: &'a [T],
+        scales: [&'a [f16]; 2],
+        dim: usize,
+        this: usize,
+        next: usize,
+    ) -> Self {
+        let (length, scaled) = (dim * PAGE, groups(dim) * PAGE);
+        Page {
+            keys: &keys[this * length..(this + 1) * length],
+            values: &values[this * length..(this + 1) * length],
+            scales: scales
+                .map(|scales| if T::SCALED { &scales[this * scaled..(this + 1) * scaled] } else { scales }),
+            next: [keys, values].map(|side| side.as_ptr().wrapping_add(next * length)),
+        }
+    }
+
     pub(super) fn dim(&self) -> usize {
         self.keys.len() / PAGE
     }

@@ -27,12 +27,27 @@ pub(super) unsafe fn fold_all<'s, 'f, V: Vector, const N: usize, const Q: usize,
     const { assert!(N * V::LANES == PAGE && PAGE == GROUP) };
     let (whole, rest) = states.as_chunks_mut::<Q>();
     for (i, states) in whole.iter_mut().enumerate() {
-        if let Some((queries, seen)) = pick(queries, page.dim(), first + i * Q, seen) {
+        let first = first + i * Q;
+        if let Some((queries, seen)) = pick(queries, page.dim(), first, seen) {
+            // The first queries ask for the next page; the others for this one, which is there.
+            let next = if first == 0 { page.next } else { [page.keys.as_ptr(), page.values.as_ptr()] };
             // SAFETY: the caller's promise.
-            unsafe { fold::<V, N, Q, T>(queries, page, seen, states) };
+            unsafe { fold::<V, N, Q, T>(queries, Page { next, ..page }, seen, states) };
         }
     }
     (first + whole.len() * Q, rest)
+}
+
+/// Asks for some values ahead of their use.
+///
+/// # Safety
+/// The processor has the instruction set of `V`; any address will do.
+#[inline(always)]
+unsafe fn ask<V: Vector, T: Element>(at: *const T, values: usize) {
+    for line in (0..values * size_of::<T>()).step_by(64) {
+        // SAFETY: the caller's promise.
+        unsafe { V::prefetch(at.wrapping_byte_add(line).cast()) };
+    }
 }
 
 /// As [`super::plain`] folds.
@@ -59,12 +74,12 @@ unsafe fn fold<V: Vector, const N: usize, const Q: usize, T: Element>(
                 &weights
             };
             if first + GROUP <= dim {
-                mix::<V, N, Q, T>(weights, last, page.values, dim, first, shrink, states);
+                mix::<V, N, Q, T>(weights, last, page, first, shrink, states);
                 continue;
             }
             let whole = dim / V::LANES * V::LANES;
             for at in (first..whole).step_by(V::LANES) {
-                mix::<V, 1, Q, T>(weights, last, page.values, dim, at, shrink, states);
+                mix::<V, 1, Q, T>(weights, last, page, at, shrink, states);
             }
             for at in whole.max(first)..dim {
                 for q in 0..Q {
@@ -96,6 +111,7 @@ unsafe fn scores<V: Vector, const N: usize, const Q: usize, T: Element>(
         unsafe {
             let mut sums = [[V::splat(0.0); N]; Q];
             for (d, keys) in keys.iter().enumerate() {
+                ask::<V, T>(page.next[0].wrapping_add((g * GROUP + d) * PAGE), PAGE);
                 let mut wide = [V::splat(0.0); N];
                 for i in 0..N {
                     wide[i] = V::widen(keys.as_ptr().add(i * V::LANES));
@@ -198,8 +214,7 @@ unsafe fn scaled<V: Vector, const N: usize, const Q: usize>(
 unsafe fn mix<V: Vector, const W: usize, const Q: usize, T: Element>(
     weights: &[[f32; PAGE]; Q],
     last: usize,
-    values: &[T],
-    dim: usize,
+    page: Page<'_, T>,
     at: usize,
     shrink: [f32; Q],
     states: &mut [&mut [f32]; Q],
@@ -214,8 +229,10 @@ unsafe fn mix<V: Vector, const W: usize, const Q: usize, T: Element>(
                 sums[q][i] = sum.multiply(V::splat(shrink[q]));
             }
         }
-        for (j, values) in values.chunks_exact(dim).take(last.min(PAGE)).enumerate() {
+        let dim = page.dim();
+        for (j, values) in page.values.chunks_exact(dim).take(last.min(PAGE)).enumerate() {
             let values = &values[at..at + W * V::LANES];
+            ask::<V, T>(page.next[1].wrapping_add(j * dim + at), W * V::LANES);
             let mut wide = [V::splat(0.0); W];
             for i in 0..W {
                 wide[i] = V::widen(values.as_ptr().add(i * V::LANES));

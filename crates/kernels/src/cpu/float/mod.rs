@@ -69,9 +69,9 @@ pub(crate) unsafe fn product(
         }
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::AvxVnni => dots(dot::dot_avx2, dtype, weights, x, columns, first, sink),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => dots(dot::dot_avx512, dtype, weights, x, columns, first, sink),
+            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => {
+                dots(dot::dot, dtype, weights, x, columns, first, sink);
+            }
             _ => dots(plain_dot, dtype, weights, x, columns, first, sink),
         }
     }
