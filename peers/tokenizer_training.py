@@ -11,7 +11,7 @@ learning alone. All cut words as GPT-2 does. Merges must be equal to those of `t
 
 --equal takes --megabytes of each file and compares the merges under every pattern. --curve repeats the training on
 texts of so many times the size: each copy of a document has every 50th word written anew, so that distinct words grow
-as they do in more text of a kind. Needs the packages tokenizers, rustbpe and the program zstd.
+as they do in more text of a kind; figures are medians of --rounds. Needs the packages tokenizers, rustbpe and the program zstd.
 """
 
 import argparse
@@ -92,26 +92,36 @@ def by_rustbpe(texts, size):
     return time.perf_counter() - began
 
 
-def written(texts, path):
-    with open(path, "w") as file:
+def written(texts, path, mode="w"):
+    with open(path, mode) as file:
         for text in texts:
             file.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
     return path
 
 
-def times(texts, count):
-    """The texts, and copies in which every 50th word is made of letters of its neighbours."""
-    dice = random.Random(42)
-    for copy in range(count):
-        for text in texts:
-            if copy == 0:
-                yield text
-                continue
-            words = text.split(" ")
-            for at in range(dice.randrange(50), len(words), 50):
-                near = words[max(0, at - 3) : at + 4]
-                words[at] = "".join(dice.choice(word)[:1] for word in near if word)
-            yield " ".join(words)
+def copy(texts, dice):
+    """The texts with every 50th word made of letters of its neighbours."""
+    for text in texts:
+        words = text.split(" ")
+        for at in range(dice.randrange(50), len(words), 50):
+            near = words[max(0, at - 3) : at + 4]
+            words[at] = "".join(dice.choice(word)[:1] for word in near if word)
+        yield " ".join(words)
+
+
+def curve(args, texts, file):
+    """Trains on as many times the text as --curve says, each copy added to the file of those before."""
+    print("| text | distinct words | counting | learning | peak memory |\n| --- | --- | --- | --- | --- |")
+    dice, copies = random.Random(42), 1
+    for count in sorted(map(int, args.curve.split(","))):
+        for _ in range(copies, count):
+            written(copy(texts, dice), file, "a")
+        copies = count
+        rounds = [by_sai(args.sai, file, args.vocab_size, "gpt2", args.threads)[1] for _ in range(args.rounds)]
+        done = {key: statistics.median(ran[key] for ran in rounds) for key in rounds[0]}
+        print(f"| {done['text_bytes'] / 1e6:,.0f} MB | {done['distinct_words'] / 1e6:.2f} M | "
+              f"{done['counting_seconds']:.2f} s | {done['learning_seconds']:.2f} s | "
+              f"{done['peak_memory_bytes'] / 1e6:,.0f} MB |", flush=True)
 
 
 def first_difference(ours, theirs):
@@ -148,14 +158,7 @@ def main():
                 print(f"{pattern}: {wrong or f'all {len(ours):,} merges equal, {words:,} distinct words'}", flush=True)
             return
         if args.curve:
-            print("| text | distinct words | counting | learning | peak memory |\n| --- | --- | --- | --- | --- |")
-            for count in map(int, args.curve.split(",")):
-                file = written(times(texts, count), file)
-                _, done, _ = by_sai(args.sai, file, args.vocab_size, "gpt2", args.threads)
-                print(f"| {done['text_bytes'] / 1e6:,.0f} MB | {done['distinct_words'] / 1e6:.2f} M | "
-                      f"{done['counting_seconds']:.2f} s | {done['learning_seconds']:.2f} s | "
-                      f"{done['peak_memory_bytes'] / 1e6:,.0f} MB |", flush=True)
-            return
+            return curve(args, texts, file)
         rows = {}
         for _ in range(args.rounds):
             took, done, ours = by_sai(args.sai, file, args.vocab_size, "gpt2", args.threads)

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use unicode_normalization::{
@@ -11,11 +12,11 @@ use unicode_normalization::{
 
 use crate::alphabet;
 use crate::error::{Error, quoted};
-use crate::merge::{Merges, Scratch};
+use crate::merge::{Merges, Pair, Scratch};
 use crate::split::Split;
 use crate::syllables::Syllables;
 use crate::table::{TokenTable, index};
-use crate::words::{BATCH, WordCache};
+use crate::words::{BATCH, Tables, WordCache};
 
 const NONE: u32 = u32::MAX;
 
@@ -58,9 +59,9 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// With a cache of up to about so many bytes.
-    pub(crate) fn new(cache_bytes: usize) -> Words {
-        Words { cache: WordCache::new(cache_bytes), scratch: Scratch::default() }
+    /// Over tables that others may share.
+    pub(crate) fn new(tables: Arc<Tables>) -> Words {
+        Words { cache: WordCache::new(tables), scratch: Scratch::default() }
     }
 }
 
@@ -82,14 +83,15 @@ impl ByteLevel {
                 Error::vocabulary(merges_path, fact)
             })
         };
-        let mut known = Merges::with_capacity(merges.len());
+        let mut pairs = Vec::with_capacity(merges.len());
         let mut joined = String::new();
         for (rank, (left, right)) in merges.enumerate() {
             joined.clear();
             joined.push_str(left);
             joined.push_str(right);
-            known.push(find(left, rank)?, find(right, rank)?, find(&joined, rank)?);
+            pairs.push(Pair { left: find(left, rank)?, right: find(right, rank)?, into: find(&joined, rank)? });
         }
+        let known = Merges::new(pairs);
         let mut bytes = [NONE; 256];
         for (byte, id) in (0..=255u8).zip(&mut bytes) {
             let mut buffer = [0; 4];

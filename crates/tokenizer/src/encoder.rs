@@ -1,21 +1,23 @@
 //! Encoding much text: an [`Encoder`] for each thread, which remembers the words that it met.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::byte_level::Words;
 use crate::tokenizer::Tokenizer;
+use crate::words::Tables;
 
-/// What an encoder's cache may take: the distinct words of some hundred megabytes of text.
-const CACHE_BYTES: usize = 64 << 20;
-/// What the cache of a single call may take.
-const SMALL_CACHE_BYTES: usize = 2 << 20;
-/// How many small caches wait for the next call.
+/// What a tokenizer's encoders share: room for the distinct words of some hundred megabytes of text.
+const SHARED_BYTES: usize = 64 << 20;
+/// What single calls share.
+const CALLS_BYTES: usize = 2 << 20;
+/// How many calls' own tables wait for the next one.
 const SPARES: usize = 8;
 
 /// Encodes many texts on one thread. Each thread of several has its own; the tokenizer is shared.
 ///
 /// The ids are those of [`Tokenizer::encode`], whatever was encoded before. It is faster because it keeps the ids of
-/// words, in up to 64 MiB of memory, and more of them than a single call does. Memory is taken as words come.
+/// words, and more of them than a single call does: in up to 5 MiB of its own, and in up to 64 MiB that it shares with all
+/// encoders of its tokenizer. Memory is taken as words come.
 ///
 /// ```
 /// # let vocabulary = br#"{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},
@@ -35,14 +37,14 @@ pub struct Encoder<'t> {
 }
 
 impl Tokenizer {
-    /// An encoder of many texts.
+    /// An encoder of many texts, which knows the words that other such encoders of this tokenizer met.
     pub fn encoder(&self) -> Encoder<'_> {
-        self.encoder_within(CACHE_BYTES)
+        Encoder { tokenizer: self, words: self.caches.words() }
     }
 
-    /// An encoder whose cache takes up to about `bytes` of memory, at least 320 KiB.
+    /// An encoder that shares nothing, with up to about `bytes` of memory in place of the 64 MiB.
     pub fn encoder_within(&self, bytes: usize) -> Encoder<'_> {
-        Encoder { tokenizer: self, words: Words::new(bytes) }
+        Encoder { tokenizer: self, words: Words::new(Arc::new(Tables::new(bytes))) }
     }
 }
 
@@ -58,18 +60,30 @@ impl Encoder<'_> {
     }
 }
 
-/// Small caches between the calls of [`Tokenizer::encode`], which come from any thread.
+/// What a tokenizer remembers between texts.
 #[derive(Default)]
-pub(crate) struct Spare(Mutex<Vec<Words>>);
+pub(crate) struct Caches {
+    shared: OnceLock<Arc<Tables>>,
+    of_calls: OnceLock<Arc<Tables>>,
+    /// Between the calls of [`Tokenizer::encode`], which come from any thread.
+    spares: Mutex<Vec<Words>>,
+}
 
-impl Spare {
+impl Caches {
+    fn words(&self) -> Words {
+        Words::new(self.shared.get_or_init(|| Arc::new(Tables::new(SHARED_BYTES))).clone())
+    }
+
+    /// What a single call uses, and gives back.
     pub(crate) fn take(&self) -> Words {
-        let mut spares = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        spares.pop().unwrap_or_else(|| Words::new(SMALL_CACHE_BYTES))
+        let spare = self.spares.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        spare.unwrap_or_else(|| {
+            Words::new(self.of_calls.get_or_init(|| Arc::new(Tables::new(CALLS_BYTES))).clone())
+        })
     }
 
     pub(crate) fn give_back(&self, words: Words) {
-        let mut spares = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut spares = self.spares.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if spares.len() < SPARES {
             spares.push(words);
         }

@@ -1,89 +1,68 @@
-//! A table of the processor's lines, looked up by hash, that doubles while it fills.
+//! A table of the processor's lines, found by hash, that threads share.
 
-use bytemuck::Pod;
-use memmap2::MmapMut;
+use memmap2::{MmapOptions, MmapRaw};
 
-/// Lines that a table begins with.
-const FIRST: usize = 1 << 8;
-/// Tables from this size on are mapped, in large pages where the system gives them: each look is at another place, and
-/// small pages would have the processor look up where it is before.
+/// Lines that a table has at least.
+const LEAST: usize = 1 << 8;
+/// Tables from this size on are in large pages where the system gives them: each look is at another place, and small
+/// pages would have the processor look up where it is before.
 const LARGE: usize = 4 << 20;
 
-/// See the head of this file. A line of zeros is empty.
+/// What may lie in a table.
+///
+/// # Safety
+/// Zeros must be a value of it, it must need no more than a page's alignment, and it must be made of atomics alone.
+pub(crate) unsafe trait Shared: Sync {}
+
+/// See the head of this file. Its lines are zeros at first.
 pub(crate) struct Lines<L> {
-    memory: Memory<L>,
+    memory: MmapRaw,
     /// Lines, a power of two.
     len: usize,
-    /// Lines at most, a power of two.
-    most: usize,
+    of: std::marker::PhantomData<L>,
 }
 
-enum Memory<L> {
-    Small(Vec<L>),
-    Large(MmapMut),
-}
-
-impl<L: Pod> Lines<L> {
-    /// An empty table of up to about `bytes`.
+impl<L: Shared> Lines<L> {
+    /// A table of about `bytes`.
     pub(crate) fn new(bytes: usize) -> Lines<L> {
-        let most = 1 << (bytes / size_of::<L>()).max(FIRST).ilog2();
-        Lines { memory: Memory::zeroed(FIRST), len: FIRST, most }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
+        let mut len = 1 << (bytes / size_of::<L>()).max(LEAST).ilog2();
+        loop {
+            match MmapOptions::new().len(len * size_of::<L>()).map_anon() {
+                Ok(map) => {
+                    // Without large pages it is only slower.
+                    #[cfg(target_os = "linux")]
+                    if map.len() >= LARGE {
+                        let _ = map.advise(memmap2::Advice::HugePage);
+                    }
+                    return Lines { memory: map.into(), len, of: std::marker::PhantomData };
+                }
+                // A smaller one is only slower, too.
+                Err(_) if len > 1 => len /= 2,
+                Err(error) => panic!("a page of memory: {error}"),
+            }
+        }
     }
 
     #[inline(always)]
     pub(crate) fn at(&self, hash: u64) -> &L {
-        &self.memory.lines()[hash as usize & (self.len - 1)]
-    }
-
-    #[inline(always)]
-    pub(crate) fn at_mut(&mut self, hash: u64) -> &mut L {
         let at = hash as usize & (self.len - 1);
-        &mut self.memory.lines_mut()[at]
+        // SAFETY: the map has `len` lines at a page's start, zeros at first, for as long as `self`; nothing else knows
+        // of it, and by `Shared` lines are written through their atomics alone.
+        unsafe { &*self.memory.as_ptr().cast::<L>().add(at) }
     }
 
-    /// Doubles the table, empty, and hands each of its old lines to `put`, which finds them places. Does nothing to a table
-    /// that is as large as it may be.
-    pub(crate) fn double(&mut self, mut put: impl FnMut(&mut Lines<L>, &[L])) {
-        if self.len >= self.most {
-            return;
-        }
-        self.len *= 2;
-        let old = std::mem::replace(&mut self.memory, Memory::zeroed(self.len));
-        put(self, old.lines());
-    }
-}
-
-impl<L: Pod> Memory<L> {
-    fn zeroed(len: usize) -> Memory<L> {
-        let bytes = len * size_of::<L>();
-        // Without a map, or without large pages, it is only slower.
-        match MmapMut::map_anon(bytes) {
-            Ok(map) if bytes >= LARGE => {
-                #[cfg(target_os = "linux")]
-                let _ = map.advise(memmap2::Advice::HugePage);
-                Memory::Large(map)
-            }
-            _ => Memory::Small(vec![L::zeroed(); len]),
-        }
-    }
-
+    /// Has a line fetched, and does not wait for it.
     #[inline(always)]
-    fn lines(&self) -> &[L] {
-        match self {
-            Memory::Small(lines) => lines,
-            Memory::Large(map) => bytemuck::cast_slice(map),
+    pub(crate) fn fetch(&self, hash: u64) {
+        let line: *const L = self.at(hash);
+        #[cfg(target_arch = "x86_64")]
+        for part in (0..size_of::<L>()).step_by(64) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: every x86-64 processor has it, and it only hints at an address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast::<i8>().wrapping_add(part)) };
         }
-    }
-
-    #[inline(always)]
-    fn lines_mut(&mut self) -> &mut [L] {
-        match self {
-            Memory::Small(lines) => lines,
-            Memory::Large(map) => bytemuck::cast_slice_mut(map),
-        }
+        // Elsewhere there is no such call; a load that nothing waits for does it.
+        #[cfg(not(target_arch = "x86_64"))]
+        std::hint::black_box(line);
     }
 }

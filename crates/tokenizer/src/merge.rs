@@ -4,30 +4,29 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::hash::fold;
+use crate::pairs::{NONE, PairTable};
 
 /// Words up to this many symbols are merged by scanning; a heap wins beyond it.
 const SCAN_LIMIT: usize = 48;
 /// Places are counted in six bits, beside a rank.
 const PLACES: usize = 64;
-const NONE: u32 = u32::MAX;
+/// So many pairs that what [`PairTable`] finds fits the other bits.
+const FEW: usize = 1 << 24;
 
 /// What each known pair becomes, and how early it was learnt.
-///
-/// Pairs stand in the order of their ranks. They are found through a table of open addressing, at most half full, of
-/// 32 bits each: a pair's rank, and of its hash as many bits as there is room for. So most pairs that are not known,
-/// which are most of those asked for, are told by reading four bytes of a table that stays in the processor's cache.
 pub(crate) struct Merges {
+    /// In the order of their ranks.
     pairs: Vec<Pair>,
-    slots: Box<[u32]>,
+    table: PairTable,
     known: usize,
 }
 
+/// Two symbols and what they become.
 #[derive(Clone, Copy)]
-struct Pair {
-    left: u32,
-    right: u32,
-    into: u32,
+pub(crate) struct Pair {
+    pub(crate) left: u32,
+    pub(crate) right: u32,
+    pub(crate) into: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -46,25 +45,12 @@ pub(crate) struct Scratch {
 }
 
 impl Merges {
-    pub(crate) fn with_capacity(pairs: usize) -> Merges {
-        let slots = vec![NONE; (pairs * 2).next_power_of_two().max(4)].into_boxed_slice();
-        Merges { pairs: Vec::with_capacity(pairs), slots, known: 0 }
-    }
-
-    /// Adds a pair, of the rank after the last. One named twice takes its later place, as in `tokenizers`.
-    pub(crate) fn push(&mut self, left: u32, right: u32, into: u32) {
-        if (self.pairs.len() + 1) * 2 > self.slots.len() {
-            let grown = Merges::with_capacity(self.slots.len());
-            let old = std::mem::replace(self, grown);
-            for pair in old.pairs {
-                self.push(pair.left, pair.right, pair.into);
-            }
-        }
-        let (at, known) = self.place(left, right);
-        self.known += usize::from(known.is_none());
-        let (_, tag) = self.hash(left, right);
-        self.slots[at] = tag | self.pairs.len() as u32;
-        self.pairs.push(Pair { left, right, into });
+    /// Of pairs, the earliest learnt first. One named twice takes its later place, as in `tokenizers`.
+    pub(crate) fn new(pairs: Vec<Pair>) -> Merges {
+        let mut ranked: Vec<(u32, Pair)> = (0..).zip(pairs.iter().copied()).collect();
+        ranked.sort_unstable_by_key(|&(rank, pair)| (pair.left, pair.right, Reverse(rank)));
+        ranked.dedup_by_key(|(_, pair)| (pair.left, pair.right));
+        Merges { known: ranked.len(), table: PairTable::new(&ranked), pairs }
     }
 
     /// How many pairs there are.
@@ -86,40 +72,11 @@ impl Merges {
         known.min().map(|(rank, at)| (rank, at, self.pairs[rank as usize].into))
     }
 
-    /// Where to look for a pair first, and the upper bits of its slot; those of a rank are zero.
-    #[inline(always)]
-    fn hash(&self, left: u32, right: u32) -> (usize, u32) {
-        let hash = fold(u64::from(left) << 32 | u64::from(right), 0);
-        let mask = self.slots.len() - 1;
-        // A rank is less than half of the slots, so that no slot in use is `NONE`.
-        (hash as usize & mask, (hash >> 32) as u32 & !(mask as u32))
-    }
-
-    /// Where a pair stands, and its rank; or the empty slot where it would. Half of the slots are empty, so there is
-    /// one.
-    #[inline(always)]
-    fn place(&self, left: u32, right: u32) -> (usize, Option<u32>) {
-        let mask = self.slots.len() - 1;
-        let (mut at, tag) = self.hash(left, right);
-        loop {
-            let slot = self.slots[at];
-            if slot == NONE {
-                return (at, None);
-            }
-            let rank = slot & mask as u32;
-            if slot & !(mask as u32) == tag {
-                let pair = &self.pairs[rank as usize];
-                if pair.left == left && pair.right == right {
-                    return (at, Some(rank));
-                }
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
     #[inline(always)]
     fn rank(&self, left: u32, right: u32) -> Option<u32> {
-        self.place(left, right).1
+        let (rank, _) = self.table.candidate(left, right);
+        let pair = self.pairs.get(rank as usize)?;
+        (pair.left == left && pair.right == right).then_some(rank)
     }
 
     #[inline(always)]
@@ -131,10 +88,10 @@ impl Merges {
     pub(crate) fn run(&self, scratch: &mut Scratch) {
         match scratch.symbols.len() {
             0 | 1 => {}
-            n if n <= 16 && self.pairs.len() < NONE as usize / PLACES => {
+            n if n <= 16 && self.pairs.len() < FEW => {
                 self.scan::<16>(&mut scratch.symbols);
             }
-            n if n <= SCAN_LIMIT && self.pairs.len() < NONE as usize / PLACES => {
+            n if n <= SCAN_LIMIT && self.pairs.len() < FEW => {
                 self.scan::<SCAN_LIMIT>(&mut scratch.symbols);
             }
             _ => {
@@ -150,12 +107,14 @@ impl Merges {
         let n = symbols.len().min(N);
         let mut ids = [NONE; N];
         ids[..n].copy_from_slice(&symbols[..n]);
-        // Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost.
+        // Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost, and what it
+        // becomes.
         let mut orders = [NONE; N];
+        let mut intos = [NONE; N];
         // A bit for each place that holds a symbol.
         let mut live = u64::MAX >> (64 - n);
         for at in 1..n {
-            orders[at - 1] = self.order(ids[at - 1], ids[at], at - 1);
+            (orders[at - 1], intos[at - 1]) = self.order(ids[at - 1], ids[at], at - 1);
         }
         loop {
             let best = orders.iter().fold(NONE, |best, &order| best.min(order));
@@ -164,18 +123,24 @@ impl Merges {
             }
             let at = best as usize % PLACES % N;
             let right = next(live, at);
-            ids[at] = self.pairs[best as usize / PLACES].into;
+            // Not compared before, since few are of another pair, and nothing that follows waits for it.
+            let pair = self.pairs.get(best as usize / PLACES);
+            if pair.is_none_or(|pair| pair.left != ids[at] || pair.right != ids[right % N]) {
+                orders[at] = NONE;
+                continue;
+            }
+            ids[at] = intos[at];
             live &= !(1 << right);
             orders[right % N] = NONE;
             let beyond = next(live, at);
             orders[at] = NONE;
             if beyond < n {
-                orders[at] = self.order(ids[at], ids[beyond], at);
+                (orders[at], intos[at]) = self.order(ids[at], ids[beyond], at);
             }
             let under = live & ((1 << at) - 1);
             if under != 0 {
                 let before = 63 - under.leading_zeros() as usize;
-                orders[before] = self.order(ids[before], ids[at], before);
+                (orders[before], intos[before]) = self.order(ids[before], ids[at], before);
             }
         }
         symbols.clear();
@@ -185,10 +150,11 @@ impl Merges {
         }
     }
 
-    /// The rank of a pair and the place where it stands in one number.
+    /// The rank that a pair may have and the place where it stands in one number; and what it would become.
     #[inline(always)]
-    fn order(&self, left: u32, right: u32, at: usize) -> u32 {
-        self.rank(left, right).map_or(NONE, |rank| (rank * PLACES as u32) | at as u32)
+    fn order(&self, left: u32, right: u32, at: usize) -> (u32, u32) {
+        let (rank, into) = self.table.candidate(left, right);
+        (if rank == NONE { NONE } else { (rank * PLACES as u32) | at as u32 }, into)
     }
 
     /// A heap of candidate pairs over a linked list: n log n steps whatever the word. Returns how many candidates
@@ -271,10 +237,8 @@ mod tests {
             pairs in prop::collection::vec((0..8u32, 0..8u32), 0..30),
             word in prop::collection::vec(0..4u32, 0..120),
         ) {
-            let mut merges = Merges::with_capacity(0);
-            for (rank, &(left, right)) in (0..).zip(&pairs) {
-                merges.push(left, right, 4 + rank % 4);
-            }
+            let pairs = (0..).zip(&pairs).map(|(rank, &(left, right))| Pair { left, right, into: 4 + rank % 4 });
+            let merges = Merges::new(pairs.collect());
             prop_assert_eq!(merges.len(), merges.in_order().count());
             let short = &word[..word.len().min(SCAN_LIMIT)];
             if !short.is_empty() {
@@ -290,11 +254,9 @@ mod tests {
 
     #[test]
     fn a_long_word_costs_three_looks_a_symbol() {
-        let mut merges = Merges::with_capacity(0);
         // Every pair of four symbols merges, and what it becomes merges again.
-        for rank in 0..16 {
-            merges.push(rank / 4, rank % 4, rank % 4);
-        }
+        let pairs = (0..16).map(|rank| Pair { left: rank / 4, right: rank % 4, into: rank % 4 });
+        let merges = Merges::new(pairs.collect());
         for n in [1_000, 1_000_000] {
             let symbols: Vec<u32> = (0..n).map(|i: u32| i.wrapping_mul(2_654_435_761) >> 30).collect();
             let mut scratch = Scratch { symbols, ..Scratch::default() };

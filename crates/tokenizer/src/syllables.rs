@@ -173,7 +173,7 @@ fn place(utf8: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merge::Scratch;
+    use crate::merge::{Pair, Scratch};
     use proptest::prelude::*;
     use proptest::sample::Index;
 
@@ -191,7 +191,7 @@ mod tests {
         ) {
             let characters: Vec<char> = TEXT.chars().collect();
             let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
-            let mut merges = Merges::with_capacity(0);
+            let mut merges = Vec::new();
             let mut id_of = |bytes: Vec<u8>| {
                 let known = tokens.iter().position(|token| *token == bytes);
                 known.unwrap_or_else(|| {
@@ -211,8 +211,13 @@ mod tests {
                     wanted.unwrap_or_else(|| (left.get(&spelled).clone(), right.get(&spelled).clone()));
                 let joined = [&left[..], &right].concat();
                 spelled.push(joined.clone());
-                merges.push(id_of(left) as u32, id_of(right) as u32, id_of(joined) as u32);
+                merges.push(Pair {
+                    left: id_of(left) as u32,
+                    right: id_of(right) as u32,
+                    into: id_of(joined) as u32,
+                });
             }
+            let merges = Merges::new(merges);
             let bytes: [u32; 256] = std::array::from_fn(|byte| byte as u32);
             let syllables = Syllables::new(
                 &merges,

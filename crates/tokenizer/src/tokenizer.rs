@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::added::{AddedToken, AddedTokens};
 use crate::byte_level::{ByteLevel, Words, composition_map, spell};
-use crate::encoder::Spare;
+use crate::encoder::Caches;
 use crate::error::Error;
 use crate::library::{Joining, Library, Loaded};
 use crate::merge::Scratch;
@@ -69,7 +69,7 @@ pub struct Tokenizer {
     pub(crate) added: AddedTokens,
     pub(crate) roles: Roles,
     ends: Vec<u32>,
-    spare: Spare,
+    caches: Caches,
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -150,7 +150,7 @@ impl Tokenizer {
                 ends.push(id);
             }
         }
-        Ok(Tokenizer { engine, table, added, roles, ends, spare: Spare::default() })
+        Ok(Tokenizer { engine, table, added, roles, ends, caches: Caches::default() })
     }
 
     /// The same tokenizer with more ids that end generation, as a model's `generation_config.json` may name.
@@ -180,9 +180,9 @@ impl Tokenizer {
 
     fn encode_text(&self, text: &str, plain: bool) -> Vec<u32> {
         let mut ids = Vec::with_capacity(text.len() / 3);
-        let mut words = self.spare.take();
+        let mut words = self.caches.take();
         self.encode_into(text, plain, &mut words, &mut ids);
-        self.spare.give_back(words);
+        self.caches.give_back(words);
         ids
     }
 
