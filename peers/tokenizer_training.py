@@ -11,7 +11,8 @@ learning alone. All cut words as GPT-2 does. Merges must be equal to those of `t
 
 --equal takes --megabytes of each file and compares the merges under every pattern. --curve repeats the training on
 texts of so many times the size: each copy of a document has every 50th word written anew, so that distinct words grow
-as they do in more text of a kind; figures are medians of --rounds. Needs the packages tokenizers, rustbpe and the program zstd.
+as they do in more text of a kind; figures are medians of --rounds. Needs the packages tokenizers, rustbpe and the
+program zstd.
 """
 
 import argparse

@@ -12,13 +12,15 @@ use unicode_normalization::{
 
 use crate::alphabet;
 use crate::error::{Error, quoted};
-use crate::merge::{Merges, Pair, Scratch};
+use crate::merge::{Merges, Pair, Scratch, Small};
 use crate::split::Split;
 use crate::syllables::Syllables;
 use crate::table::{TokenTable, index};
 use crate::words::{BATCH, Tables, WordCache};
 
 const NONE: u32 = u32::MAX;
+/// How many new words are merged side by side.
+const TOGETHER: usize = 8;
 
 /// How a byte-level vocabulary treats text, beside its tokens and merges.
 #[derive(Clone, Debug)]
@@ -56,12 +58,14 @@ pub(crate) struct ByteLevel {
 pub(crate) struct Words {
     cache: WordCache,
     scratch: Scratch,
+    /// Words that are merged beside each other.
+    small: Vec<(usize, Small)>,
 }
 
 impl Words {
     /// Over tables that others may share.
     pub(crate) fn new(tables: Arc<Tables>) -> Words {
-        Words { cache: WordCache::new(tables), scratch: Scratch::default() }
+        Words { cache: WordCache::new(tables), scratch: Scratch::default(), small: Vec::new() }
     }
 }
 
@@ -89,7 +93,11 @@ impl ByteLevel {
             joined.clear();
             joined.push_str(left);
             joined.push_str(right);
-            pairs.push(Pair { left: find(left, rank)?, right: find(right, rank)?, into: find(&joined, rank)? });
+            pairs.push(Pair {
+                left: find(left, rank)?,
+                right: find(right, rank)?,
+                into: find(&joined, rank)?,
+            });
         }
         let known = Merges::new(pairs);
         let mut bytes = [NONE; 256];
@@ -189,25 +197,57 @@ impl ByteLevel {
     /// Adds to `out` the ids of words that follow each other from `start` on, at most [`BATCH`].
     #[inline(never)]
     fn encode_batch(&self, text: &[u8], start: usize, ends: &[usize], words: &mut Words, out: &mut Vec<u32>) {
-        let Words { cache, scratch } = words;
-        cache.encode(text, start, ends, out, |word, ids| {
-            self.encode_word(word, scratch);
-            ids.extend_from_slice(&scratch.symbols);
-        });
+        let Words { cache, scratch, small } = words;
+        cache.encode(text, start, ends, out, |new, give| self.encode_new(text, new, scratch, small, give));
+    }
+
+    /// Gives the ids of each of `new` words of `text`, with its number among them, in no order.
+    fn encode_new(
+        &self,
+        text: &[u8],
+        new: &[Range<usize>],
+        scratch: &mut Scratch,
+        small: &mut Vec<(usize, Small)>,
+        give: &mut dyn FnMut(usize, &[u32]),
+    ) {
+        for (first, group) in (0..).step_by(TOGETHER).zip(new.chunks(TOGETHER)) {
+            for (number, word) in (first..).zip(group) {
+                if !self.begin_word(&text[word.clone()], scratch) {
+                    give(number, &scratch.symbols);
+                } else if let Some(word) = self.merges.small(&scratch.symbols) {
+                    small.push((number, word));
+                } else {
+                    self.merges.run(scratch);
+                    give(number, &scratch.symbols);
+                }
+            }
+            self.merges.run_together(small, |number, word| {
+                scratch.symbols.clear();
+                scratch.symbols.extend(word.symbols());
+                give(number, &scratch.symbols);
+            });
+        }
     }
 
     /// Encodes one word into `scratch.symbols`.
     fn encode_word(&self, word: &[u8], scratch: &mut Scratch) {
+        if self.begin_word(word, scratch) {
+            self.merges.run(scratch);
+        }
+    }
+
+    /// Puts into `scratch.symbols` what a word's merges begin with; says whether they are still to be done.
+    fn begin_word(&self, word: &[u8], scratch: &mut Scratch) -> bool {
         scratch.symbols.clear();
         if self.rules.ignore_merges
             && let Some(id) = self.id_of(word)
         {
             scratch.symbols.push(id);
-            return;
+            return false;
         }
         if self.missing_bytes == 0 {
             self.syllables.symbols(word, &self.bytes, &mut scratch.symbols);
-            return self.merges.run(scratch);
+            return true;
         }
         // A byte at a time would give a character of two unknown bytes two unknowns, as `tokenizers` does.
         let mut after_unknown = false;
@@ -222,7 +262,7 @@ impl ByteLevel {
             }
             after_unknown = id == NONE;
         }
-        self.merges.run(scratch);
+        true
     }
 }
 

@@ -145,14 +145,18 @@ impl<const K: usize, const I: usize> Known<K, I> {
         first.read(key).or_else(|| second.read(key))
     }
 
-    /// Keeps a word that [`Known::get`] did not find, if others are not more deserving. Says whether its ids can be kept
-    /// here.
+    /// Keeps a word that was not known, if others are not more deserving. Says whether its ids can be kept here.
     #[inline]
     pub(crate) fn put(&self, hash: u64, key: &[u64; K], ids: &[u32]) -> bool {
+        // Another thread may have been faster, or the same word have come just before.
+        if let Some(known) = self.get(hash, key) {
+            return known.is_some();
+        }
         let packed = Packed::new(ids);
         let entries = &self.0.at(hash).0;
         let states = [0, 1].map(|at| entries[at].state.load(Relaxed));
-        let place = (0..2).find(|&at| states[at] & COUNT == 0).or_else(|| (0..2).find(|&at| states[at] & MET == 0));
+        let place =
+            (0..2).find(|&at| states[at] & COUNT == 0).or_else(|| (0..2).find(|&at| states[at] & MET == 0));
         match place {
             Some(at) => entries[at].write(key, packed),
             // Both stay for now, the next that comes takes the place of one that was not met until then.

@@ -8,6 +8,8 @@ use crate::pairs::{NONE, PairTable};
 
 /// Words up to this many symbols are merged by scanning; a heap wins beyond it.
 const SCAN_LIMIT: usize = 48;
+/// Words up to this many symbols are merged beside others.
+const SMALL: usize = 16;
 /// Places are counted in six bits, beside a rank.
 const PLACES: usize = 64;
 /// So many pairs that what [`PairTable`] finds fits the other bits.
@@ -33,6 +35,33 @@ pub(crate) struct Pair {
 struct Merge {
     rank: u32,
     into: u32,
+}
+
+/// A word of up to `N` symbols while its pairs are scanned for the earliest after each merge: n² steps, fewest for what
+/// people write. Nothing is moved: a symbol that was merged away leaves its place, and neighbours are found over it.
+pub(crate) struct Scanned<const N: usize> {
+    ids: [u32; N],
+    /// Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost.
+    orders: [u32; N],
+    /// What that pair becomes.
+    intos: [u32; N],
+    /// A bit for each place that holds a symbol.
+    live: u64,
+}
+
+/// A word that is merged beside others.
+pub(crate) type Small = Scanned<SMALL>;
+
+impl<const N: usize> Scanned<N> {
+    /// The symbols that are left.
+    pub(crate) fn symbols(&self) -> impl Iterator<Item = u32> {
+        let mut live = self.live;
+        std::iter::from_fn(move || {
+            let at = live.trailing_zeros() as usize;
+            live &= live.checked_sub(1)?;
+            Some(self.ids[at])
+        })
+    }
 }
 
 /// Buffers of a merge, kept between words.
@@ -88,66 +117,87 @@ impl Merges {
     pub(crate) fn run(&self, scratch: &mut Scratch) {
         match scratch.symbols.len() {
             0 | 1 => {}
-            n if n <= 16 && self.pairs.len() < FEW => {
-                self.scan::<16>(&mut scratch.symbols);
-            }
-            n if n <= SCAN_LIMIT && self.pairs.len() < FEW => {
-                self.scan::<SCAN_LIMIT>(&mut scratch.symbols);
-            }
+            n if n <= SMALL && self.pairs.len() < FEW => self.scan::<SMALL>(&mut scratch.symbols),
+            n if n <= SCAN_LIMIT && self.pairs.len() < FEW => self.scan::<SCAN_LIMIT>(&mut scratch.symbols),
             _ => {
                 self.heap(scratch);
             }
         }
     }
 
-    /// Looks for the earliest pair again after each merge: n² steps, fewest for what people write. `N` symbols at most.
-    ///
-    /// Nothing is moved: a symbol that was merged away leaves its place, and neighbours are found over it.
     fn scan<const N: usize>(&self, symbols: &mut Vec<u32>) {
-        let n = symbols.len().min(N);
-        let mut ids = [NONE; N];
-        ids[..n].copy_from_slice(&symbols[..n]);
-        // Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost, and what it
-        // becomes.
-        let mut orders = [NONE; N];
-        let mut intos = [NONE; N];
-        // A bit for each place that holds a symbol.
-        let mut live = u64::MAX >> (64 - n);
-        for at in 1..n {
-            (orders[at - 1], intos[at - 1]) = self.order(ids[at - 1], ids[at], at - 1);
-        }
-        loop {
-            let best = orders.iter().fold(NONE, |best, &order| best.min(order));
-            if best == NONE {
-                break;
-            }
-            let at = best as usize % PLACES % N;
-            let right = next(live, at);
-            // Not compared before, since few are of another pair, and nothing that follows waits for it.
-            let pair = self.pairs.get(best as usize / PLACES);
-            if pair.is_none_or(|pair| pair.left != ids[at] || pair.right != ids[right % N]) {
-                orders[at] = NONE;
-                continue;
-            }
-            ids[at] = intos[at];
-            live &= !(1 << right);
-            orders[right % N] = NONE;
-            let beyond = next(live, at);
-            orders[at] = NONE;
-            if beyond < n {
-                (orders[at], intos[at]) = self.order(ids[at], ids[beyond], at);
-            }
-            let under = live & ((1 << at) - 1);
-            if under != 0 {
-                let before = 63 - under.leading_zeros() as usize;
-                (orders[before], intos[before]) = self.order(ids[before], ids[at], before);
-            }
-        }
+        let mut word = self.begin::<N>(symbols);
+        while self.step(&mut word) {}
         symbols.clear();
-        while live != 0 {
-            symbols.push(ids[live.trailing_zeros() as usize]);
-            live &= live - 1;
+        symbols.extend(word.symbols());
+    }
+
+    /// Merges words side by side, and gives the symbols of each with its number as soon as it is done.
+    ///
+    /// A merge waits for the one before it, and that mostly for memory. Those of another word need not.
+    pub(crate) fn run_together(&self, words: &mut Vec<(usize, Small)>, mut done: impl FnMut(usize, Small)) {
+        while !words.is_empty() {
+            let mut at = 0;
+            while let Some((_, word)) = words.get_mut(at) {
+                if self.step(word) {
+                    at += 1;
+                } else {
+                    let (number, word) = words.swap_remove(at);
+                    done(number, word);
+                }
+            }
         }
+    }
+
+    /// A word to be merged with others, where it is small enough.
+    #[inline]
+    pub(crate) fn small(&self, symbols: &[u32]) -> Option<Small> {
+        ((1..=SMALL).contains(&symbols.len()) && self.pairs.len() < FEW).then(|| self.begin(symbols))
+    }
+
+    /// A word of up to `N` symbols, at least one.
+    #[inline(always)]
+    fn begin<const N: usize>(&self, symbols: &[u32]) -> Scanned<N> {
+        let n = symbols.len().min(N);
+        let mut word =
+            Scanned { ids: [NONE; N], orders: [NONE; N], intos: [NONE; N], live: u64::MAX >> (64 - n) };
+        word.ids[..n].copy_from_slice(&symbols[..n]);
+        for at in 1..n {
+            (word.orders[at - 1], word.intos[at - 1]) = self.order(word.ids[at - 1], word.ids[at], at - 1);
+        }
+        word
+    }
+
+    /// Merges a word's earliest pair; says whether it had one.
+    #[inline(always)]
+    fn step<const N: usize>(&self, word: &mut Scanned<N>) -> bool {
+        let Scanned { ids, orders, intos, live } = word;
+        let best = orders.iter().fold(NONE, |best, &order| best.min(order));
+        if best == NONE {
+            return false;
+        }
+        let at = best as usize % PLACES % N;
+        let right = next(*live, at) % N;
+        // Not compared before, since few are of another pair, and nothing that follows waits for it.
+        let pair = self.pairs.get(best as usize / PLACES);
+        if pair.is_none_or(|pair| pair.left != ids[at] || pair.right != ids[right]) {
+            orders[at] = NONE;
+            return true;
+        }
+        ids[at] = intos[at];
+        *live &= !(1 << right);
+        orders[right] = NONE;
+        let beyond = next(*live, at);
+        orders[at] = NONE;
+        if beyond < N {
+            (orders[at], intos[at]) = self.order(ids[at], ids[beyond], at);
+        }
+        let under = *live & ((1 << at) - 1);
+        if under != 0 {
+            let before = (63 - under.leading_zeros() as usize) % N;
+            (orders[before], intos[before]) = self.order(ids[before], ids[at], before);
+        }
+        true
     }
 
     /// The rank that a pair may have and the place where it stands in one number; and what it would become.
@@ -214,7 +264,7 @@ impl Merges {
 fn next(live: u64, at: usize) -> usize {
     // Two shifts, since one by 64 is none.
     let beyond = live >> at >> 1;
-    if beyond == 0 { SCAN_LIMIT } else { at + 1 + beyond.trailing_zeros() as usize }
+    if beyond == 0 { PLACES } else { at + 1 + beyond.trailing_zeros() as usize }
 }
 
 #[cfg(test)]
@@ -240,12 +290,21 @@ mod tests {
             let pairs = (0..).zip(&pairs).map(|(rank, &(left, right))| Pair { left, right, into: 4 + rank % 4 });
             let merges = Merges::new(pairs.collect());
             prop_assert_eq!(merges.len(), merges.in_order().count());
-            let short = &word[..word.len().min(SCAN_LIMIT)];
-            if !short.is_empty() {
-                let mut scanned = short.to_vec();
-                merges.scan::<SCAN_LIMIT>(&mut scanned);
-                prop_assert_eq!(scanned, reference(&merges, short));
+            // All lengths that are scanned, alone and beside each other.
+            let mut together = Vec::new();
+            for length in 1..=word.len().min(SCAN_LIMIT) {
+                let mut scratch = Scratch { symbols: word[..length].to_vec(), ..Scratch::default() };
+                merges.run(&mut scratch);
+                prop_assert_eq!(scratch.symbols, reference(&merges, &word[..length]));
+                together.extend(merges.small(&word[..length]).map(|small| (length, small)));
             }
+            prop_assert_eq!(together.len(), word.len().min(SMALL));
+            let mut ended = 0;
+            merges.run_together(&mut together, |length, small| {
+                assert_eq!(small.symbols().collect::<Vec<_>>(), reference(&merges, &word[..length]));
+                ended += 1;
+            });
+            prop_assert_eq!(ended, word.len().min(SMALL));
             let mut scratch = Scratch { symbols: word.clone(), ..Scratch::default() };
             merges.heap(&mut scratch);
             prop_assert_eq!(scratch.symbols, reference(&merges, &word));

@@ -56,7 +56,7 @@ impl PairTable {
         let slots = (pairs.len() + pairs.len() / 4).next_power_of_two().max(16);
         let highest = pairs.iter().map(|&(rank, _)| rank).max().unwrap_or(0);
         let symbol = pairs.iter().map(|(_, pair)| pair.into).max().unwrap_or(0);
-        let rank_bits = 33 - (highest + 1).leading_zeros();
+        let rank_bits = 32 - (highest + 1).leading_zeros();
         let mut table = PairTable {
             numbers: vec![0; slots / 4].into_boxed_slice(),
             slots: vec![FREE; slots].into_boxed_slice(),
@@ -190,6 +190,8 @@ mod tests {
         let pairs: Vec<_> = (0..300_000).map(pair).collect();
         let table = PairTable::new(&pairs);
         assert!(table.left_over.is_empty());
-        assert!(pairs.iter().all(|&(rank, pair)| table.candidate(pair.left, pair.right) == (rank, pair.into)));
+        assert!(
+            pairs.iter().all(|&(rank, pair)| table.candidate(pair.left, pair.right) == (rank, pair.into))
+        );
     }
 }

@@ -69,7 +69,7 @@ pub struct Tokenizer {
     pub(crate) added: AddedTokens,
     pub(crate) roles: Roles,
     ends: Vec<u32>,
-    caches: Caches,
+    pub(crate) caches: Caches,
 }
 
 impl std::fmt::Debug for Tokenizer {

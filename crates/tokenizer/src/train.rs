@@ -98,13 +98,13 @@ pub enum TrainError {
     Recipe(String),
     /// The words take more memory than allowed.
     #[error(
-        "{words} distinct words in {text} bytes of text need more than the {limit} bytes of memory that were allowed; \
-         allow more, take fewer texts, or a pattern that makes shorter words"
+        "the distinct words in {text} bytes of text, of which {words} are together, need more than the {limit} bytes of \
+         memory that were allowed; allow more, take fewer texts, or a pattern that makes shorter words"
     )]
     Memory {
         /// Bytes allowed.
         limit: usize,
-        /// Distinct words so far.
+        /// Distinct words so far, without those that threads still keep for themselves.
         words: u64,
         /// Bytes of text so far.
         text: u64,

@@ -7,9 +7,10 @@
 //!
 //! Words come in batches. Some are looked up in the near table, and what that lacks is fetched from the far ones while the
 //! next are looked up; in the end the ids of all are written out in order. So memory is seldom waited for, and a processor
-//! that guesses which way the next word goes is seldom wrong.
+//! that guesses which way the next word goes is seldom wrong. What nobody knows is merged together, before that.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -68,8 +69,8 @@ pub(crate) struct WordCache {
     long_bytes: usize,
     /// Ids of a batch's words that have more than three.
     aside: Vec<u32>,
-    /// The ids of a word that was just encoded.
-    fresh: Vec<u32>,
+    /// A batch's words that are not known.
+    new: Vec<Range<usize>>,
 }
 
 /// For each length the bits of a key that are the word's.
@@ -96,12 +97,12 @@ impl WordCache {
             long: HashMap::default(),
             long_bytes: 0,
             aside: Vec::new(),
-            fresh: Vec::new(),
+            new: Vec::new(),
         }
     }
 
     /// Adds to `out` the ids of words that follow each other in `text` from `start` on, at most [`BATCH`], none empty.
-    /// Those of a word that is not known are given by `encode`, which adds them to an empty list.
+    /// Those of words that are not known are asked of `encode`, which gives those of each with its number.
     #[inline(always)]
     pub(crate) fn encode(
         &mut self,
@@ -109,12 +110,12 @@ impl WordCache {
         start: usize,
         ends: &[usize],
         out: &mut Vec<u32>,
-        mut encode: impl FnMut(&[u8], &mut Vec<u32>),
+        mut encode: impl FnMut(&[Range<usize>], &mut dyn FnMut(usize, &[u32])),
     ) {
         let mut ids = [[0; 4]; BATCH];
         let mut hashes = [0; BATCH];
         let mut missing = [0u8; BATCH];
-        let (mut missed, mut found) = (0, 0);
+        let (mut missed, mut sought, mut unknown) = (0, 0, 0);
         let range = |at: usize| (if at == 0 { start } else { ends[at - 1] }, ends[at]);
         self.aside.clear();
         let mut from = start;
@@ -139,15 +140,34 @@ impl WordCache {
             }
             // What was fetched a chunk ago has come, and what was fetched now is on its way meanwhile.
             let upto = if base + CHUNK < ends.len() { fetched } else { missed };
-            for &at in &missing[found..upto] {
+            for place in sought..upto {
+                let at = missing[place];
                 let (from, end) = range(at.into());
-                ids[usize::from(at) % BATCH] = match end - from {
-                    0..16 => self.find_short(text, from, end, &mut encode),
-                    16..32 => self.find_middle(text, from, end, &mut encode),
-                    _ => self.find_long(&text[from..end], &mut encode),
+                let found = match end - from {
+                    0..16 => self.find_short(text, from, end),
+                    16..32 => self.find_middle(text, from, end),
+                    _ => self.find_long(&text[from..end]),
                 };
+                match found {
+                    Some(found) => ids[usize::from(at) % BATCH] = found,
+                    // Those before are done with.
+                    None => {
+                        missing[unknown % BATCH] = at;
+                        unknown += 1;
+                    }
+                }
             }
-            found = upto;
+            sought = upto;
+        }
+        if unknown > 0 {
+            let missing = &missing[..unknown];
+            let mut new = std::mem::take(&mut self.new);
+            new.clear();
+            new.extend(missing.iter().map(|&at| range(at.into())).map(|(from, end)| from..end));
+            encode(&new, &mut |number, fresh| {
+                ids[usize::from(missing[number]) % BATCH] = self.keep(text, new[number].clone(), fresh);
+            });
+            self.new = new;
         }
 
         // Four are written for each word, and those that it has not are written over.
@@ -168,119 +188,93 @@ impl WordCache {
 
     /// The word `text[start..end]` of up to 15 bytes, which the near table lacks.
     #[inline(always)]
-    fn find_short(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        end: usize,
-        encode: &mut impl FnMut(&[u8], &mut Vec<u32>),
-    ) -> Ids {
+    fn find_short(&mut self, text: &[u8], start: usize, end: usize) -> Option<Ids> {
         let Word { key, hash } = Word::new(text, start, end);
-        if let Some(known) = self.far.short.get(behind(hash), &key) {
-            let Some(known) = known else { return self.find_middle(text, start, end, encode) };
-            let [a, b, c] = known.first();
-            let ids = [a, b, c, known.len() as u32];
-            self.near[hash as usize % NEAR] = Entry { key, ids };
-            return ids;
-        }
-        self.fresh.clear();
-        encode(&text[start..end], &mut self.fresh);
-        if !self.far.short.put(behind(hash), &key, &self.fresh) {
-            self.keep_middle(text, start, end);
-        }
-        self.fresh_ids()
+        let Some(known) = self.far.short.get(behind(hash), &key)? else {
+            return self.find_middle(text, start, end);
+        };
+        let [a, b, c] = known.first();
+        let ids = [a, b, c, known.len() as u32];
+        self.near[hash as usize % NEAR] = Entry { key, ids };
+        Some(ids)
     }
 
     /// The word `text[start..end]` of up to 31 bytes.
     #[inline(never)]
-    fn find_middle(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        end: usize,
-        encode: &mut impl FnMut(&[u8], &mut Vec<u32>),
-    ) -> Ids {
+    fn find_middle(&mut self, text: &[u8], start: usize, end: usize) -> Option<Ids> {
         let key = middle_key(text, start, end);
-        match self.far.middle.get(middle_hash(&key), &key) {
-            Some(Some(known)) if known.len() <= 3 => {
-                let [a, b, c] = known.first();
-                [a, b, c, known.len() as u32]
-            }
-            Some(Some(known)) => {
-                let place = [self.aside.len() as u32, known.len() as u32, 0, ASIDE];
-                self.aside.extend(known.iter());
-                place
-            }
-            Some(None) => self.find_long(&text[start..end], encode),
-            None => {
-                self.fresh.clear();
-                encode(&text[start..end], &mut self.fresh);
-                self.keep_middle(text, start, end);
-                self.fresh_ids()
-            }
+        let Some(known) = self.far.middle.get(middle_hash(&key), &key)? else {
+            return self.find_long(&text[start..end]);
+        };
+        if known.len() <= 3 {
+            let [a, b, c] = known.first();
+            return Some([a, b, c, known.len() as u32]);
         }
+        let place = [self.aside.len() as u32, known.len() as u32, 0, ASIDE];
+        self.aside.extend(known.iter());
+        Some(place)
     }
 
     /// The word in the thread's own map.
     #[inline(never)]
-    fn find_long(&mut self, word: &[u8], encode: &mut impl FnMut(&[u8], &mut Vec<u32>)) -> Ids {
-        if let Some(known) = self.long.get(word) {
-            let place = [self.aside.len() as u32, known.len() as u32, 0, ASIDE];
-            self.aside.extend_from_slice(known);
-            return place;
-        }
-        self.fresh.clear();
-        encode(word, &mut self.fresh);
-        self.keep_long(word);
-        self.fresh_ids()
+    fn find_long(&mut self, word: &[u8]) -> Option<Ids> {
+        let known = self.long.get(word)?;
+        let place = [self.aside.len() as u32, known.len() as u32, 0, ASIDE];
+        self.aside.extend_from_slice(known);
+        Some(place)
     }
 
-    /// Keeps the fresh ids of a word of up to 31 bytes.
-    fn keep_middle(&mut self, text: &[u8], start: usize, end: usize) {
-        let key = middle_key(text, start, end);
-        if !self.far.middle.put(middle_hash(&key), &key, &self.fresh) {
-            self.keep_long(&text[start..end]);
+    /// Keeps a word that was not known.
+    fn keep(&mut self, text: &[u8], word: Range<usize>, fresh: &[u32]) -> Ids {
+        let (start, end) = (word.start, word.end);
+        let length = end - start;
+        let kept = length < 16 && {
+            let Word { key, hash } = Word::new(text, start, end);
+            self.far.short.put(behind(hash), &key, fresh)
+        };
+        let kept = kept
+            || length < 32 && {
+                let key = middle_key(text, start, end);
+                self.far.middle.put(middle_hash(&key), &key, fresh)
+            };
+        if !kept && length <= LONGEST {
+            self.keep_long(&text[word], fresh);
+        }
+        match fresh.len() {
+            n @ 0..=3 => {
+                let mut ids = [0; 4];
+                ids[..n].copy_from_slice(fresh);
+                ids[3] = n as u32;
+                ids
+            }
+            n => {
+                let place = [self.aside.len() as u32, n as u32, 0, ASIDE];
+                self.aside.extend_from_slice(fresh);
+                place
+            }
         }
     }
 
-    /// Keeps the fresh ids of a word in the thread's own map.
-    fn keep_long(&mut self, word: &[u8]) {
-        if word.len() > LONGEST {
-            return;
-        }
-        self.long_bytes += size_of::<(Box<[u8]>, Box<[u32]>)>() + word.len() + self.fresh.len() * size_of::<u32>();
+    /// Keeps a word in the thread's own map.
+    fn keep_long(&mut self, word: &[u8], fresh: &[u32]) {
+        self.long_bytes += size_of::<(Box<[u8]>, Box<[u32]>)>() + word.len() + size_of_val(fresh);
         if self.long_bytes > LONG_BYTES {
             self.long = HashMap::default();
             self.long_bytes = 0;
             return;
         }
-        self.long.insert(word.into(), self.fresh.as_slice().into());
-    }
-
-    fn fresh_ids(&mut self) -> Ids {
-        let mut ids = [0; 4];
-        match self.fresh.len() {
-            n @ 0..=3 => {
-                ids[..n].copy_from_slice(&self.fresh);
-                ids[3] = n as u32;
-            }
-            n => {
-                ids = [self.aside.len() as u32, n as u32, 0, ASIDE];
-                self.aside.extend_from_slice(&self.fresh);
-            }
-        }
-        ids
+        self.long.insert(word.into(), fresh.into());
     }
 }
 
-/// A word as the front table knows it.
+/// A word as the near table knows it.
 struct Word {
     key: Short,
     hash: u64,
 }
 
 impl Word {
-    /// The word `text[start..end]`; one that is too long for the front table has a key that none there has.
+    /// The word `text[start..end]`; one that is too long for the near table has a key that none there has.
     #[inline(always)]
     fn new(text: &[u8], start: usize, end: usize) -> Word {
         let length = end - start;
@@ -332,7 +326,7 @@ fn middle_key(text: &[u8], start: usize, end: usize) -> Middle {
     key
 }
 
-/// The table behind the front takes other bits of a hash.
+/// The table behind the near one takes other bits of a hash.
 #[inline(always)]
 fn behind(hash: u64) -> u64 {
     hash >> 20
@@ -375,7 +369,10 @@ mod tests {
             for _ in 0..3 {
                 let (mut out, mut start) = (Vec::new(), 0);
                 for ends in ends.chunks(BATCH) {
-                    cache.encode(&text, start, ends, &mut out, |word, ids| ids.extend(&known[word]));
+                    cache.encode(&text, start, ends, &mut out, |new, give| {
+                        // In an order of its own.
+                        new.iter().enumerate().rev().for_each(|(at, word)| give(at, &known[&text[word.clone()]]));
+                    });
                     start = ends[ends.len() - 1];
                 }
                 prop_assert_eq!(&out, &expected);
@@ -386,9 +383,9 @@ mod tests {
     /// Whether the cache asked for the ids of a word.
     fn asks(cache: &mut WordCache, word: &str, ids: &[u32]) -> bool {
         let (mut out, mut asked) = (Vec::new(), false);
-        cache.encode(word.as_bytes(), 0, &[word.len()], &mut out, |_, to| {
+        cache.encode(word.as_bytes(), 0, &[word.len()], &mut out, |_, give| {
             asked = true;
-            to.extend_from_slice(ids);
+            give(0, ids);
         });
         assert_eq!(out, ids);
         asked
@@ -423,7 +420,7 @@ mod tests {
             asks(&mut cache, &format!("{}{n}", "w".repeat(n as usize % 60)), &[n; 12]);
             assert!(cache.long_bytes <= LONG_BYTES);
         }
-        assert!(cache.long.len() < 30_000);
+        assert!(cache.long.len() < 50_000);
     }
 
     #[test]
