@@ -300,10 +300,6 @@ fn near_the_end<const N: usize>(word: &[u8]) -> [u8; N] {
     bytes
 }
 
-fn aside(ids: &[u32], start: u32, count: u32) -> &[u32] {
-    ids.get(start as usize..(start + count) as usize).unwrap_or_default()
-}
-
 #[inline(always)]
 fn short_key(bytes: &[u8; 16], length: usize) -> Short {
     let (words, _) = bytes.as_chunks::<8>();
