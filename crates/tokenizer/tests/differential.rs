@@ -211,6 +211,42 @@ proptest! {
     }
 }
 
+/// Threads that put words into the same tables and find each other's.
+#[test]
+fn encoders_that_share_words_change_no_id() {
+    for pair in PAIRS.iter() {
+        // Words of every length and many ids, each met by all, in another order by each.
+        let word = |n: usize| match n % 5 {
+            0 => format!(" 사용자{n}에게는"),
+            1 => format!(" word{}", "x".repeat(n % 40)),
+            2 => format!(" 데이터{}", "베이스".repeat(n % 7)),
+            3 => format!("{n}번째 "),
+            _ => format!(" 뷁{}쀍", n % 100),
+        };
+        let texts: Vec<String> =
+            (0..60).map(|text| (0..200).map(|at| word((text * 37 + at * 11) % 3000)).collect()).collect();
+        let expected: Vec<Vec<u32>> = texts
+            .iter()
+            .map(|text| pair.theirs.encode(text.as_str(), false).expect("ids").get_ids().to_vec())
+            .collect();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (texts, expected) = (&texts, &expected);
+                scope.spawn(move || {
+                    let (mut encoder, mut ids) = (pair.ours.encoder(), Vec::new());
+                    for at in
+                        (0..2 * texts.len()).map(|at| (at * [1, 7, 11, 13][thread] + thread) % texts.len())
+                    {
+                        ids.clear();
+                        encoder.encode_into(&texts[at], &mut ids);
+                        assert_eq!(ids, expected[at], "{} {:?}", pair.name, texts[at]);
+                    }
+                });
+            }
+        });
+    }
+}
+
 /// `<mask>` takes the white space before it and `[pad]` what follows.
 fn without_stripped(text: &str) -> String {
     let mut out = String::new();
