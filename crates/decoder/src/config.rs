@@ -6,7 +6,7 @@ mod to_gguf;
 mod to_hugging_face;
 
 use crate::{Error, Rope, RopeScaling};
-use sai_formats::{Container, open};
+use sai_formats::{Container, Source, open};
 use sai_kernels::Heads;
 use std::path::{Path, PathBuf};
 
@@ -72,9 +72,10 @@ impl Config {
     ///
     /// # Errors
     /// As [`sai_formats::open`] and [`Config::of`].
-    pub fn open(path: &Path) -> Result<(Container, Config), Error> {
-        let container = open(path)?;
-        let config = Config::of(&container, path)?;
+    pub fn open(source: impl Into<Source>) -> Result<(Container, Config), Error> {
+        let source = source.into();
+        let container = open(&source)?;
+        let config = Config::of(&container, source.path())?;
         Ok((container, config))
     }
 

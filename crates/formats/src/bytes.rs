@@ -1,4 +1,4 @@
-//! Owned, shared, read-only bytes: a view into a memory map or into a vector.
+//! Owned, shared, read-only bytes: a view into a memory map, a vector, or the program itself.
 
 use std::fmt;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-/// Read-only bytes that keep their memory alive: part of a memory-mapped file or of a vector.
+/// Read-only bytes that keep their memory alive: part of a memory-mapped file, of a vector, or of the program.
 ///
 /// Cloning and slicing copy nothing; every view of a map shares it, and the last one unmaps it.
 #[derive(Clone)]
@@ -21,6 +21,7 @@ pub struct Bytes {
 enum Memory {
     Map(Mmap),
     Owned(Vec<u8>),
+    Static(&'static [u8]),
 }
 
 impl Memory {
@@ -28,6 +29,7 @@ impl Memory {
         match self {
             Memory::Map(map) => map,
             Memory::Owned(vec) => vec,
+            Memory::Static(bytes) => bytes,
         }
     }
 }
@@ -37,6 +39,12 @@ impl Bytes {
     pub fn from_vec(bytes: Vec<u8>) -> Bytes {
         let end = bytes.len();
         Bytes { memory: Arc::new(Memory::Owned(bytes)), start: 0, end }
+    }
+
+    /// Bytes that are always there, such as those of a file that is part of the program. Floats are multiplied where they
+    /// lie only if they begin where a float may: the bytes of a file should begin at a multiple of its alignment.
+    pub fn from_static(bytes: &'static [u8]) -> Bytes {
+        Bytes { memory: Arc::new(Memory::Static(bytes)), start: 0, end: bytes.len() }
     }
 
     /// Maps a whole file into memory. Pages are read when they are first touched.
@@ -122,7 +130,11 @@ impl Eq for Bytes {}
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = if matches!(*self.memory, Memory::Map(_)) { "mapped" } else { "owned" };
+        let source = match *self.memory {
+            Memory::Map(_) => "mapped",
+            Memory::Owned(_) => "owned",
+            Memory::Static(_) => "static",
+        };
         write!(f, "Bytes({} {source})", self.len())
     }
 }
@@ -145,6 +157,13 @@ mod tests {
         assert!(part.slice(usize::MAX..usize::MAX).is_none());
         drop(all);
         assert_eq!(part[0], 2);
+    }
+
+    #[test]
+    fn the_program_has_bytes_too() {
+        let all = Bytes::from_static(b"four two");
+        assert_eq!((&all.slice(5..8).unwrap()[..], all.len()), (&b"two"[..], 8));
+        assert_eq!(format!("{all:?}"), "Bytes(8 static)");
     }
 
     #[test]

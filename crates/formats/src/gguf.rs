@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::TensorProblem;
-use crate::{Bytes, DType, Error, KeyProblem, Tensor, Tensors, recognise};
+use crate::{Bytes, DType, Error, KeyProblem, Source, Tensor, Tensors, recognise};
 use cursor::{Cursor, Short};
 use value::Fault;
 
@@ -43,12 +43,15 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// Maps a file and checks all of its header.
+    /// Maps a file, or takes one that is in memory, and checks all of its header.
     ///
     /// # Errors
     /// The file cannot be read, is something else, or its header promises what the file does not hold.
-    pub fn open(path: &Path) -> Result<Gguf, Error> {
-        Gguf::from_bytes(recognise::map(path)?, path)
+    pub fn open(source: impl Into<Source>) -> Result<Gguf, Error> {
+        match source.into() {
+            Source::Path(path) => Gguf::from_bytes(recognise::map(&path)?, &path),
+            Source::Memory { name, bytes } => Gguf::from_bytes(bytes, &name),
+        }
     }
 
     /// Reads a file that is in memory; `path` is what messages call it.

@@ -1,7 +1,7 @@
 //! # formats: weights at rest
 //!
-//! In: a path. Out: [`Tensors`], a catalogue of names, shapes, types and bytes over a memory map, and for GGUF the
-//! [metadata](gguf::Metadata) beside it. [`open`] tells by its contents what a path holds; [`gguf`] and
+//! In: a path, or the bytes of a GGUF file ([`Source`]). Out: [`Tensors`], a catalogue of names, shapes, types and bytes over a memory map, and for GGUF the
+//! [metadata](gguf::Metadata) beside it. [`open`] tells by its contents what is there; [`gguf`] and
 //! [`safetensors`] are the two containers, each with a reader and a [`Writer`]. A third is a new file here and
 //! nothing elsewhere.
 //!
@@ -30,6 +30,7 @@ mod open;
 mod quantize;
 mod recognise;
 mod shown;
+mod source;
 mod tensors;
 mod write;
 
@@ -45,5 +46,6 @@ pub use folder::FolderWriter;
 pub use open::{Container, open};
 pub use quantize::quantize;
 pub use recognise::map as map_file;
+pub use source::Source;
 pub use tensors::{Tensor, Tensors};
 pub use write::{Spec, Writer};

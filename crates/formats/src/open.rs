@@ -1,9 +1,7 @@
 //! One door for every kind of model.
 
-use std::path::Path;
-
 use crate::gguf::{self, Gguf};
-use crate::{Error, Found, Tensors, recognise, safetensors};
+use crate::{Error, Found, Source, Tensors, recognise, safetensors};
 
 /// A model's files, opened.
 #[derive(Clone, Debug)]
@@ -24,12 +22,14 @@ impl Container {
     }
 }
 
-/// Opens what is at `path`, told by its contents and not its name: a GGUF file, a safetensors file, or a folder
-/// with `config.json` and safetensors weights.
+/// Opens what is at a path, told by its contents and not its name: a GGUF file, a safetensors file, or a folder
+/// with `config.json` and safetensors weights; or a GGUF file that is in memory.
 ///
 /// # Errors
 /// There is nothing, or something else, in which case the error says what it seems to be; or the file is damaged.
-pub fn open(path: &Path) -> Result<Container, Error> {
+pub fn open(source: impl Into<Source>) -> Result<Container, Error> {
+    let source = source.into();
+    let Source::Path(path) = &source else { return Gguf::open(&source).map(Container::Gguf) };
     if path.is_dir() {
         let tensors = safetensors::open(path)?;
         if !path.join("config.json").is_file() {

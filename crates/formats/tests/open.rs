@@ -3,7 +3,8 @@
 mod common;
 
 use common::{fixture, message};
-use sai_formats::{Container, open};
+use sai_formats::{Bytes, Container, Source, open};
+use std::path::{Path, PathBuf};
 
 #[test]
 fn opens_each_kind_whatever_its_name() {
@@ -16,6 +17,26 @@ fn opens_each_kind_whatever_its_name() {
     let sharded = open(&fixture("safetensors/sharded")).unwrap();
     assert!(matches!(sharded, Container::Safetensors(_)));
     assert_eq!(sharded.tensors().len(), 3);
+}
+
+#[test]
+fn what_is_in_memory_is_opened_as_a_file_is() {
+    let path = fixture("gguf/v3.gguf");
+    let bytes: &'static [u8] = std::fs::read(&path).unwrap().leak();
+    let there = |bytes| Source::Memory { name: PathBuf::from("it (built in)"), bytes };
+    let (Ok(Container::Gguf(file)), Ok(Container::Gguf(memory))) =
+        (open(&path), open(there(Bytes::from_static(bytes))))
+    else {
+        panic!("two GGUFs");
+    };
+    assert_eq!(memory.tensors.path(), Path::new("it (built in)"));
+    assert_eq!(file.metadata.keys().collect::<Vec<_>>(), memory.metadata.keys().collect::<Vec<_>>());
+    for (a, b) in file.tensors.iter().zip(&memory.tensors) {
+        assert_eq!((&a.name, a.dtype, &a.shape, &a.data), (&b.name, b.dtype, &b.shape, &b.data));
+    }
+    // Only a GGUF is a model by itself, and messages have its name.
+    let error = open(there(Bytes::from_static(b"{}"))).unwrap_err().to_string();
+    assert!(error.starts_with("it (built in): ") && error.contains("text, not a model"), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use sai_decoder::{
     Batch, CacheType, Config, Cpu, Decoder, Device, KvCache, Memory, Run, Sequence, Wanted, Work,
 };
-use sai_formats::{Container, DType};
+use sai_formats::{Container, DType, Source};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl Default for Bench {
 #[derive(Clone, Copy, Debug)]
 pub enum BenchModel<'a> {
     /// A GGUF file or a Hugging Face folder. A tokenizer is not needed.
-    File(&'a Path),
+    File(&'a Source),
     /// A model that is made for the occasion.
     Random(&'a RandomModel),
 }
@@ -158,10 +158,10 @@ impl Bench {
     /// The model's tensors, if there is room for it, and when they began to be loaded.
     fn open(&self, model: BenchModel<'_>) -> Result<(Container, Config, Instant), Error> {
         match model {
-            BenchModel::File(path) => {
+            BenchModel::File(source) => {
                 let started = Instant::now();
-                let (container, config) = Config::open(path)?;
-                self.check(path, &config, container.tensors().total_bytes())?;
+                let (container, config) = Config::open(source)?;
+                self.check(source.path(), &config, container.tensors().total_bytes())?;
                 Ok((container, config, started))
             }
             BenchModel::Random(random) => {

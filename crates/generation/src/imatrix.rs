@@ -3,8 +3,8 @@
 use crate::model::Parts;
 use crate::{Error, LoadOptions};
 use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Imatrix, KvCache, Recorder, Run, Wanted};
+use sai_formats::Source;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 /// Reads `texts`, each a name and what it says, in chunks of `chunk` tokens, one after another and each on its own, and
 /// keeps the mean squares of what every matrix of the layers was multiplied with. The head is left out, as it is by
@@ -16,13 +16,15 @@ use std::path::Path;
 /// The model cannot be opened, takes more memory than it may, or has a shorter context than the chunk; or there is no
 /// text.
 pub fn imatrix(
-    path: &Path,
+    source: impl Into<Source>,
     options: &LoadOptions,
     texts: &[(String, String)],
     chunk: usize,
     on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Imatrix, Error> {
-    let (container, config) = Config::open(path)?;
+    let source = source.into();
+    let (container, config) = Config::open(&source)?;
+    let path = source.path();
     if chunk < 4 || chunk > config.context_length {
         return Err(Error::Window { window: chunk, context: config.context_length });
     }

@@ -1,6 +1,6 @@
 //! # generation: from a model's files to text
 //!
-//! In: a path to a model, and what a person wrote. Out: an answer as it comes, or the likelihood of a given text.
+//! In: where a model is, and what a person wrote. Out: an answer as it comes, or the likelihood of a given text.
 //!
 //! [`Model::open`] brings together what the rooms below know apart: weights from `decoder`, a vocabulary and a
 //! chat template from `tokenizer`, read from a GGUF file or a Hugging Face folder, held against each other and
@@ -15,6 +15,7 @@
 //!
 //! This room never prints, and reads no clock but to time its own work. Random choices come from a seed.
 
+mod advice;
 mod answer;
 mod bench;
 pub mod convert;
@@ -31,6 +32,7 @@ mod session;
 mod stop;
 mod vocabulary;
 
+pub use advice::Advice;
 pub use bench::{Bench, BenchModel, BenchReport, RandomModel, Spread};
 pub use draft::Draft;
 pub use error::Error;
@@ -38,6 +40,7 @@ pub use imatrix::imatrix;
 pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
 pub use prompt::ChatPrompt;
 pub use sai_decoder::{CacheType, Config, Device, Imatrix, Memory, Mix, Plan};
+pub use sai_formats::Source;
 pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenizer};
 pub use sampling::{Candidate, Pick, Sampler, Sampling, processors};
 pub use says::{Turn, answer, continuation, converse};

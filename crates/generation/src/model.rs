@@ -2,9 +2,9 @@
 
 pub(crate) mod gguf;
 
-use crate::{Error, prompt_cache};
+use crate::{Advice, Error, prompt_cache};
 use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
-use sai_formats::Container;
+use sai_formats::{Container, Source};
 use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub struct LoadOptions {
 
 /// An opened model.
 pub struct Model {
-    /// The file or folder it came from.
+    /// The file or folder it came from, or its name where it came from memory.
     pub path: PathBuf,
     /// What its file calls it, or else its file's name.
     pub name: String,
@@ -40,6 +40,8 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     /// How a conversation is written; `None` for a model that was not taught to chat.
     pub template: Option<ChatTemplate>,
+    /// How it says that its tokens are best chosen.
+    pub advice: Advice,
     /// Positions of a session's context.
     pub context: usize,
     /// Precision of keys and values.
@@ -51,13 +53,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a GGUF file, a Hugging Face folder, or a safetensors file that lies in one.
+    /// Opens a GGUF file, on the disk or in memory, a Hugging Face folder, or a safetensors file that lies in one.
     ///
     /// # Errors
     /// The files are damaged, contradict each other, or describe what sai does not run; or the model takes more
     /// memory than it may.
-    pub fn open(path: &Path, options: &LoadOptions) -> Result<Model, Error> {
-        let (container, config) = Config::open(path)?;
+    pub fn open(source: impl Into<Source>, options: &LoadOptions) -> Result<Model, Error> {
+        let source = source.into();
+        let (container, config) = Config::open(&source)?;
+        let path = source.path();
         let trained = config.context_length;
         let context = options.context.unwrap_or(trained.min(DEFAULT_CONTEXT));
         if context > trained {
@@ -68,7 +72,7 @@ impl Model {
             return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
         }
 
-        let Parts { tokenizer, template, name } = Parts::of(&container, path)?;
+        let Parts { tokenizer, template, advice, name } = Parts::of(&container, path)?;
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::Vocabulary {
                 path: path.to_path_buf(),
@@ -95,6 +99,7 @@ impl Model {
             decoder,
             tokenizer,
             template,
+            advice,
             context,
             cache_type: options.cache_type,
             memory,
@@ -123,6 +128,7 @@ impl Model {
 pub(crate) struct Parts {
     pub(crate) tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
+    advice: Advice,
     name: Option<String>,
 }
 
@@ -135,6 +141,7 @@ impl Parts {
                 Ok(Parts {
                     tokenizer: Tokenizer::from_folder(folder)?.with_ends(&crate::convert::ends(folder)?),
                     template: ChatTemplate::from_folder(folder)?,
+                    advice: Advice::of_folder(folder)?,
                     name: None,
                 })
             }

@@ -40,6 +40,8 @@ pub struct Turn {
     pub said: String,
     /// What it answered.
     pub answer: String,
+    /// The answer's tokens, without the one that ended it.
+    pub tokens: Vec<u32>,
     /// Whether it ended its answer by itself.
     pub ended: bool,
 }
@@ -58,7 +60,7 @@ pub fn converse(model: &Model, turns: &[String], tokens: usize) -> Result<Vec<Tu
         let done = session.generate(&prompt.tokens, &request, &mut |_| ControlFlow::Continue(()))?;
         messages.push(Message { role: "assistant".to_owned(), content: done.text.clone() });
         let ended = done.finish_reason == FinishReason::Stop;
-        made.push(Turn { said: said.clone(), answer: done.text, ended });
+        made.push(Turn { said: said.clone(), answer: done.text, tokens: done.tokens, ended });
     }
     Ok(made)
 }

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use sai_corpus::{Options, Reader};
-use sai_generation::{LoadOptions, Model, converse, foresee};
+use sai_formats::Source;
+use sai_generation::{LoadOptions, Model, Turn, converse, foresee};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ const WINDOW: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Examination {
     /// Models, with what they are to be called. The last one is asked.
-    pub models: Vec<(String, PathBuf)>,
+    pub models: Vec<(String, Source)>,
     /// Files of documents, with what they are to be called: their language.
     pub texts: Vec<(String, Vec<PathBuf>)>,
     /// Bytes of each that are read, at most, but for the last document.
@@ -71,6 +72,9 @@ pub struct Said {
     pub said: String,
     /// What it answered: the likeliest tokens.
     pub answer: String,
+    /// The same as ids, without the one that ended it.
+    #[serde(default)]
+    pub tokens: Vec<u32>,
     /// Whether it ended its answer.
     pub ended: bool,
 }
@@ -92,8 +96,8 @@ pub fn examine(
     let total = (all * what.models.len() + 1000 * what.ask.len()).max(1) as f64;
     let mut done = 0.0;
     let mut found = Evaluation { models: Vec::new(), conversations: Vec::new() };
-    for (place, (name, path)) in what.models.iter().enumerate() {
-        let model = Model::open(path, &LoadOptions { threads: what.threads, ..LoadOptions::default() })?;
+    for (place, (name, source)) in what.models.iter().enumerate() {
+        let model = Model::open(source, &LoadOptions { threads: what.threads, ..LoadOptions::default() })?;
         let window = WINDOW.min(model.context);
         let mut languages = Vec::new();
         for (language, texts) in &texts {
@@ -114,9 +118,7 @@ pub fn examine(
                 perplexity: foreseen.perplexity(),
             });
         }
-        let weights = if path.is_dir() { path.join("model.safetensors") } else { path.clone() };
-        let bytes = std::fs::metadata(&weights).map_or(0, |file| file.len());
-        found.models.push(ModelFigures { name: name.clone(), bytes, languages });
+        found.models.push(ModelFigures { name: name.clone(), bytes: bytes_of(source), languages });
         if place + 1 < what.models.len() {
             continue;
         }
@@ -126,11 +128,21 @@ pub fn examine(
             }
             done += 1000.0;
             let turns = converse(&model, ask, what.answer_tokens.min(model.context / 2))?;
-            let said = turns.into_iter().map(|t| Said { said: t.said, answer: t.answer, ended: t.ended });
-            found.conversations.push(said.collect());
+            let said = |t: Turn| Said { said: t.said, answer: t.answer, tokens: t.tokens, ended: t.ended };
+            found.conversations.push(turns.into_iter().map(said).collect());
         }
     }
     Ok(ControlFlow::Continue(found))
+}
+
+/// The bytes of a model's file, or of its folder's weights.
+fn bytes_of(source: &Source) -> u64 {
+    let weights = match source {
+        Source::Memory { bytes, .. } => return bytes.len() as u64,
+        Source::Path(path) if path.is_dir() => path.join("model.safetensors"),
+        Source::Path(path) => path.clone(),
+    };
+    std::fs::metadata(weights).map_or(0, |file| file.len())
 }
 
 /// The first documents of some files, of about so many bytes.

@@ -5,6 +5,7 @@ use crate::{Error, Stage};
 use sai_corpus::SampleRecipe;
 use sai_decoder::Mix;
 use sai_formats::DType;
+use sai_generation::Advice;
 use sai_trainer::recipe::{Keys, Said, nearest, read};
 use sai_trainer::{FinetuneRecipe, Model, Recipe};
 use serde::Deserialize;
@@ -63,6 +64,8 @@ pub struct Pack {
 #[serde(default)]
 pub struct Convert {
     dtype: Option<String>,
+    /// How the model's tokens are best chosen, for whoever runs it.
+    pub sampling: Advice,
 }
 
 /// `[quantize]`.
@@ -126,7 +129,10 @@ pub struct Card {
 const HEAD: &[&str] = &["name", "seed"];
 const TOKENIZER: Keys = &[("", &["vocab_size", "pattern", "nfc", "min_frequency", "max_token_length"])];
 const PACK: Keys = &[("", &["shard_tokens"])];
-const CONVERT: Keys = &[("", &["dtype"])];
+const CONVERT: Keys = &[
+    ("", &["dtype", "sampling"]),
+    ("sampling", &["temperature", "repetition_penalty", "top_p", "top_k", "min_p"]),
+];
 const QUANTIZE: Keys = &[("", &["type"])];
 const EVALUATE: Keys = &[("", &["ask", "answer_tokens", "bytes"])];
 const CARD: Keys = &[("", &["title", "about", "languages", "license", "tags", "limits"])];
@@ -215,6 +221,9 @@ impl MakeRecipe {
         if self.finetune(&anywhere)?.lora.is_some() {
             let fact = "[finetune.lora]: an adapter is no model of its own; leave it out";
             return Err(self.wrong(fact));
+        }
+        if let Err(e) = self.convert.sampling.sampling().check() {
+            return Err(self.wrong(format!("[convert.sampling]: {e}")));
         }
         let (dtype, mix) = (self.dtype()?, self.mix()?.name());
         if dtype.to_string().eq_ignore_ascii_case(mix) {

@@ -90,7 +90,8 @@ impl Stage {
             | Stage::Finetune
             | Stage::Convert
             | Stage::Quantize => 1,
-            Stage::Evaluate | Stage::Card => 2,
+            Stage::Card => 2,
+            Stage::Evaluate => 3,
         }
     }
 }

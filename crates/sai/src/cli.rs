@@ -6,7 +6,8 @@ use crate::ui::Ui;
 
 const EXAMPLES: &str = "\
 Examples:
-  sai chat                                  talk to the small model that scripts/fetch-model brings
+  sai                                       on a terminal the same as sai chat
+  sai chat                                  talk to the small model that comes with sai
   sai chat --model 42dot-sft                talk to 42dot LLM, in Korean and English
   sai generate -m m.gguf -p \"The capital of Korea is\" -n 32
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
@@ -20,18 +21,26 @@ Examples:
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
-  smollm2-135m, 42dot-sft, 42dot-plm";
+  mini (built in; taken where none is named), smollm2-135m, 42dot-sft, 42dot-plm";
 
 /// Run compact Korean–English language models: chat, complete, inspect, convert, quantise, measure.
 #[derive(Parser)]
 #[command(name = "sai", version, after_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) verb: Option<Verb>,
 
     /// Keep notices and progress back; answers, warnings and errors stay
     #[arg(short, long, global = true, display_order = 900)]
     pub(crate) quiet: bool,
+}
+
+impl Cli {
+    /// What is meant where no verb is given: a chat, if a person is there to talk. Nothing otherwise.
+    pub(crate) fn unsaid(ui: &Ui) -> Option<Verb> {
+        let person = ui.in_is_terminal() && ui.out_is_terminal() && ui.err_is_terminal();
+        if person { Cli::parse_from(["sai", "chat"]).verb } else { None }
+    }
 }
 
 #[derive(Subcommand)]
@@ -84,7 +93,7 @@ impl Verb {
 }
 
 /// What is taken where no model is named.
-pub(crate) const DEFAULT_MODEL: &str = "smollm2-135m";
+pub(crate) const DEFAULT_MODEL: &str = crate::models::built_in::NAME;
 
 /// Which model, and how to hold it. Shared by every verb that runs one.
 #[derive(Args, Clone, Debug)]

@@ -63,7 +63,7 @@ impl Convert {
                 if ends_as_gguf {
                     bail!(
                         "{}: it is a GGUF already; name a folder to make, or change its type with `sai quantize`",
-                        source.display()
+                        source.path().display()
                     );
                 }
                 if let (Some(to), Some(block)) = (dtype, gguf.tensors.iter().find(|t| !t.dtype.is_float())) {

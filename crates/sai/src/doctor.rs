@@ -1,5 +1,7 @@
 //! `sai doctor`: what this machine has, what sai will use of it, and what is missing for what.
 
+mod machine;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,7 @@ use sai_decoder::{Cpu, Limits};
 use serde_json::{Value, json};
 
 use crate::cli::DEFAULT_MODEL;
-use crate::models::{self, memory};
+use crate::models::{self, built_in, memory};
 use crate::ui::{Size, Ui};
 
 /// Say what this machine has, what sai will use of it, and what is missing for what.
@@ -22,6 +24,12 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
+/// The large model that is named everywhere, and about what it takes of disk and memory.
+const LARGE: (&str, u64) = ("42dot-sft", 3_000_000_000);
+
+/// The folder of what the Hub gave.
+const HUB: &str = "Hub cache";
+
 /// What was found.
 struct Findings {
     processor: Option<String>,
@@ -31,8 +39,15 @@ struct Findings {
     limits: Limits,
     memory: Option<u64>,
     available: Option<u64>,
+    caches: Option<String>,
+    gpus: Vec<String>,
+    /// Processes that a launcher began together.
+    ranks: Option<usize>,
     folders: Vec<Folder>,
-    default_model: Option<PathBuf>,
+    /// What is taken where no model is named.
+    default_model: String,
+    /// Whether the Hub is not to be asked.
+    offline: bool,
     tools: Vec<Tool>,
 }
 
@@ -66,10 +81,11 @@ impl Doctor {
 impl Findings {
     fn of(threads: usize) -> Findings {
         let cpu = Cpu::new(threads);
+        let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut folders: Vec<Folder> =
             models::folders().into_iter().map(|path| Folder::of("models", path, is_gguf)).collect();
         if let Ok(path) = models::hub_cache() {
-            folders.push(Folder::of("Hub cache", path, is_repository));
+            folders.push(Folder::of(HUB, path, is_repository));
         }
         Findings {
             processor: processor(),
@@ -79,8 +95,12 @@ impl Findings {
             limits: cpu.limits(),
             memory: memory::total(),
             available: memory::available(),
+            caches: machine::caches(),
+            gpus: machine::gpus(),
+            ranks: machine::ranks(),
             folders,
-            default_model: models::in_models_folders(DEFAULT_MODEL),
+            default_model: said("SAI_MODEL").unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            offline: said("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
             tools: tools(),
         }
     }
@@ -95,6 +115,12 @@ impl Findings {
         line("processor", self.processor.clone().unwrap_or_else(|| "unknown".to_owned()));
         line("", format!("{} cores, {}", self.cores, std::env::consts::ARCH));
         line("", format!("instruction sets that sai has kernels for: {sets}"));
+        if let Some(caches) = &self.caches {
+            line("", format!("caches: {caches}"));
+        }
+        if !self.gpus.is_empty() {
+            line("GPU", self.gpus.join(", "));
+        }
         let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), |bytes| Size(bytes).to_string());
         line("memory", format!("{}, {} available", size(self.memory), size(self.available)));
         let l = &self.limits;
@@ -107,6 +133,11 @@ impl Findings {
                 l.int8_ops / 1e9
             ),
         );
+        line("ranks", self.ranks());
+        line(
+            "built in",
+            format!("{}, the small model that comes with sai, {}", built_in::NAME, Size(built_in::bytes())),
+        );
         for folder in &self.folders {
             line(folder.what, folder.text());
         }
@@ -115,6 +146,7 @@ impl Findings {
             "sai uses",
             format!("the processor, {} threads, {best}; this version has no other device", self.threads),
         );
+        line("", format!("the model {} where none is named", self.default_model));
         line(
             "reading",
             format!(
@@ -132,14 +164,42 @@ impl Findings {
         out
     }
 
+    /// How many processes work together, and whether more could.
+    fn ranks(&self) -> String {
+        let now = match self.ranks {
+            Some(count) => format!("{count}, begun by a launcher"),
+            None => "this process alone".to_owned(),
+        };
+        let able =
+            if cfg!(feature = "mpi") { "several under mpirun or srun" } else { "this build has no MPI" };
+        format!("{now}; {able}")
+    }
+
     /// What cannot be done here, and what would help.
     fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        if self.default_model.is_none() {
+        let (large, bytes) = LARGE;
+        if let Some(available) = self.available.filter(|&available| available < bytes) {
             missing.push(format!(
-                "to chat without naming a model: {DEFAULT_MODEL} is in no models folder; run scripts/fetch-model, or \
-                 name one with --model"
+                "to run {large}: {} of memory, where {} are available; quantised it takes a third",
+                Size(bytes),
+                Size(available)
             ));
+        }
+        let hub = self.folders.iter().find(|folder| folder.what == HUB);
+        if let Some(free) = hub.and_then(|folder| folder.free).filter(|&free| free < bytes) {
+            missing.push(format!(
+                "to fetch {large}: {} of disk, where {} are free; HF_HOME names another",
+                Size(bytes),
+                Size(free)
+            ));
+        }
+        if self.offline {
+            missing.push("to fetch models: HF_HUB_OFFLINE is set, so that the Hub is not asked".to_owned());
+        }
+        if !self.gpus.is_empty() {
+            missing
+                .push("to compute on the GPU: a device for it, which this version does not have".to_owned());
         }
         if cfg!(target_arch = "x86_64") && self.instruction_sets.len() == 1 {
             missing.push("for speed: AVX2; without it plain code runs, several times slower".to_owned());
@@ -170,6 +230,11 @@ impl Findings {
             "int8_ops": self.limits.int8_ops,
             "memory_bytes": self.memory,
             "available_bytes": self.available,
+            "caches": self.caches,
+            "gpus": self.gpus,
+            "ranks": self.ranks,
+            "mpi": cfg!(feature = "mpi"),
+            "built_in": {"name": built_in::NAME, "bytes": built_in::bytes()},
             "folders": self.folders.iter().map(folder).collect::<Vec<_>>(),
             "default_model": self.default_model,
             "tools": self.tools.iter().map(tool).collect::<Vec<_>>(),

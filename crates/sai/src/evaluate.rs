@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sai_make::{Evaluation, Examination};
+use anyhow::Context;
+use sai_generation::Source;
+use sai_make::{Ask, Evaluation, Examination};
 
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Size, Thousands, Ui};
@@ -37,6 +39,10 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "TEXT")]
     ask: Vec<String>,
 
+    /// Conversations to have: a JSON value a line, each a question or a list of turns
+    #[arg(long, value_name = "FILE")]
+    ask_file: Option<PathBuf>,
+
     /// Tokens of an answer at most
     #[arg(long, default_value_t = 96, value_name = "N")]
     answer_tokens: usize,
@@ -59,20 +65,24 @@ fn named(text: &str) -> Result<(String, String), String> {
 
 impl Evaluate {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
-        let mut models: Vec<(String, PathBuf)> = Vec::new();
+        let mut models: Vec<(String, Source)> = Vec::new();
         for name in self.models {
-            let path = crate::models::locate(&name, ui)?;
-            models.push((name, path));
+            let source = crate::models::locate(&name, ui)?;
+            models.push((name, source));
         }
         let mut texts = Vec::new();
         for (language, file) in self.texts {
             texts.push((language, sai_corpus::find(&[file])?));
         }
+        let mut ask: Vec<Vec<String>> = self.ask.into_iter().map(|question| vec![question]).collect();
+        if let Some(file) = &self.ask_file {
+            ask.extend(asked(file)?);
+        }
         let what = Examination {
             models,
             texts,
             bytes: self.bytes,
-            ask: self.ask.into_iter().map(|question| vec![question]).collect(),
+            ask,
             answer_tokens: self.answer_tokens,
             threads: self.threads,
         };
@@ -92,6 +102,20 @@ impl Evaluate {
         }
         Ok(())
     }
+}
+
+/// The conversations of a file.
+fn asked(file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+    let text = crate::text_file::read(file)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(i, line)| {
+            let ask: Ask = serde_json::from_str(line).with_context(|| {
+                format!("{}: line {} is no question and no list of turns, in JSON", file.display(), i + 1)
+            })?;
+            Ok(ask.turns().to_owned())
+        })
+        .collect()
 }
 
 fn print(found: &Evaluation, out: &mut dyn Write) -> std::io::Result<()> {

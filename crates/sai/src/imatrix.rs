@@ -37,7 +37,7 @@ impl Imatrix {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let read = |path: &PathBuf| Ok((path.display().to_string(), crate::text_file::read(path)?));
         let texts = self.texts.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        let path = crate::models::locate(&self.model, ui)?;
+        let source = crate::models::locate(&self.model, ui)?;
         let options = LoadOptions {
             threads: self.threads,
             memory_limit: crate::models::memory::available(),
@@ -47,7 +47,7 @@ impl Imatrix {
         crate::watched::run(ui, bar.clone(), |progress| -> anyhow::Result<ControlFlow<()>> {
             let mut stopped = ControlFlow::Continue(());
             let imatrix =
-                sai_generation::imatrix(&path, &options, &texts, self.chunk, &mut |done, total| {
+                sai_generation::imatrix(&source, &options, &texts, self.chunk, &mut |done, total| {
                     bar.set_length(total as u64);
                     stopped = progress(done as u64);
                     stopped

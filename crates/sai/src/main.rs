@@ -39,14 +39,19 @@ mod tokenizer;
 mod ui;
 mod watched;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let ui = ui::Ui::new(cli.quiet);
-    match cli.verb.run(&ui) {
+    let Some(verb) = cli.verb.or_else(|| cli::Cli::unsaid(&ui)) else {
+        let _ = write!(std::io::stderr(), "{}", cli::Cli::command().render_help());
+        return ExitCode::from(2);
+    };
+    match verb.run(&ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if ui::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use sai_generation::Source;
 use sai_generation::convert::FolderModel;
 
 use crate::convert::FloatType;
@@ -45,7 +46,14 @@ impl Merge {
         if self.target.exists() && !self.force {
             bail!("{target}: it is there already; give --force to replace it, or another name");
         }
-        let base = crate::models::locate(&self.base, ui)?;
+        let base = match crate::models::locate(&self.base, ui)? {
+            Source::Path(path) => path,
+            Source::Memory { name, .. } => bail!(
+                "{}: it is a GGUF; make a folder of it with `sai convert {} FOLDER`, and merge into that",
+                name.display(),
+                self.base
+            ),
+        };
         let model = FolderModel::merged(&base, &self.adapter, self.dtype.map(Into::into))?;
         let bytes = model.bytes();
         crate::watched::run(ui, ui.bytes_bar(bytes, "merge"), |progress| {

@@ -17,13 +17,19 @@ use std::path::PathBuf;
 /// A home folder of its own, so that no test sees a person's conversations or another test's.
 struct Home {
     folder: tempfile::TempDir,
-    models: PathBuf,
+    /// Where the small real model is; the built-in one is talked to where there is none.
+    models: Option<PathBuf>,
 }
 
 impl Home {
     fn new() -> Option<Self> {
         let models = real_model::smollm2()?.parent()?.to_owned();
-        Some(Self { folder: tempfile::tempdir().expect("a temporary folder"), models })
+        Some(Self { models: Some(models), ..Self::bare() })
+    }
+
+    /// A home without any model.
+    fn bare() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), models: None }
     }
 
     fn path(&self, inside: &str) -> PathBuf {
@@ -32,13 +38,17 @@ impl Home {
 
     /// What the command sees of the world, and nothing else of the machine's.
     fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut all = vec![
             ("HOME", self.folder.path().display().to_string()),
             ("PATH", std::env::var("PATH").unwrap_or_default()),
-            ("SAI_MODELS", self.models.display().to_string()),
             ("TERM", "xterm-256color".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
-        ]
+        ];
+        if let Some(models) = &self.models {
+            all.push(("SAI_MODEL", "smollm2-135m".to_owned()));
+            all.push(("SAI_MODELS", models.display().to_string()));
+        }
+        all
     }
 
     /// The saved conversations, each a list of JSON lines, the oldest first.

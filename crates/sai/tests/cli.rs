@@ -15,7 +15,8 @@ fn home() -> tempfile::TempDir {
 fn help_and_version_are_answers() {
     let home = home();
     let help = succeeds(sai(home.path()).arg("--help"));
-    for word in ["chat", "generate", "inspect", "perplexity", "bench", "convert", "Examples", "smollm2-135m"]
+    for word in
+        ["chat", "generate", "inspect", "perplexity", "bench", "convert", "Examples", "mini", "smollm2-135m"]
     {
         assert!(help.out.contains(word), "{word} is missing in {}", help.out);
     }
@@ -164,7 +165,16 @@ fn the_real_model_is_shown_as_it_is() {
 fn the_doctor_says_what_is_here_and_what_is_missing() {
     let home = home();
     let text = succeeds(sai(home.path()).arg("doctor")).out;
-    for word in ["processor", "memory", "limits", "GFLOP/s", "sai uses", "run scripts/fetch-model"] {
+    for word in [
+        "processor",
+        "memory",
+        "limits",
+        "GFLOP/s",
+        "ranks",
+        "built in",
+        "sai uses",
+        "mini where none is named",
+    ] {
         assert!(text.contains(word), "{word} is missing in {text}");
     }
     let found = succeeds(sai(home.path()).args(["doctor", "--json", "--threads", "1"])).out;
@@ -172,7 +182,7 @@ fn the_doctor_says_what_is_here_and_what_is_missing() {
     assert_eq!(found["threads"], 1);
     assert!(found["read_bytes_s"].as_f64().is_some_and(|speed| speed > 1e8), "{found}");
     assert!(!found["instruction_sets"].as_array().expect("a list").is_empty());
-    assert!(found["default_model"].is_null());
+    assert_eq!((&found["default_model"], &found["built_in"]["name"]), (&"mini".into(), &"mini".into()));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! A model as a Hugging Face folder is to have it.
 
 use super::{Progress, by_name, bytes, fill, main_type};
-use crate::Error;
 use crate::model::gguf::{templates, vocabulary};
+use crate::{Advice, Error};
 use sai_decoder::{Config, KEPT_TYPES, Moved, PeftAdapter};
 use sai_formats::gguf::Gguf;
-use sai_formats::{Container, DType, FolderWriter, Spec, safetensors};
+use sai_formats::{Container, DType, FolderWriter, Source, Spec, safetensors};
 use sai_tokenizer::GgufVocabulary;
 use serde_json::{Map, Value, json};
 use std::io::ErrorKind;
@@ -48,8 +48,10 @@ impl FolderModel {
     /// # Errors
     /// The file cannot be opened, has tensors or a vocabulary that a folder cannot hold, or is quantised and no
     /// `dtype` is given.
-    pub fn open(path: &Path, dtype: Option<DType>) -> Result<FolderModel, Error> {
-        let gguf = Gguf::open(path).map_err(sai_decoder::Error::from)?;
+    pub fn open(source: impl Into<Source>, dtype: Option<DType>) -> Result<FolderModel, Error> {
+        let source = source.into();
+        let path = source.path();
+        let gguf = Gguf::open(&source).map_err(sai_decoder::Error::from)?;
         let config = Config::from_gguf(&gguf)?;
         let words = vocabulary(&gguf)?;
         let kept = gguf.metadata.strings(KEPT_TYPES).map_err(sai_decoder::Error::from)?.unwrap_or_default();
@@ -58,10 +60,10 @@ impl FolderModel {
         let mut described = config.to_json(path)?;
         described.extend(token_ids(&words, false));
         described.insert("torch_dtype".to_owned(), json!(torch_name(main_type(&tensors))));
-        let mut files = vec![
-            ("config.json", pretty(described)),
-            ("generation_config.json", pretty(token_ids(&words, true))),
-        ];
+        let mut generation = token_ids(&words, true);
+        Advice::of_gguf(&gguf.metadata)?.write_into(&mut generation);
+        let mut files =
+            vec![("config.json", pretty(described)), ("generation_config.json", pretty(generation))];
         files.extend(words.to_folder(&templates(&gguf)?, config.context_length)?);
         Ok(FolderModel { files, tensors, shard_bytes: SHARD_BYTES })
     }

@@ -1,12 +1,12 @@
 //! A model as a GGUF file is to have it.
 
 use super::{Progress, by_name, bytes, ends, fill, ids_in, main_type};
-use crate::Error;
 use crate::model::gguf::{entries, template_entries};
 use crate::model::{file_name, is_fortytwo_dot};
+use crate::{Advice, Error};
 use sai_decoder::{Config, KEPT_TYPES, Moved};
 use sai_formats::gguf::{self, Array, Gguf, Value};
-use sai_formats::{Container, DType, Tensors};
+use sai_formats::{Container, DType, Source, Tensors};
 use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -28,15 +28,17 @@ pub struct GgufModel {
 }
 
 impl GgufModel {
-    /// The model at `path`: a GGUF as it is, or a Hugging Face folder with its tensors renamed and the rows of queries
+    /// The model that is there: a GGUF as it is, or a Hugging Face folder with its tensors renamed and the rows of queries
     /// and keys in their places. `dtype` (F32, F16 or BF16) is for a folder's matrices; vectors are F32, which is all
     /// that llama.cpp computes with them.
     ///
     /// # Errors
     /// The model cannot be opened, has tensors of other types than plain floats or than its description has, or a
     /// vocabulary that GGUF cannot hold.
-    pub fn open(path: &Path, dtype: Option<DType>) -> Result<GgufModel, Error> {
-        match sai_formats::open(path).map_err(sai_decoder::Error::from)? {
+    pub fn open(source: impl Into<Source>, dtype: Option<DType>) -> Result<GgufModel, Error> {
+        let source = source.into();
+        let path = source.path();
+        match sai_formats::open(&source).map_err(sai_decoder::Error::from)? {
             Container::Gguf(gguf) => Ok(GgufModel::of_gguf(&gguf)),
             Container::Safetensors(tensors) => {
                 let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
@@ -76,6 +78,7 @@ impl GgufModel {
         general("alignment", Value::U32(ALIGNMENT));
         general("file_type", Value::U32(file_type(main_type(&moved.tensors))));
         general("quantization_version", Value::U32(QUANTIZATION_VERSION));
+        metadata.extend(Advice::of_folder(folder)?.entries());
         metadata.extend(described);
         metadata.extend(entries(&words.vocabulary));
         metadata.extend(template_entries(&templates));

@@ -3,13 +3,19 @@
 use super::training::model_files;
 use super::{At, Done, Job};
 use crate::event::Told;
-use crate::{Error, Stage, files};
+use crate::{Error, Stage, card, files};
 use sai_formats::gguf::Value;
 use sai_generation::convert::GgufModel;
+use serde_json::{Map, Value as Json};
 use std::ops::ControlFlow;
 
 pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
     let mut job = Job::default().set("name", &at.recipe.name).set("dtype", at.recipe.dtype()?);
+    let mut said = Map::new();
+    at.recipe.convert.sampling.write_into(&mut said);
+    for (key, value) in said {
+        job = job.set(&format!("sampling.{key}"), value);
+    }
     job.inputs = model_files(&at.folder.trained(Stage::Finetune));
     Ok(job)
 }
@@ -21,6 +27,12 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
         let target = root.join(file.file_name().unwrap_or_default());
         files::copy(&file, &target)?;
         outputs.push(files::name(root, &target));
+    }
+    if !at.recipe.convert.sampling.is_empty() {
+        let name = advise(at)?;
+        if !outputs.contains(&name) {
+            outputs.push(name);
+        }
     }
     let mut model = GgufModel::open(root, Some(dtype))?;
     if let Some((_, name)) = model.metadata.iter_mut().find(|(key, _)| key == "general.name") {
@@ -37,4 +49,13 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
     let summary =
         format!("{}, {:.1} MB of weights in {dtype}", files::name(root, &target), bytes as f64 / 1e6);
     Ok(ControlFlow::Continue(Done { outputs, summary }))
+}
+
+/// Writes how the model's tokens are best chosen into its folder, from which the GGUF file has it too. The file's name.
+fn advise(at: &At<'_>) -> Result<String, Error> {
+    let path = at.folder.root().join("generation_config.json");
+    let mut config: Map<String, Json> = if path.is_file() { card::json(&path)? } else { Map::new() };
+    at.recipe.convert.sampling.write_into(&mut config);
+    files::write(&path, format!("{:#}\n", Json::Object(config)).as_bytes())?;
+    Ok(files::name(at.folder.root(), &path))
 }

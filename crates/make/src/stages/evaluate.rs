@@ -5,6 +5,7 @@ use super::{At, Done, Job};
 use crate::evaluation::{Evaluation, Examination, examine};
 use crate::event::Told;
 use crate::{Error, Stage, files};
+use sai_formats::Source;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -46,9 +47,9 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
     let asked = &at.recipe.evaluate;
     let examination = Examination {
         models: vec![
-            ("pretrained".to_owned(), at.folder.trained(Stage::Pretrain)),
-            ("fine-tuned".to_owned(), at.folder.root().to_owned()),
-            (at.recipe.mix()?.name().to_owned(), at.folder.quantized(at.recipe)?),
+            ("pretrained".to_owned(), Source::Path(at.folder.trained(Stage::Pretrain))),
+            ("fine-tuned".to_owned(), at.folder.root().into()),
+            (at.recipe.mix()?.name().to_owned(), Source::Path(at.folder.quantized(at.recipe)?)),
         ],
         texts: held_out(at)?.into_iter().map(|(language, file)| (language, vec![file])).collect(),
         bytes: asked.bytes.unwrap_or(BYTES),

@@ -79,8 +79,8 @@ impl Bench {
         ensure!(self.n_prompt + self.n_gen > 0, "-p 0 -n 0: there is nothing to time");
         let interrupt = Interrupt::install("")?;
         for name in &self.model {
-            let path = locate(name, ui)?;
-            self.measure(name, BenchModel::File(&path), &interrupt, ui)?;
+            let source = locate(name, ui)?;
+            self.measure(name, BenchModel::File(&source), &interrupt, ui)?;
         }
         let types = if self.model.is_empty() { &self.types[..] } else { &[] };
         for &dtype in types {

@@ -32,6 +32,7 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::turn::Voice;
 use crate::cli::{DraftKind, ModelArgs};
+use crate::models::built_in;
 use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
 use crate::terminal::style::{Span, Style, paint};
@@ -157,7 +158,7 @@ impl Chat {
         }
         let mut talk = Talk {
             model_args: self.model,
-            settings: self.settings,
+            settings: Settings { advice: model.advice, ..self.settings },
             conversation,
             store: store.filter(|_| !self.no_save),
             signals: Signals::listen().context("cannot listen for signals")?,
@@ -197,6 +198,12 @@ fn open(args: &ModelArgs, screen: Screen, ui: &Ui) -> anyhow::Result<(Model, Dur
             args.model,
             load.as_secs_f64()
         ));
+        if built_in::is(&model.path) {
+            screen.tell(format_args!(
+                "{} is the small built-in model; a large one: sai chat --model 42dot-sft",
+                built_in::NAME
+            ));
+        }
     }
     Ok((model, load))
 }

@@ -1,30 +1,33 @@
 //! How answers are sampled: the flags of `sai chat`, and what `/set` changes under the same names.
 
 use clap::Args;
+use sai_generation::{Advice, Sampling};
 
-/// Defaults and names follow 42dot's example of a chat.
+/// What is not said is as the model says, and where it says nothing as in 42dot's example of a chat, whose names these
+/// are.
 #[derive(Args, Clone, Debug, PartialEq)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct Settings {
-    /// How freely to choose; 0 always takes the likeliest token
-    #[arg(long, default_value_t = 0.5, value_name = "X", value_parser = temperature)]
-    pub(crate) temperature: f32,
+    /// How freely to choose; 0 always takes the likeliest token [the model's own, else 0.5]
+    #[arg(long, value_name = "X", value_parser = temperature)]
+    pub(crate) temperature: Option<f32>,
 
-    /// Divide the chance of tokens that were already said; 1 does nothing
-    #[arg(long, default_value_t = 1.2, value_name = "X", value_parser = repetition_penalty)]
-    pub(crate) repetition_penalty: f32,
+    /// Divide the chance of tokens that were already said; 1 does nothing [the model's own, else 1.2]
+    #[arg(long, value_name = "X", value_parser = repetition_penalty)]
+    pub(crate) repetition_penalty: Option<f32>,
 
-    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing
-    #[arg(long, default_value_t = 0.95, value_name = "P", value_parser = top_p)]
-    pub(crate) top_p: f32,
+    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing [the model's own, else
+    /// 0.95]
+    #[arg(long, value_name = "P", value_parser = top_p)]
+    pub(crate) top_p: Option<f32>,
 
-    /// Choose among this many of the likeliest tokens; 0 does nothing
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) top_k: usize,
+    /// Choose among this many of the likeliest tokens; 0 does nothing [the model's own, else 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) top_k: Option<usize>,
 
-    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing
-    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = min_p)]
-    pub(crate) min_p: f32,
+    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing [the model's own, else 0]
+    #[arg(long, value_name = "P", value_parser = min_p)]
+    pub(crate) min_p: Option<f32>,
 
     /// Longest answer
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = max_new_tokens)]
@@ -37,6 +40,10 @@ pub(crate) struct Settings {
     /// End the answer before this text (\n is a newline); may be given several times
     #[arg(long, value_name = "TEXT", value_parser = stop)]
     pub(crate) stop: Vec<String>,
+
+    /// What the model says of itself.
+    #[arg(skip)]
+    pub(crate) advice: Advice,
 }
 
 /// The names that `/set` knows, in the order in which it shows them.
@@ -44,14 +51,38 @@ pub(crate) const NAMES: [&str; 8] =
     ["temperature", "repetition-penalty", "top-p", "top-k", "min-p", "max-new-tokens", "seed", "stop"];
 
 impl Settings {
+    /// How tokens are chosen, by what was said, by the person first; the seed is not.
+    pub(crate) fn sampling(&self) -> Sampling {
+        let own = self.advice.sampling();
+        Sampling {
+            temperature: self.temperature.unwrap_or(own.temperature),
+            repetition_penalty: self.repetition_penalty.unwrap_or(own.repetition_penalty),
+            top_p: self.top_p.unwrap_or(own.top_p),
+            top_k: self.top_k.unwrap_or(own.top_k),
+            min_p: self.min_p.unwrap_or(own.min_p),
+            ..own
+        }
+    }
+
     /// The value of an option as `/set` shows it.
     pub(crate) fn show(&self, name: &str) -> Option<String> {
+        let (now, said) = (self.sampling(), &self.advice);
+        // Said by the model and not by the person.
+        let number = |value: String, person: bool, model: bool| {
+            if model && !person { format!("{value} (the model's own)") } else { value }
+        };
         Some(match canonical(name)? {
-            "temperature" => self.temperature.to_string(),
-            "repetition-penalty" => self.repetition_penalty.to_string(),
-            "top-p" => self.top_p.to_string(),
-            "top-k" => self.top_k.to_string(),
-            "min-p" => self.min_p.to_string(),
+            "temperature" => {
+                number(now.temperature.to_string(), self.temperature.is_some(), said.temperature.is_some())
+            }
+            "repetition-penalty" => number(
+                now.repetition_penalty.to_string(),
+                self.repetition_penalty.is_some(),
+                said.repetition_penalty.is_some(),
+            ),
+            "top-p" => number(now.top_p.to_string(), self.top_p.is_some(), said.top_p.is_some()),
+            "top-k" => number(now.top_k.to_string(), self.top_k.is_some(), said.top_k.is_some()),
+            "min-p" => number(now.min_p.to_string(), self.min_p.is_some(), said.min_p.is_some()),
             "max-new-tokens" => self.max_new_tokens.to_string(),
             "seed" => self.seed.map_or_else(|| "new for each answer".to_owned(), |seed| seed.to_string()),
             _ if self.stop.is_empty() => "none".to_owned(),
@@ -63,11 +94,11 @@ impl Settings {
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let Some(name) = canonical(name) else { return Err(unknown(name)) };
         match name {
-            "temperature" => self.temperature = temperature(value)?,
-            "repetition-penalty" => self.repetition_penalty = repetition_penalty(value)?,
-            "top-p" => self.top_p = top_p(value)?,
-            "top-k" => self.top_k = whole(value)?,
-            "min-p" => self.min_p = min_p(value)?,
+            "temperature" => self.temperature = Some(temperature(value)?),
+            "repetition-penalty" => self.repetition_penalty = Some(repetition_penalty(value)?),
+            "top-p" => self.top_p = Some(top_p(value)?),
+            "top-k" => self.top_k = Some(whole(value)?),
+            "min-p" => self.min_p = Some(min_p(value)?),
             "max-new-tokens" => self.max_new_tokens = max_new_tokens(value)?,
             "seed" if value == "none" => self.seed = None,
             "seed" => self.seed = Some(whole(value)?),
@@ -151,6 +182,19 @@ mod tests {
         let settings = defaults();
         let shown: Vec<String> = NAMES.iter().filter_map(|name| settings.show(name)).collect();
         assert_eq!(shown, ["0.5", "1.2", "0.95", "20", "0", "512", "new for each answer", "none"]);
+    }
+
+    #[test]
+    fn the_model_is_heard_where_the_person_said_nothing() {
+        let mut settings = Line::try_parse_from(["sai", "--top-p", "0.8"]).expect("a flag").settings;
+        settings.advice =
+            Advice { temperature: Some(0.3), top_p: Some(0.9), top_k: Some(-1), ..Advice::default() };
+        let now = settings.sampling();
+        assert_eq!((now.temperature, now.top_p, now.top_k, now.repetition_penalty), (0.3, 0.8, 0, 1.2));
+        assert_eq!(settings.show("temperature").as_deref(), Some("0.3 (the model's own)"));
+        assert_eq!(settings.show("top-p").as_deref(), Some("0.8"));
+        assert_eq!(settings.set("temperature", "0.7"), Ok(()));
+        assert_eq!(settings.show("temperature").as_deref(), Some("0.7"));
     }
 
     #[test]

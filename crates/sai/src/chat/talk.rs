@@ -195,6 +195,7 @@ fn other_model(talk: &mut Talk, spec: &str, ui: &Ui) -> anyhow::Result<Model> {
     let (model, load) = open(&args, talk.screen, ui)?;
     talk.conversation.model.clone_from(&args.model);
     talk.model_args = args;
+    talk.settings.advice = model.advice;
     talk.load = load;
     talk.dropped = 0;
     if !talk.conversation.exchanges.is_empty() {

@@ -75,15 +75,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
     };
     let settings = &talk.settings;
     let request = Request {
-        sampling: Sampling {
-            temperature: settings.temperature,
-            repetition_penalty: settings.repetition_penalty,
-            top_p: settings.top_p,
-            top_k: settings.top_k,
-            min_p: settings.min_p,
-            logit_bias: Vec::new(),
-            seed,
-        },
+        sampling: Sampling { seed, ..settings.sampling() },
         max_new_tokens: settings.max_new_tokens,
         stop: settings.stop.clone(),
         candidates: if talk.debug { CANDIDATES } else { 0 },

@@ -88,26 +88,27 @@ pub(crate) struct Generate {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
-    /// How freely to choose; 0 always takes the likeliest token
-    #[arg(long, default_value_t = 0.5, value_name = "X", alias = "temperature", value_parser = at_least_zero)]
-    temp: f32,
+    /// How freely to choose; 0 always takes the likeliest token [the model's own, else 0.5]
+    #[arg(long, value_name = "X", alias = "temperature", value_parser = at_least_zero)]
+    temp: Option<f32>,
 
-    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing
-    #[arg(long, default_value_t = 0.95, value_name = "P", alias = "top_p", value_parser = probability)]
-    top_p: f32,
+    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing [the model's own, else
+    /// 0.95]
+    #[arg(long, value_name = "P", alias = "top_p", value_parser = probability)]
+    top_p: Option<f32>,
 
-    /// Choose among this many of the likeliest tokens; 0 does nothing
-    #[arg(long, default_value_t = 20, value_name = "N", alias = "top_k")]
-    top_k: usize,
+    /// Choose among this many of the likeliest tokens; 0 does nothing [the model's own, else 20]
+    #[arg(long, value_name = "N", alias = "top_k")]
+    top_k: Option<usize>,
 
-    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing
-    #[arg(long, default_value_t = 0.0, value_name = "P", alias = "min_p", value_parser = probability)]
-    min_p: f32,
+    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing [the model's own, else 0]
+    #[arg(long, value_name = "P", alias = "min_p", value_parser = probability)]
+    min_p: Option<f32>,
 
-    /// Divide the chance of tokens that were already there; 1 does nothing
-    #[arg(long, default_value_t = 1.2, value_name = "X", alias = "repeat_penalty",
+    /// Divide the chance of tokens that were already there; 1 does nothing [the model's own, else 1.2]
+    #[arg(long, value_name = "X", alias = "repeat_penalty",
         alias = "repetition-penalty", alias = "repetition_penalty", value_parser = positive)]
-    repeat_penalty: f32,
+    repeat_penalty: Option<f32>,
 
     /// Add to the score of a token, by its id: 15043+1, 2-inf; may be given several times
     #[arg(short, long, value_name = "ID±BIAS", alias = "logit_bias", value_parser = logit_bias)]
@@ -158,7 +159,7 @@ impl Generate {
         let mut writer = Writer {
             model: &model,
             session: &mut session,
-            request: self.request(),
+            request: self.request(&model),
             n_predict: usize::try_from(self.n_predict).ok(),
             tokens: Vec::new(),
             interrupt,
@@ -198,15 +199,15 @@ impl Generate {
         if self.no_escape { text.to_owned() } else { unescape(text) }
     }
 
-    fn request(&self) -> Request {
-        let s = &self.sampling;
+    fn request(&self, model: &Model) -> Request {
+        let (s, own) = (&self.sampling, model.advice.sampling());
         Request {
             sampling: Sampling {
-                temperature: s.temp,
-                repetition_penalty: s.repeat_penalty,
-                top_p: s.top_p,
-                top_k: s.top_k,
-                min_p: s.min_p,
+                temperature: s.temp.unwrap_or(own.temperature),
+                repetition_penalty: s.repeat_penalty.unwrap_or(own.repetition_penalty),
+                top_p: s.top_p.unwrap_or(own.top_p),
+                top_k: s.top_k.unwrap_or(own.top_k),
+                min_p: s.min_p.unwrap_or(own.min_p),
                 logit_bias: s.logit_bias.clone(),
                 seed: u64::try_from(s.seed).unwrap_or_else(|_| new_seed()),
             },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sai_formats::gguf::{Array, Gguf, Metadata, Value as Meta};
-use sai_formats::{Container, Tensors};
+use sai_formats::{Container, Source, Tensors};
 use serde_json::{Value, json};
 
 use super::verdict::{self, Verdict};
@@ -40,7 +40,8 @@ pub(super) struct TypeSum {
 }
 
 impl Report {
-    pub(super) fn new(path: &Path, container: &Container, config: &Value) -> anyhow::Result<Self> {
+    pub(super) fn new(source: &Source, container: &Container, config: &Value) -> anyhow::Result<Self> {
+        let path = source.path();
         let tensors = container.tensors();
         let types = types(tensors);
         let parameters = types.iter().map(|t| t.parameters).sum();
@@ -71,7 +72,7 @@ impl Report {
             bytes,
             types,
             template,
-            verdict: verdict::judge(path, container),
+            verdict: verdict::judge(source, container),
         })
     }
 

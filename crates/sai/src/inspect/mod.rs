@@ -39,13 +39,14 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
-        let path = crate::models::locate(&self.model, ui)?;
-        let container = open(&path)?;
+        let source = crate::models::locate(&self.model, ui)?;
+        let container = open(&source)?;
+        let path = source.path();
         let config = match &container {
-            Container::Safetensors(_) if path.is_dir() => read_config(&path)?,
+            Container::Safetensors(_) if path.is_dir() => read_config(path)?,
             _ => serde_json::Value::Null,
         };
-        let report = facts::Report::new(&path, &container, &config)?;
+        let report = facts::Report::new(&source, &container, &config)?;
         let mut out = std::io::stdout().lock();
         if self.template {
             return print::template(&report, &mut out);

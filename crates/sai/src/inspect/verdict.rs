@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sai_formats::Container;
+use sai_formats::{Container, Source};
 use sai_generation::{Config, LoadOptions, Model};
 
 use crate::models::memory;
@@ -15,7 +15,8 @@ pub(super) enum Verdict {
 }
 
 /// Finds out the sure way: by opening the model as `sai chat` would, the cheap questions first.
-pub(super) fn judge(path: &Path, container: &Container) -> Verdict {
+pub(super) fn judge(source: &Source, container: &Container) -> Verdict {
+    let path = source.path();
     if let Err(error) = Config::of(container, path) {
         return Verdict::Cannot(without_path(&error.into(), path));
     }
@@ -23,7 +24,7 @@ pub(super) fn judge(path: &Path, container: &Container) -> Verdict {
         return Verdict::Cannot(format!("tensor {} is of type {}", tensor.name, tensor.dtype.name()));
     }
     let options = LoadOptions { memory_limit: memory::available(), ..LoadOptions::default() };
-    match Model::open(path, &options) {
+    match Model::open(source, &options) {
         Err(error) => Verdict::Cannot(without_path(&error.into(), path)),
         Ok(model) => {
             let free = memory::available().map(|free| format!("; {} are free here", Size(free)));

@@ -87,7 +87,11 @@ impl Make {
             std::process::exit(EXIT_INTERRUPTED);
         }
         if options.until.is_none_or(|last| last == Stage::Card) {
-            ui.note(format_args!("{out}: sai chat -m {out} · {}", options.out.join("report.html").display()));
+            let model = crate::models::built_in::spelled(&options.out);
+            ui.note(format_args!(
+                "{out}: sai chat -m {model} · {}",
+                options.out.join("report.html").display()
+            ));
         }
         Ok(())
     }

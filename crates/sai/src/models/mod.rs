@@ -1,9 +1,11 @@
-//! From what a person calls a model to the file or folder that holds it.
+//! From what a person calls a model to the file or folder that holds it, or to the model in the program itself.
 //!
-//! A path that exists wins. Then come the short names of [`SHORT_NAMES`], files in the models folders, and Hub
-//! ids ([`hub`]). What is none of these is one clear line with what was tried and the nearest short name;
-//! nothing is downloaded that was not named.
+//! `mini` is always the built-in model ([`built_in`]); a folder of that name is `./mini`. Else a path that exists
+//! wins. Then come the other short names of [`SHORT_NAMES`], files in the models folders, and Hub ids ([`hub`]).
+//! What is none of these is one clear line with what was tried and the nearest short name; nothing is downloaded
+//! that was not named.
 
+pub(crate) mod built_in;
 mod choose;
 mod hub;
 pub(crate) mod memory;
@@ -12,7 +14,7 @@ mod open;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sai_generation::Tokenizer;
+use sai_generation::{Source, Tokenizer};
 
 use crate::ui::Ui;
 use choose::Wanted;
@@ -22,6 +24,7 @@ pub(crate) use open::open;
 
 /// Names worth having by heart.
 const SHORT_NAMES: &[(&str, Home)] = &[
+    (built_in::NAME, Home::BuiltIn),
     ("smollm2-135m", Home::Folder("SmolLM2-135M-Instruct.Q4_1.gguf")),
     ("42dot-sft", Home::Hub("42dot/42dot_LLM-SFT-1.3B")),
     ("42dot-plm", Home::Hub("42dot/42dot_LLM-PLM-1.3B")),
@@ -30,17 +33,19 @@ const SHORT_NAMES: &[(&str, Home)] = &[
 /// Where the model behind a short name lives.
 #[derive(Clone, Copy)]
 enum Home {
+    /// The program.
+    BuiltIn,
     /// A file of one of the models folders.
     Folder(&'static str),
     /// A repository of the Hub.
     Hub(&'static str),
 }
 
-/// The file or folder that holds the model called `asked`, fetched from the Hub where that is its home.
+/// Where the model called `asked` is: in the program, in a file or a folder, fetched from the Hub where that is its home.
 ///
 /// # Errors
 /// One line that says what was tried and what to do.
-pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<PathBuf> {
+pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
     find(asked, Wanted::Model, ui)
 }
 
@@ -50,10 +55,10 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// One line that says what was tried, or what is wrong with the vocabulary.
 pub(crate) fn tokenizer(asked: &str, ui: &Ui) -> anyhow::Result<Tokenizer> {
-    Ok(sai_generation::open_tokenizer(&find(asked, Wanted::Vocabulary, ui)?)?)
+    Ok(sai_generation::open_tokenizer(find(asked, Wanted::Vocabulary, ui)?)?)
 }
 
-fn find(asked: &str, wanted: Wanted, ui: &Ui) -> anyhow::Result<PathBuf> {
+fn find(asked: &str, wanted: Wanted, ui: &Ui) -> anyhow::Result<Source> {
     if asked.trim().is_empty() {
         bail!(
             "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
@@ -61,28 +66,40 @@ fn find(asked: &str, wanted: Wanted, ui: &Ui) -> anyhow::Result<PathBuf> {
         );
     }
     let path = Path::new(asked);
-    if path.try_exists().with_context(|| format!("{asked}: cannot be looked at"))? {
-        return Ok(path.to_owned());
-    }
-    if let Some((_, home)) = SHORT_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(asked)) {
-        return match home {
-            Home::Folder(file) => in_folders(file).map_err(|tried| {
+    let there = path.try_exists().with_context(|| format!("{asked}: cannot be looked at"))?;
+    let home = SHORT_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(asked)).map(|(_, home)| *home);
+    match home {
+        Some(Home::BuiltIn) => {
+            if there {
+                ui.note(format_args!(
+                    "{asked} is the built-in model; what is here of that name is ./{asked}"
+                ));
+            }
+            return Ok(built_in::source());
+        }
+        _ if there => return Ok(path.into()),
+        Some(Home::Folder(file)) => {
+            return in_folders(file).map(Source::Path).map_err(|tried| {
                 anyhow::anyhow!(
                     "{asked}: {file} is not in {}; run scripts/fetch-model, or set SAI_MODELS to the folder that \
                      holds it",
                     list(&tried)
                 )
-            }),
-            Home::Hub(id) => hub::fetch(&HubId::parse(id).context("a short name of the table is no Hub id")?, wanted, ui),
-        };
+            });
+        }
+        Some(Home::Hub(id)) => {
+            let id = HubId::parse(id).context("a short name of the table is no Hub id")?;
+            return hub::fetch(&id, wanted, ui).map(Source::Path);
+        }
+        None => {}
     }
     if path.components().count() == 1
         && let Ok(found) = in_folders(asked)
     {
-        return Ok(found);
+        return Ok(Source::Path(found));
     }
     if let Some(id) = HubId::parse(asked).filter(|_| !is_plainly_a_path(path)) {
-        return hub::fetch(&id, wanted, ui);
+        return hub::fetch(&id, wanted, ui).map(Source::Path);
     }
     if is_plainly_a_path(path) {
         bail!("{asked}: no such file or folder; give the path of a GGUF file or a Hugging Face folder");
@@ -107,15 +124,6 @@ fn is_plainly_a_path(path: &Path) -> bool {
 /// The folder of models of the Hub; it need not be there yet.
 pub(crate) fn hub_cache() -> anyhow::Result<PathBuf> {
     hub::cache_folder()
-}
-
-/// Where the model of a short name lies, if it is in one of the models folders.
-pub(crate) fn in_models_folders(short_name: &str) -> Option<PathBuf> {
-    let (_, home) = SHORT_NAMES.iter().find(|(name, _)| *name == short_name)?;
-    match home {
-        Home::Folder(file) => in_folders(file).ok(),
-        Home::Hub(_) => None,
-    }
 }
 
 /// The models folders, in the order in which they are looked through.

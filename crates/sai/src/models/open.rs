@@ -20,7 +20,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
             "--device {name}: this build computes on the CPU only (a GPU device is not written yet); leave --device out, or give --device cpu"
         );
     }
-    let path = locate(&args.model, ui)?;
+    let source = locate(&args.model, ui)?;
     let options = LoadOptions {
         threads: args.threads,
         context: args.context,
@@ -29,7 +29,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         template: args.chat_template.as_deref().map(template).transpose()?,
         now: Some(jiff::ZonedDateTime::now().datetime()),
     };
-    Ok(Model::open(&path, &options)?)
+    Ok(Model::open(source, &options)?)
 }
 
 /// A template by name, or from a file.

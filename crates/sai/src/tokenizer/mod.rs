@@ -51,7 +51,7 @@ pub(crate) struct VocabularyArgs {
         long,
         visible_alias = "model",
         env = "SAI_MODEL",
-        default_value = "smollm2-135m",
+        default_value = crate::cli::DEFAULT_MODEL,
         hide_env_values = true
     )]
     pub(crate) tokenizer: String,

@@ -24,10 +24,14 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn start(home: &Home, arguments: &[&str]) -> Self {
+        Self::sai(home, &[&["chat"], arguments].concat())
+    }
+
+    /// Any command that becomes a chat.
+    pub(crate) fn sai(home: &Home, arguments: &[&str]) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_sai"));
-        command.arg("chat");
         command.args(arguments);
         command.env_clear();
         for (name, value) in home.environment() {

@@ -213,3 +213,15 @@ fn sigterm_leaves_with_everything_saved() {
     assert_eq!(code, 0, "{last}");
     assert_eq!(home.conversations()[0][2]["finish_reason"], "interrupted");
 }
+
+#[test]
+fn without_a_word_it_is_a_chat_with_the_built_in_model() {
+    let home = Home::bare();
+    let mut terminal = Terminal::sai(&home, &[]);
+    let begun = terminal.now().text;
+    assert!(begun.contains("mini is the small built-in model"), "{begun}");
+    terminal.say("안녕?", "tok/s");
+    terminal.send("\x04");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+}
