@@ -3,7 +3,7 @@
 use crate::stages::At;
 use crate::{Error, Evaluation};
 use sai_corpus::Count;
-use sai_generation::Config;
+use sai_generation::{Advice, Config};
 use sai_trainer::{FinetuneRecipe, Length, Metrics, Recipe};
 use std::fmt::Write;
 use std::path::Path;
@@ -142,6 +142,7 @@ impl Facts {
         };
         let file = at.recipe.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let sets: String = at.recipe.overrides().iter().map(|said| format!(" --set '{said}'")).collect();
+        let drawn = advice(&at.recipe.convert.sampling);
         let mut out = String::from("| | |\n| --- | --- |\n");
         for (name, value) in [
             ("layers", c.num_layers.to_string()),
@@ -160,6 +161,7 @@ impl Facts {
             ),
             ("fine-tuning", format!("{length}, learning rate {:e}", f.optimizer.learning_rate)),
             ("seed", at.recipe.seed.to_string()),
+            ("sampling", drawn),
         ] {
             let _ = writeln!(out, "| {name} | {value} |");
         }
@@ -171,6 +173,20 @@ impl Facts {
         );
         out
     }
+}
+
+/// How tokens are best drawn, in words.
+fn advice(said: &Advice) -> String {
+    let number = |name: &str, value: Option<f32>| value.map(|value| format!("{name} {value}"));
+    let words = [
+        number("temperature", said.temperature),
+        number("top-p", said.top_p),
+        said.top_k.map(|k| format!("top-k {k}")),
+        number("min-p", said.min_p),
+        number("repetition penalty", said.repetition_penalty),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if words.is_empty() { "as you like".to_owned() } else { words.join(", ") }
 }
 
 /// What the Hub reads of a card.

@@ -36,7 +36,7 @@ pub use evaluation::{Evaluation, Examination, LanguageFigures, ModelFigures, Sai
 pub use event::{Event, Hears, Options};
 pub use folder::Folder;
 pub use making::make;
-pub use manifest::{Code, FileFacts, Machine, Made, Manifest, Reason};
+pub use manifest::{Code, FileFacts, Machine, Made, Manifest, Reason, why};
 pub use plan::{Estimate, Planned, What, plan};
 pub use recipe::{Ask, Card, Convert, Evaluate, MakeRecipe, Pack, Quantize, Vocabulary};
 pub use stage::Stage;

@@ -131,6 +131,23 @@ impl Display for Reason {
     }
 }
 
+/// Reasons in a line. That settings changed is said once.
+pub fn why(reasons: &[Reason]) -> String {
+    const SETTINGS: &str = "settings changed: ";
+    let mut said = false;
+    let mut words = Vec::new();
+    for text in reasons.iter().map(ToString::to_string) {
+        match text.strip_prefix(SETTINGS) {
+            Some(rest) if said => words.push(rest.to_owned()),
+            rest => {
+                said |= rest.is_some();
+                words.push(text);
+            }
+        }
+    }
+    words.join("; ")
+}
+
 impl Manifest {
     pub(crate) fn new(name: &str) -> Manifest {
         Manifest { format: FORMAT, name: name.to_owned(), stages: BTreeMap::new() }

@@ -1,9 +1,12 @@
 //! What would be done, why, for how long, and what it would take of the disk.
 
+mod guess;
+
 use crate::making::due;
 use crate::manifest::{Made, Manifest, Reason};
 use crate::stages::At;
 use crate::{Error, Folder, MakeRecipe, Options, Stage};
+use guess::Expected;
 use sai_decoder::Cpu;
 use sai_trainer::{Accelerator, BatchSize, Fleet, Length, Precision, Recipe};
 
@@ -53,7 +56,7 @@ impl What {
 pub struct Estimate {
     /// Seconds.
     pub seconds: f64,
-    /// Whether it took so long before; otherwise it is worked out from the machine's peak.
+    /// Whether it took so long before; otherwise it is worked out from the recipe and the machine's peak.
     pub measured: bool,
 }
 
@@ -97,7 +100,10 @@ pub(crate) fn of(
             },
         };
         let time = if what.runs() { speed.estimate(stage, made)? } else { None };
-        let disk = disk(&at, stage, made)?;
+        let disk = match what {
+            What::LeftOut if made.is_none() => None,
+            _ => disk(&at, stage, made)?,
+        };
         planned.push(Planned { stage, what, time, disk });
     }
     Ok(planned)
@@ -132,7 +138,15 @@ impl Speed<'_> {
                 let token = self.of_token(&recipe)?;
                 tokens.map(|tokens| Estimate { seconds: token * tokens, measured: false })
             }
-            (None, _) => None,
+            (None, _) => {
+                let token = if stage == Stage::Evaluate {
+                    self.of_token(&self.at.recipe.pretrain(self.at.folder)?)?
+                } else {
+                    0.0
+                };
+                let seconds = Expected::of(self.at)?.seconds(self.at, stage, token)?;
+                Some(Estimate { seconds, measured: false })
+            }
         })
     }
 
@@ -151,13 +165,15 @@ impl Speed<'_> {
     }
 }
 
-/// About how many tokens fine-tuning reads; none where that depends on conversations that are not there yet.
+/// About how many tokens fine-tuning reads; none where there are no conversations.
 fn finetune_tokens(at: &At<'_>) -> Result<Option<f64>, Error> {
     let recipe = at.recipe.finetune(at.folder)?;
     let sample = at.manifest.stages.get(&Stage::Sample);
     let files = sample.into_iter().flat_map(|made| &made.outputs);
     let bytes: u64 =
         files.filter(|(name, _)| name.contains("/conversations/")).map(|(_, file)| file.bytes).sum();
+    let bytes =
+        if sample.is_some_and(|made| made.finished) { bytes } else { Expected::of(at)?.conversations() };
     let step = match recipe.batch {
         BatchSize::Tokens(tokens) => tokens,
         BatchSize::Conversations(count) => count * TOKENS,
@@ -182,6 +198,9 @@ fn disk(at: &At<'_>, stage: Stage, made: Option<&Made>) -> Result<Option<u64>, E
             Some(checkpoints(recipe.keep_last, recipe.keep_best))
         }
         Stage::Convert => Some(parameters * (4 + dtype.block_bytes() as u64)),
-        _ => made.map(|made| made.outputs.values().map(|file| file.bytes).sum()),
+        _ => match made.filter(|made| made.finished) {
+            Some(made) => Some(made.outputs.values().map(|file| file.bytes).sum()),
+            None => Expected::of(at)?.disk(at, stage)?,
+        },
     })
 }

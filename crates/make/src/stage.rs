@@ -90,8 +90,7 @@ impl Stage {
             | Stage::Finetune
             | Stage::Convert
             | Stage::Quantize => 1,
-            Stage::Card => 2,
-            Stage::Evaluate => 3,
+            Stage::Evaluate | Stage::Card => 3,
         }
     }
 }

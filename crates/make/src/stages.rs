@@ -7,7 +7,7 @@ mod finetune;
 mod pack;
 mod pretrain;
 mod quantize;
-mod sample;
+pub(crate) mod sample;
 mod tokenizer;
 mod training;
 

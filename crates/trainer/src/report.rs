@@ -167,6 +167,8 @@ fn curve(title: &str, curves: &[Curve]) -> Result<String, String> {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
+            // For half of the last label.
+            .margin_right(24)
             .x_label_area_size(30)
             .y_label_area_size(70)
             .build_cartesian_2d(0.0..last, low - margin..high + margin)?;

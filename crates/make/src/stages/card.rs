@@ -16,7 +16,7 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
         .set("license", said(&card.license))
         .set("tags", card.tags.join(" "))
         .set("limits", said(&card.limits))
-        .set("recipe", files::sum_of(at.recipe.text().as_bytes()))
+        .set("recipe", files::sum_of(at.recipe.text().as_bytes()).chars().take(12).collect::<String>())
         .set("overrides", at.recipe.overrides().join(" "));
     job = job.reads(at, at.folder.stage(Stage::Tokenizer))?.reads(at, at.folder.held_out())?;
     let metrics =

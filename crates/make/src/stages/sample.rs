@@ -24,7 +24,7 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
 }
 
 /// The folder that a recipe's inputs are named from: its own.
-fn near(at: &At<'_>) -> PathBuf {
+pub(crate) fn near(at: &At<'_>) -> PathBuf {
     at.recipe.path().parent().map(Path::to_owned).unwrap_or_default()
 }
 

@@ -95,10 +95,10 @@ impl<'u> Board<'u> {
     }
 
     fn begins(&mut self, stage: Stage, reasons: &[Reason]) {
-        let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        let why = sai_make::why(reasons);
         let new = matches!(reasons, [Reason::New]);
         if !self.watched || !new {
-            self.say(|ui| ui.note(format_args!("{stage}: {}", why.join("; "))));
+            self.say(|ui| ui.note(format_args!("{stage}: {why}")));
         }
         self.progress(stage, 0.0, "");
         // What an earlier run did says nothing of how fast this one is.

@@ -35,7 +35,7 @@ pub(super) fn print(planned: &[Planned], out: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let beyond = if unknown { ", and what is marked ?" } else { "" };
-    let source = if guessed { ", by this machine's peak" } else { ", as they took before" };
+    let source = if guessed { ", by the recipe and this machine's peak" } else { ", as they took before" };
     let there = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
     let free = there.ancestors().find(|path| path.exists()).and_then(crate::doctor::free_bytes);
     let free = free.map_or_else(String::new, |free| format!(" of {} that are free", Size(free)));
@@ -52,7 +52,7 @@ pub(super) fn print(planned: &[Planned], out: &Path) -> anyhow::Result<()> {
 fn why(what: &What) -> String {
     match what {
         What::Kept => "nothing has changed".to_owned(),
-        What::Runs(reasons) => reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        What::Runs(reasons) => sai_make::why(reasons),
         What::Follows(stage) => format!("if {stage} makes other files than before"),
         What::LeftOut => "not asked for".to_owned(),
     }
