@@ -37,6 +37,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Values below which an element-wise operation is not worth a parallel region.
 const SMALL: usize = 32 * 1024;
+/// Cosines and sines of a task.
+const ANGLES: usize = 1024;
 
 /// The processor that this program runs on.
 pub struct Cpu {
@@ -204,7 +206,13 @@ impl Device for Cpu {
 
     fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut Buffer) {
         out.shape(positions.len(), 2 * inv_freq.len());
-        rope::rope_angles(positions, inv_freq, scale, &mut out.values);
+        let columns = out.columns;
+        let angles = Disjoint::new(&mut out.values);
+        self.pool.run_chunks(positions.len(), ANGLES.div_ceil(columns), &|rows| {
+            // SAFETY: the chunks of rows do not overlap.
+            let angles = unsafe { angles.part(rows.start * columns..rows.end * columns) };
+            rope::rope_angles(&positions[rows], inv_freq, scale, angles);
+        });
     }
 
     fn rope(&self, qkv: &mut Buffer, angles: &Buffer, heads: Heads, style: RopeStyle) {
@@ -216,7 +224,7 @@ impl Device for Cpu {
                 // SAFETY: each row is turned once.
                 let qkv = unsafe { values.part(row * columns..(row + 1) * columns) };
                 let angles = &angles.values[row * angles.columns..(row + 1) * angles.columns];
-                rope::rope_row(qkv, angles, heads, style);
+                rope::rope_row(self.isa, qkv, angles, heads, style);
             }
         });
     }

@@ -8,7 +8,10 @@ pub(crate) fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(x, gain, eps, y) },
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(x, gain, eps, y) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512(x, gain, eps, y) },
         _ => rows::<{ Isa::BASELINE_FMA }>(x, gain, eps, y),
     }
 }
@@ -16,6 +19,12 @@ pub(crate) fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
+    rows::<true>(x, gain, eps, y);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
     rows::<true>(x, gain, eps, y);
 }
 

@@ -1,5 +1,6 @@
 //! Rotary position embedding. Su et al. 2021.
 
+use super::isa::Isa;
 use crate::device::{Heads, RopeStyle};
 
 /// Writes for each position `inv_freq.len()` cosines and then as many sines of
@@ -17,8 +18,33 @@ pub(crate) fn rope_angles(positions: &[u32], inv_freq: &[f32], scale: f32, angle
     }
 }
 
-/// Turns the leading `2 · half` components of each query and key head of one row.
-pub(crate) fn rope_row(qkv: &mut [f32], angles: &[f32], heads: Heads, style: RopeStyle) {
+/// Turns the leading `2 · half` components of each query and key head of one row: the same bits on every instruction set.
+pub(crate) fn rope_row(isa: Isa, qkv: &mut [f32], angles: &[f32], heads: Heads, style: RopeStyle) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` is only ever one that this processor has.
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(qkv, angles, heads, style) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512(qkv, angles, heads, style) },
+        _ => row(qkv, angles, heads, style),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(qkv: &mut [f32], angles: &[f32], heads: Heads, style: RopeStyle) {
+    row(qkv, angles, heads, style);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(qkv: &mut [f32], angles: &[f32], heads: Heads, style: RopeStyle) {
+    row(qkv, angles, heads, style);
+}
+
+#[inline(always)]
+fn row(qkv: &mut [f32], angles: &[f32], heads: Heads, style: RopeStyle) {
     let half = angles.len() / 2;
     let (cosines, sines) = angles.split_at(half);
     let turned = (heads.heads + heads.kv_heads) * heads.head_dim;
@@ -67,10 +93,12 @@ mod tests {
                     want[b] = before[a] * sin + before[b] * cos;
                 }
             }
-            let mut got = before.clone();
-            rope_row(&mut got, &angles, HEADS, style);
-            assert_close(&got, &want, 1e-6);
-            assert_eq!(got[4 * 6..], before[4 * 6..], "values do not turn");
+            for isa in Isa::available() {
+                let mut got = before.clone();
+                rope_row(isa, &mut got, &angles, HEADS, style);
+                assert_close(&got, &want, 1e-6);
+                assert_eq!(got[4 * 6..], before[4 * 6..], "values do not turn");
+            }
         }
     }
 

@@ -8,7 +8,10 @@ pub(crate) fn swiglu(isa: Isa, gate_up: &[f32], columns: usize, hidden: &mut [f3
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(gate_up, columns, hidden) },
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(gate_up, columns, hidden) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512(gate_up, columns, hidden) },
         _ => rows::<{ Isa::BASELINE_FMA }>(gate_up, columns, hidden),
     }
 }
@@ -16,6 +19,12 @@ pub(crate) fn swiglu(isa: Isa, gate_up: &[f32], columns: usize, hidden: &mut [f3
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(gate_up: &[f32], columns: usize, hidden: &mut [f32]) {
+    rows::<true>(gate_up, columns, hidden);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(gate_up: &[f32], columns: usize, hidden: &mut [f32]) {
     rows::<true>(gate_up, columns, hidden);
 }
 

@@ -48,12 +48,18 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// As [`Vector::splat`].
     unsafe fn total(self) -> f32;
-    /// Asks for the line at `at` ahead of its use.
-    ///
-    /// # Safety
-    /// As [`Vector::splat`]; any address will do.
-    #[inline(always)]
-    unsafe fn prefetch(_at: *const f32) {}
+}
+
+/// Asks for the line at `at`, wherever that is, ahead of its use.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and nothing is read.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Four floats in plain Rust, which every processor of today has registers for.
@@ -210,12 +216,6 @@ mod x86 {
             // SAFETY: the caller's promise.
             unsafe { _mm256_fmadd_ps(self, factor, sum) }
         }
-
-        #[inline(always)]
-        unsafe fn prefetch(at: *const f32) {
-            // SAFETY: nothing is read.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-        }
     }
 
     impl Vector for __m512 {
@@ -291,12 +291,6 @@ mod x86 {
         unsafe fn multiply_add(self, factor: Self, sum: Self) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm512_fmadd_ps(self, factor, sum) }
-        }
-
-        #[inline(always)]
-        unsafe fn prefetch(at: *const f32) {
-            // SAFETY: nothing is read.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::page::{Page, pick};
 use crate::cpu::element::Element;
 use crate::cpu::math::exp;
-use crate::cpu::vector::Vector;
+use crate::cpu::vector::{Vector, prefetch};
 use crate::device::{CacheType, PAGE};
 
 /// Components whose products are summed before they are scaled.
@@ -39,14 +39,10 @@ pub(super) unsafe fn fold_all<'s, 'f, V: Vector, const N: usize, const Q: usize,
 }
 
 /// Asks for some values ahead of their use.
-///
-/// # Safety
-/// The processor has the instruction set of `V`; any address will do.
 #[inline(always)]
-unsafe fn ask<V: Vector, T: Element>(at: *const T, values: usize) {
+fn ask<T: Element>(at: *const T, values: usize) {
     for line in (0..values * size_of::<T>()).step_by(64) {
-        // SAFETY: the caller's promise.
-        unsafe { V::prefetch(at.wrapping_byte_add(line).cast()) };
+        prefetch(at.wrapping_byte_add(line).cast());
     }
 }
 
@@ -111,7 +107,7 @@ unsafe fn scores<V: Vector, const N: usize, const Q: usize, T: Element>(
         unsafe {
             let mut sums = [[V::splat(0.0); N]; Q];
             for (d, keys) in keys.iter().enumerate() {
-                ask::<V, T>(page.next[0].wrapping_add((g * GROUP + d) * PAGE), PAGE);
+                ask(page.next[0].wrapping_add((g * GROUP + d) * PAGE), PAGE);
                 let mut wide = [V::splat(0.0); N];
                 for i in 0..N {
                     wide[i] = V::widen(keys.as_ptr().add(i * V::LANES));
@@ -232,7 +228,7 @@ unsafe fn mix<V: Vector, const W: usize, const Q: usize, T: Element>(
         let dim = page.dim();
         for (j, values) in page.values.chunks_exact(dim).take(last.min(PAGE)).enumerate() {
             let values = &values[at..at + W * V::LANES];
-            ask::<V, T>(page.next[1].wrapping_add(j * dim + at), W * V::LANES);
+            ask(page.next[1].wrapping_add(j * dim + at), W * V::LANES);
             let mut wide = [V::splat(0.0); W];
             for i in 0..W {
                 wide[i] = V::widen(values.as_ptr().add(i * V::LANES));

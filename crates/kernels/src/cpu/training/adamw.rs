@@ -55,7 +55,10 @@ pub(super) fn adamw(
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an `Isa` is only ever one that this processor has.
-                Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(factors, kept, p, g, m, v) },
+                Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(factors, kept, p, g, m, v) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: likewise.
+                Isa::Avx512Vnni => unsafe { avx512(factors, kept, p, g, m, v) },
                 _ => update(factors, kept, p, g, m, v),
             }
         }
@@ -65,6 +68,12 @@ pub(super) fn adamw(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(factors: Factors, kept: f32, p: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32]) {
+    update(factors, kept, p, g, m, v);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(factors: Factors, kept: f32, p: &mut [f32], g: &mut [f32], m: &mut [f32], v: &mut [f32]) {
     update(factors, kept, p, g, m, v);
 }
 

@@ -70,7 +70,10 @@ fn softmax(isa: Isa, row: &mut [f32]) -> (f32, f32) {
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(row) },
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(row) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512(row) },
         _ => plain::<{ Isa::BASELINE_FMA }>(row),
     }
 }
@@ -78,6 +81,12 @@ fn softmax(isa: Isa, row: &mut [f32]) -> (f32, f32) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(row: &mut [f32]) -> (f32, f32) {
+    plain::<true>(row)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(row: &mut [f32]) -> (f32, f32) {
     plain::<true>(row)
 }
 

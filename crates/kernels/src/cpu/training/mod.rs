@@ -238,7 +238,7 @@ impl Training for Cpu {
                 back[angles.columns / 2..].iter_mut().for_each(|sine| *sine = -*sine);
                 // SAFETY: each row is turned once.
                 let d_qkv = unsafe { values.part(row * columns..(row + 1) * columns) };
-                rope::rope_row(d_qkv, &back, heads, style);
+                rope::rope_row(self.isa, d_qkv, &back, heads, style);
             }
         });
     }

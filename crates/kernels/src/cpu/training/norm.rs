@@ -34,7 +34,10 @@ pub(super) fn backward(
         match isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` is only ever one that this processor has.
-            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(d_y, x, gain, eps, d_x, sums) },
+            Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(d_y, x, gain, eps, d_x, sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: likewise.
+            Isa::Avx512Vnni => unsafe { avx512(d_y, x, gain, eps, d_x, sums) },
             _ => some_rows::<{ Isa::BASELINE_FMA }>(d_y, x, gain, eps, d_x, sums),
         }
     });
@@ -49,6 +52,12 @@ pub(super) fn backward(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(d_y: &[f32], x: &[f32], gain: &[f32], eps: f32, d_x: &mut [f32], d_gain: &mut [f32]) {
+    some_rows::<true>(d_y, x, gain, eps, d_x, d_gain);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(d_y: &[f32], x: &[f32], gain: &[f32], eps: f32, d_x: &mut [f32], d_gain: &mut [f32]) {
     some_rows::<true>(d_y, x, gain, eps, d_x, d_gain);
 }
 

@@ -3,6 +3,11 @@
 
 use crate::cpu::element::Element;
 use crate::cpu::isa::Isa;
+use crate::cpu::vector::prefetch;
+
+/// Steps that are asked for ahead of their use: further than the processor guesses by itself, for a step is on another
+/// page than the last.
+const AHEAD: usize = 8;
 
 /// Lines that lie beside each other, step after step: `out[(g · depth + k) · width + i] = values[k · step + g · width + i]`.
 /// Reads whole steps, so that few pages are open at a time.
@@ -13,6 +18,9 @@ pub(super) fn across(values: &[f32], step: usize, count: usize, width: usize, de
     }
     for k in 0..depth {
         let line = &values[k * step..k * step + count];
+        for i in (0..count).step_by(16) {
+            prefetch(values.as_ptr().wrapping_add((k + AHEAD) * step + i));
+        }
         match width {
             6 => spread::<6>(line, k, depth, out),
             16 => spread::<16>(line, k, depth, out),

@@ -9,7 +9,7 @@ use super::pack::{across, beside, turned};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::pool::Pool;
-use crate::cpu::vector::{Plain, Vector};
+use crate::cpu::vector::{Plain, Vector, prefetch};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -21,8 +21,10 @@ const PACKED_DEPTH: usize = 3 * DEPTH;
 const NEAR: usize = 8;
 /// Columns of `b` that are packed at a time, a multiple of every panel.
 const WIDTH: usize = 4096;
-/// Panels that a task packs.
+/// Panels that a task packs at most.
 const PACKED_PANELS: usize = 8;
+/// Tasks that a thread has at least, so that the threads end together.
+const SHARES: usize = 4;
 /// Rows of `a` in a block at most: with [`PACKED_DEPTH`] half of a second-level cache, a multiple of every group.
 const BLOCK: usize = 96;
 
@@ -83,8 +85,10 @@ pub(crate) fn product(
     }
     let (group, panel) = sizes(isa);
     let depth = k.div_ceil(k.div_ceil(PACKED_DEPTH));
-    // Blocks enough that the threads end together.
-    let block = m.div_ceil(4 * pool.threads()).next_multiple_of(group).min(BLOCK);
+    // As many blocks for each thread, whose groups differ by one at most.
+    let groups = m.div_ceil(group);
+    let blocks = m.div_ceil(BLOCK).max(SHARES * pool.threads()).next_multiple_of(pool.threads());
+    let block = |i: usize| (groups * i / blocks * group)..(groups * (i + 1) / blocks * group).min(m);
     let c = Disjoint::new(c);
     for columns in ranges(n, WIDTH) {
         let panels = columns.len().div_ceil(panel);
@@ -92,7 +96,8 @@ pub(crate) fn product(
             let first = inner.start == 0;
             packed.resize(packed.len().max(panels * panel * inner.len()), 0.0);
             let parts = Disjoint::new(packed);
-            pool.run_chunks(panels, PACKED_PANELS, &|some| {
+            let share = panels.div_ceil(SHARES * pool.threads()).min(PACKED_PANELS);
+            pool.run_chunks(panels, share, &|some| {
                 let each = panel * inner.len();
                 // SAFETY: each panel is packed once.
                 let out = unsafe { parts.part(some.start * each..some.end * each) };
@@ -112,7 +117,11 @@ pub(crate) fn product(
             };
             let task =
                 Task { a, inner: inner.clone(), columns: columns.clone(), packed: &*packed, store: &store };
-            pool.run_chunks(m, block, &|rows| {
+            pool.run(blocks, &|i| {
+                let rows = block(i);
+                if rows.is_empty() {
+                    return;
+                }
                 BLOCK_OF_A.with_borrow_mut(|room| {
                     room.resize(room.len().max(BLOCK * PACKED_DEPTH), 0.0);
                     match isa {
@@ -217,7 +226,7 @@ unsafe fn rows_of<V: Vector, const MR: usize, const NV: usize>(
                     let height = MR.min(rows.end - first);
                     // SAFETY: both are packed for all steps; the caller's promise.
                     unsafe {
-                        task.store.ask::<V>(first, column, height);
+                        task.store.ask(first, column, height);
                         let (a, b) = (group.as_ptr(), b.as_ptr());
                         let sums = tile::<V, MR, NV>(inner.len(), a, row, step, b, panel);
                         task.store.put(first, column, height, width, inner.start == 0, sums);
@@ -347,14 +356,10 @@ impl Store<'_> {
     }
 
     /// Asks for the rows of a tile ahead of its sums.
-    ///
-    /// # Safety
-    /// The processor has the instruction set of `V`.
     #[inline(always)]
-    unsafe fn ask<V: Vector>(&self, first: usize, column: usize, height: usize) {
+    fn ask(&self, first: usize, column: usize, height: usize) {
         for i in 0..height {
-            // SAFETY: the tile's first column lies within `c`; nothing is read.
-            unsafe { V::prefetch(self.c.start().add((first + i) * self.stride + column)) };
+            prefetch(self.c.start().wrapping_add((first + i) * self.stride + column));
         }
     }
 }

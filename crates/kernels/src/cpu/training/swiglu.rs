@@ -8,7 +8,10 @@ pub(super) fn backward(isa: Isa, gate_up: &mut [f32], hidden: &mut [f32], column
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
-        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => unsafe { avx2(gate_up, hidden, columns) },
+        Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(gate_up, hidden, columns) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Isa::Avx512Vnni => unsafe { avx512(gate_up, hidden, columns) },
         _ => rows::<{ Isa::BASELINE_FMA }>(gate_up, hidden, columns),
     }
 }
@@ -16,6 +19,12 @@ pub(super) fn backward(isa: Isa, gate_up: &mut [f32], hidden: &mut [f32], column
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(gate_up: &mut [f32], hidden: &mut [f32], columns: usize) {
+    rows::<true>(gate_up, hidden, columns);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(gate_up: &mut [f32], hidden: &mut [f32], columns: usize) {
     rows::<true>(gate_up, hidden, columns);
 }
 
