@@ -30,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let memory = Memory::of(&config, total, Recompute::SwigluAndNorms);
     let mut model = Model::new(Cpu::new(fact("threads")?), config, 1)?;
     let mut moments = Moments::new(&model, 0..model.layout.len())?;
-    let mut pass = Pass::new(&model, total, Recompute::SwigluAndNorms)?;
+    let at_once = fact("at_once").unwrap_or(rows).clamp(1, rows);
+    let mut pass = Pass::new(&model, at_once * context, Recompute::SwigluAndNorms)?;
 
     let (mut tokens, mut targets) = (Vec::new(), Vec::new());
     let mut random = Random(1);
@@ -41,16 +42,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let documents: Vec<Range<usize>> = (0..rows).map(|i| i * context..(i + 1) * context).collect();
     let weights = vec![1.0; total];
-    let packed = Packed { tokens: &tokens, targets: &targets, weights: &weights, documents: &documents };
     for line in std::io::stdin().lines() {
         let (mut seconds, mut loss) = (Vec::new(), 0.0);
         for _ in 0..line?.trim().parse::<usize>()? {
             let start = Instant::now();
-            let sums = model.forward_backward(&mut pass, &packed, 1.0 / total as f32, 0.0)?;
+            let mut sum = 0.0;
+            for some in (0..rows).step_by(at_once) {
+                let some = some * context..(some + at_once).min(rows) * context;
+                let packed = Packed {
+                    tokens: &tokens[some.clone()],
+                    targets: &targets[some.clone()],
+                    weights: &weights[some.clone()],
+                    documents: &documents[..some.len() / context],
+                };
+                sum += model.forward_backward(&mut pass, &packed, 1.0 / total as f32, 0.0)?.loss;
+            }
             let clip = (1.0 / (model.gradient_norm() + 1e-6)).min(1.0);
             model.step(&mut moments, &AdamW::default(), 3e-4, clip);
             seconds.push(start.elapsed().as_secs_f64());
-            loss = sums.loss / total as f64;
+            loss = sum / total as f64;
         }
         let answer = serde_json::json!({
             "seconds": seconds, "loss": loss, "peak_bytes": peak_bytes(), "said_bytes": memory.total(),

@@ -11,6 +11,7 @@ mod limits;
 mod linear;
 mod math;
 mod matrix;
+mod pages;
 mod pool;
 mod quants;
 mod rms_norm;

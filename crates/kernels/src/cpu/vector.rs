@@ -62,6 +62,18 @@ pub(crate) fn prefetch(at: *const f32) {
     let _ = at;
 }
 
+/// The same, no nearer than the second-level cache.
+#[inline(always)]
+pub(crate) fn prefetch_far(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as in `prefetch`.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Four floats in plain Rust, which every processor of today has registers for.
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]

@@ -4,8 +4,9 @@
 //! together, filled up with zeros to whole blocks, so that no tile has an edge. Products below the diagonal only are
 //! computed. Bound by multiply-adds.
 
-use super::product::{sizes, tile};
-use super::softmax::{exponentials, largest};
+use super::pack;
+use super::product::{LINE, aligned, sizes, tile};
+use super::softmax::{LANES, exponentials, largest};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::math::{dot, exp};
@@ -30,7 +31,7 @@ pub(super) fn room(isa: Isa, heads: Heads, longest: usize) -> usize {
     let (_, panel) = sizes(isa);
     let (long, deep) = padded(longest.min(u32::MAX as usize), heads.head_dim, panel);
     let backward: usize = backward_room(long, deep).iter().sum();
-    backward.max(forward_room(long, deep).iter().sum())
+    backward.max(forward_room(long, deep).iter().sum()) + LINE
 }
 
 /// Rows and columns of a task's copies: whole blocks, and whole panels.
@@ -195,7 +196,7 @@ unsafe fn forward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>(
     task.copy(task.qkv, heads.qkv_columns(), task.head, 1.0 / (dim as f32).sqrt(), q);
     task.copy(task.qkv, heads.qkv_columns(), heads.heads + kv_head, 1.0, k);
     task.copy(task.qkv, heads.qkv_columns(), heads.heads + heads.kv_heads + kv_head, 1.0, v);
-    turn(k, deep, wide, turned);
+    turn(task.isa, k, deep, wide, turned);
 
     for q0 in (0..rows).step_by(BLOCK) {
         let height = BLOCK.min(rows - q0);
@@ -219,11 +220,14 @@ unsafe fn forward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>(
             for i in 0..groups * MR {
                 let row = &mut scores[i * SPAN..(i + 1) * SPAN];
                 let seen = (q0 + i + 1).min(k1) - k0;
-                let shift = largest(&row[..seen], most[i]);
+                let whole = seen.next_multiple_of(LANES);
+                // What is not seen weighs nothing, and costs less than the rest of a whole number of lanes.
+                row[seen..whole].fill(f32::NEG_INFINITY);
+                let shift = largest(&row[..whole], most[i]);
                 let shrink = exp::<FMA>(most[i] - shift);
                 most[i] = shift;
-                total[i] = total[i] * shrink + exponentials::<FMA>(&mut row[..seen], shift);
-                let filled = (seen + MR).min(SPAN);
+                total[i] = total[i] * shrink + exponentials::<FMA>(&mut row[..whole], shift);
+                let filled = whole.max(seen + MR).min(SPAN);
                 row[seen..filled].fill(0.0);
                 if k0 > 0 {
                     sums[i * deep..(i + 1) * deep].iter_mut().for_each(|x| *x *= shrink);
@@ -282,8 +286,8 @@ unsafe fn backward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>
     let (key_head, value_head) = (heads.heads + task.head, heads.heads + heads.kv_heads + task.head);
     task.copy(task.qkv, columns, key_head, 1.0, k);
     task.copy(task.qkv, columns, value_head, 1.0, v);
-    turn(k, deep, wide, turned_k);
-    turn(v, deep, wide, turned_v);
+    turn(task.isa, k, deep, wide, turned_k);
+    turn(task.isa, v, deep, wide, turned_v);
     d_k.fill(0.0);
     d_v.fill(0.0);
 
@@ -323,10 +327,8 @@ unsafe fn backward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>
                 for i in 0..groups * MR {
                     let seen = (q0 + i + 1 - k0).min(BLOCK);
                     let (p, d_s) = (&mut p[i * BLOCK..(i + 1) * BLOCK], &mut d_s[i * BLOCK..(i + 1) * BLOCK]);
-                    for j in 0..seen {
-                        p[j] = exp::<FMA>(p[j] - log_sums[q0 + i]);
-                        d_s[j] = p[j] * (d_s[j] - inner[q0 + i]);
-                    }
+                    let whole = seen.next_multiple_of(LANES);
+                    weigh::<FMA>(&mut p[..whole], &mut d_s[..whole], log_sums[q0 + i], inner[q0 + i]);
                     p[seen..].fill(0.0);
                     d_s[seen..].fill(0.0);
                 }
@@ -411,11 +413,7 @@ impl Task<'_> {
 
 /// Cuts a thread's room into slices of these lengths.
 fn carve<const N: usize>(room: &mut Vec<f32>, lengths: [usize; N]) -> [&mut [f32]; N] {
-    let total = lengths.iter().sum();
-    if room.len() < total {
-        room.resize(total, 0.0);
-    }
-    let mut rest = &mut room[..];
+    let mut rest = aligned(room, lengths.iter().sum());
     lengths.map(|length| {
         let (part, others) = std::mem::take(&mut rest).split_at_mut(length);
         rest = others;
@@ -424,13 +422,17 @@ fn carve<const N: usize>(room: &mut Vec<f32>, lengths: [usize; N]) -> [&mut [f32
 }
 
 /// Panels of `wide` rows of `x`, (rows, deep), each turned to (deep, wide).
+fn turn(isa: Isa, x: &[f32], deep: usize, wide: usize, panels: &mut [f32]) {
+    pack::turned(isa, x, deep, x.len() / deep, wide, deep, panels);
+}
+
+/// Scores `s` become `p = e^(s − log_sum)`, and gradients `d_p` of these `p · (d_p − inner)`, those of the scores.
 #[inline(always)]
-fn turn(x: &[f32], deep: usize, wide: usize, panels: &mut [f32]) {
-    for (x, panel) in x.chunks_exact(wide * deep).zip(panels.chunks_exact_mut(wide * deep)) {
-        for (i, row) in x.chunks_exact(deep).enumerate() {
-            for (j, &value) in row.iter().enumerate() {
-                panel[j * wide + i] = value;
-            }
+fn weigh<const FMA: bool>(s: &mut [f32], d_p: &mut [f32], log_sum: f32, inner: f32) {
+    for (s, d_p) in s.as_chunks_mut::<LANES>().0.iter_mut().zip(d_p.as_chunks_mut::<LANES>().0) {
+        for j in 0..LANES {
+            s[j] = exp::<FMA>(s[j] - log_sum);
+            d_p[j] = s[j] * (d_p[j] - inner);
         }
     }
 }

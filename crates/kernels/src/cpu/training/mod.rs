@@ -11,7 +11,7 @@ mod softmax;
 mod swiglu;
 
 use super::disjoint::Disjoint;
-use super::{Buffer, Cpu, SMALL, rms_norm, rope};
+use super::{Buffer, Cpu, SMALL, pages, rms_norm, rope};
 use crate::device::{Heads, RopeStyle};
 use crate::training::{AdamWStep, LossSums, LowRank, Training, View};
 use crate::{Error, training};
@@ -83,6 +83,7 @@ impl Training for Cpu {
         let length = length.ok_or(Error::Memory { bytes })?;
         let mut values = Vec::new();
         values.try_reserve_exact(length).map_err(|_| Error::Memory { bytes })?;
+        pages::ask_for_large(&mut values);
         values.resize(length, 0.0);
         Ok(Buffer { rows, columns, values })
     }

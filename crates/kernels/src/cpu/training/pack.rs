@@ -1,6 +1,7 @@
 //! How a product's operands are laid out before it: in groups of lines (rows of `a`, columns of `b`), filled up with
 //! zeros to whole groups.
 
+use super::product::LINE;
 use crate::cpu::element::Element;
 use crate::cpu::isa::Isa;
 use crate::cpu::vector::prefetch;
@@ -18,7 +19,7 @@ pub(super) fn across(values: &[f32], step: usize, count: usize, width: usize, de
     }
     for k in 0..depth {
         let line = &values[k * step..k * step + count];
-        for i in (0..count).step_by(16) {
+        for i in (0..count).step_by(LINE) {
             prefetch(values.as_ptr().wrapping_add((k + AHEAD) * step + i));
         }
         match width {

@@ -9,7 +9,7 @@ use super::pack::{across, beside, turned};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::pool::Pool;
-use crate::cpu::vector::{Plain, Vector, prefetch};
+use crate::cpu::vector::{Plain, Vector, prefetch, prefetch_far};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -25,6 +25,10 @@ const WIDTH: usize = 4096;
 const PACKED_PANELS: usize = 8;
 /// Tasks that a thread has at least, so that the threads end together.
 const SHARES: usize = 4;
+/// Most columns of a tile.
+const WIDEST: usize = 32;
+/// Values of a line of the caches.
+pub(super) const LINE: usize = 16;
 /// Rows of `a` in a block at most: with [`PACKED_DEPTH`] half of a second-level cache, a multiple of every group.
 const BLOCK: usize = 96;
 
@@ -94,7 +98,7 @@ pub(crate) fn product(
         let panels = columns.len().div_ceil(panel);
         for inner in ranges(k, depth) {
             let first = inner.start == 0;
-            packed.resize(packed.len().max(panels * panel * inner.len()), 0.0);
+            let packed = aligned(packed, panels * panel * inner.len());
             let parts = Disjoint::new(packed);
             let share = panels.div_ceil(SHARES * pool.threads()).min(PACKED_PANELS);
             pool.run_chunks(panels, share, &|some| {
@@ -115,8 +119,14 @@ pub(crate) fn product(
                 onto: if first { onto } else { Onto::There },
                 bias: bias.filter(|_| first),
             };
-            let task =
-                Task { a, inner: inner.clone(), columns: columns.clone(), packed: &*packed, store: &store };
+            let task = Task {
+                a,
+                m,
+                inner: inner.clone(),
+                columns: columns.clone(),
+                packed: &*packed,
+                store: &store,
+            };
             pool.run(blocks, &|i| {
                 let rows = block(i);
                 if rows.is_empty() {
@@ -140,6 +150,13 @@ pub(crate) fn product(
     }
 }
 
+/// So many values of a room that grows, from the start of a line on, so that no register's load takes two lines.
+pub(super) fn aligned(room: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    room.resize(room.len().max(length + LINE), 0.0);
+    let skipped = room.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    &mut room[skipped..skipped + length]
+}
+
 thread_local! {
     /// A block of `a`, packed.
     static BLOCK_OF_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -147,7 +164,7 @@ thread_local! {
 
 /// Values that packed operands take at most, for so many threads.
 pub(super) fn room(threads: usize) -> usize {
-    (WIDTH + threads * BLOCK) * PACKED_DEPTH
+    (WIDTH + threads * BLOCK) * PACKED_DEPTH + LINE
 }
 
 /// Rows and columns of the tile of sums.
@@ -167,6 +184,7 @@ fn ranges(length: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
 
 struct Task<'a> {
     a: Strided<'a>,
+    m: usize,
     inner: Range<usize>,
     columns: Range<usize>,
     packed: &'a [f32],
@@ -215,6 +233,8 @@ unsafe fn rows_of<V: Vector, const MR: usize, const NV: usize>(
         step => across(values, step, rows.len(), MR, depth, room),
     }
     let part = depth.div_ceil(depth.div_ceil(DEPTH));
+    let tiles = depth.div_ceil(part) * task.columns.len().div_ceil(panel) * rows.len().div_ceil(MR);
+    let mut next = Next::of(task, rows.end..(rows.end + rows.len()).min(task.m), tiles);
     for columns in ranges(task.columns.len(), NEAR * panel) {
         for inner in ranges(depth, part) {
             for column in columns.clone().step_by(panel) {
@@ -224,14 +244,56 @@ unsafe fn rows_of<V: Vector, const MR: usize, const NV: usize>(
                 for (i, first) in rows.clone().step_by(MR).enumerate() {
                     let group = &room[i * MR * depth + inner.start * step..];
                     let height = MR.min(rows.end - first);
+                    next.ask();
                     // SAFETY: both are packed for all steps; the caller's promise.
                     unsafe {
-                        task.store.ask(first, column, height);
+                        task.store.ask(first, column, height, width);
                         let (a, b) = (group.as_ptr(), b.as_ptr());
                         let sums = tile::<V, MR, NV>(inner.len(), a, row, step, b, panel);
                         task.store.put(first, column, height, width, inner.start == 0, sums);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The rows of `a` that the thread will most likely be given next, asked for a little with each tile, so that packing
+/// them does not wait for memory.
+struct Next<'a> {
+    a: &'a [f32],
+    line: usize,
+    stride: usize,
+    /// Of a line, in values, and how much of this one has been asked for.
+    length: usize,
+    at: usize,
+    lines: usize,
+    /// With each tile.
+    share: usize,
+}
+
+impl<'a> Next<'a> {
+    fn of(task: &Task<'a>, rows: Range<usize>, tiles: usize) -> Self {
+        let (a, inner) = (task.a, &task.inner);
+        let first = rows.start * a.row + inner.start * a.column;
+        let (lines, length, stride) = match a.column {
+            1 => (rows.len(), inner.len(), a.row),
+            step => (inner.len(), rows.len(), step),
+        };
+        let share = (lines * length.div_ceil(LINE)).div_ceil(tiles);
+        Next { a: a.values, line: first, stride, length, at: 0, lines, share }
+    }
+
+    #[inline(always)]
+    fn ask(&mut self) {
+        for _ in 0..self.share {
+            if self.lines == 0 {
+                return;
+            }
+            prefetch_far(self.a.as_ptr().wrapping_add(self.line + self.at));
+            self.at += LINE;
+            if self.at >= self.length {
+                (self.at, self.line, self.lines) = (0, self.line + self.stride, self.lines - 1);
             }
         }
     }
@@ -335,12 +397,15 @@ impl Store<'_> {
             }
             return;
         }
-        for i in 0..height {
-            let mut values = [0.0f32; 64];
+        // All of them, for what is indexed by a variable does not stay in registers.
+        let mut all = [[0.0f32; WIDEST]; MR];
+        for i in 0..MR {
             for j in 0..NV {
-                // SAFETY: no tile is wider than 64.
-                unsafe { sums[i][j].store(values.as_mut_ptr().add(j * V::LANES)) };
+                // SAFETY: no tile is wider.
+                unsafe { sums[i][j].store(all[i].as_mut_ptr().add(j * V::LANES)) };
             }
+        }
+        for (i, values) in all.iter().enumerate().take(height) {
             let at = at + i * self.stride;
             // SAFETY: the caller's promise.
             let out = unsafe { self.c.part(at..at + width) };
@@ -357,9 +422,11 @@ impl Store<'_> {
 
     /// Asks for the rows of a tile ahead of its sums.
     #[inline(always)]
-    fn ask(&self, first: usize, column: usize, height: usize) {
+    fn ask(&self, first: usize, column: usize, height: usize, width: usize) {
         for i in 0..height {
-            prefetch(self.c.start().wrapping_add((first + i) * self.stride + column));
+            for j in (0..width).step_by(LINE) {
+                prefetch(self.c.start().wrapping_add((first + i) * self.stride + column + j));
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::cpu::math::{exp, max_lanes, sum_lanes};
 
-const LANES: usize = 32;
+/// Values that are computed side by side.
+pub(super) const LANES: usize = 32;
 
 /// The largest value, or `least`.
 #[inline(always)]
