@@ -88,23 +88,16 @@ fn every_path_is_the_reference() {
 }
 
 /// Rows attend to the same bits alone and together, on any number of threads.
-#[test]
-fn a_row_does_not_depend_on_its_neighbours() {
-    let heads = Heads { heads: 6, kv_heads: 2, head_dim: 64 };
+fn check_alone(heads: Heads, dtype: CacheType) {
     let mut random = Random::new(3);
     let (length, columns) = (700usize, heads.qkv_columns());
     let pages: Vec<u32> = (0..length.div_ceil(PAGE) as u32).rev().collect();
-    let shape =
-        CacheShape { layers: 1, kv_heads: 2, head_dim: 64, pages: pages.len(), dtype: CacheType::F16 };
+    let Heads { kv_heads, head_dim, .. } = heads;
+    let shape = CacheShape { layers: 1, kv_heads, head_dim, pages: pages.len(), dtype };
     let mut cache = Cache::new(shape).unwrap();
     let qkv = random.normals(length * columns);
-    cache.append(
-        &Pool::new(2),
-        0,
-        &qkv,
-        heads,
-        &[Span { first_row: 0, rows: length, position: 0, pages: &pages }],
-    );
+    let whole = Span { first_row: 0, rows: length, position: 0, pages: &pages };
+    cache.append(&Pool::new(2), 0, &qkv, heads, &[whole]);
     for isa in Isa::available() {
         let attend = |threads, first: usize, rows: usize| {
             let mut out = vec![0.0; rows * heads.heads * heads.head_dim];
@@ -118,5 +111,13 @@ fn a_row_does_not_depend_on_its_neighbours() {
             let width = heads.heads * heads.head_dim;
             assert_eq!(attend(threads, first, rows), together[first * width..(first + rows) * width]);
         }
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_neighbours() {
+    for dtype in [CacheType::F16, CacheType::F32, CacheType::Q8_0] {
+        check_alone(Heads { heads: 6, kv_heads: 2, head_dim: 64 }, dtype);
+        check_alone(Heads { heads: 2, kv_heads: 2, head_dim: 40 }, dtype);
     }
 }

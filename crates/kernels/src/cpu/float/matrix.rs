@@ -101,9 +101,8 @@ impl Rows {
         }
     }
 
-    pub(super) fn pack_for(&mut self, form: Form, isa: Isa, pool: &Pool, x: &[f32], columns: usize) {
-        let (rows, group, steps) = (x.len() / columns, form.group(), form.steps(columns));
-        self.count = rows;
+    fn pack_for(&mut self, form: Form, isa: Isa, pool: &Pool, x: &[f32], columns: usize) {
+        let (rows, group, steps) = (self.count, form.group(), form.steps(columns));
         let groups = rows.div_ceil(group);
         let out = if form == Form::Avx512Pairs { &mut self.pairs } else { &mut self.singles };
         out.resize(groups * group * steps, 0.0);

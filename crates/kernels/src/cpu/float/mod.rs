@@ -58,6 +58,8 @@ pub(crate) unsafe fn product(
     sink: &Sink<'_>,
 ) {
     let rows = x.len() / columns;
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = packed;
     // SAFETY: the caller's promise is passed on; an `Isa` is only ever one that this processor has.
     unsafe {
         if rows >= GEMM_ROWS {
