@@ -40,12 +40,9 @@ pub(crate) fn linear(
     if w.parts.iter().any(|part| matches!(part.weights, Weights::Tiles(_))) {
         scratch.quantized.quantize(isa, pool, &x.values, x.columns);
     }
-    if x.rows >= float::GEMM_ROWS {
-        let floats = w.parts.iter().filter_map(|part| match part.weights {
-            Weights::Floats { dtype, .. } => Some(dtype),
-            Weights::Tiles(_) => None,
-        });
-        scratch.packed.pack(isa, pool, &x.values, x.columns, floats);
+    let floats = w.parts.iter().any(|part| matches!(part.weights, Weights::Floats { .. }));
+    if floats && x.rows >= float::GEMM_ROWS {
+        scratch.packed.pack(isa, pool, &x.values, x.columns);
     }
     let Scratch { quantized, packed } = &*scratch;
 
