@@ -10,7 +10,7 @@ use std::arch::x86_64::__m256;
 /// Sums in turn, which hide the latency of an addition.
 const CHAINS: usize = 4;
 
-/// As [`super::plain_dot`]. Bound by memory.
+/// As [`super::plain_dot`].
 ///
 /// # Safety
 /// As many weights as `x` has values; AVX2, FMA and F16C.
@@ -30,7 +30,7 @@ pub(super) unsafe fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
 /// As [`dot`], with the instruction set of `V`.
 #[inline(always)]
 unsafe fn sum<V: Vector, T: Element>(weights: &[u8], x: &[f32]) -> f32 {
-    assert_eq!(weights.len(), size_of_val(x) / size_of::<f32>() * size_of::<T>());
+    assert_eq!(weights.len(), x.len() * size_of::<T>());
     let weights: *const T = weights.as_ptr().cast();
     let step = CHAINS * V::LANES;
     let whole = x.len() / step * step;

@@ -16,7 +16,7 @@ use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Steps of the inner dimension that are summed in registers at most: a panel of them stays in the second-level cache.
+/// Columns that are summed in registers at most: a panel of them stays in the second-level cache.
 const DEPTH: usize = 1024;
 
 thread_local! {
@@ -53,16 +53,16 @@ impl Form {
 }
 
 /// Even parts of the inner dimension.
-fn parts(steps: usize) -> impl Iterator<Item = Range<usize>> {
-    let depth = steps.div_ceil(steps.div_ceil(DEPTH));
-    (0..steps).step_by(depth).map(move |start| start..(start + depth).min(steps))
+fn parts(columns: usize) -> impl Iterator<Item = Range<usize>> {
+    let depth = columns.div_ceil(columns.div_ceil(DEPTH));
+    (0..columns).step_by(depth).map(move |start| start..(start + depth).min(columns))
 }
 
 /// Rows packed for products, for every thread.
 #[derive(Default)]
 pub(crate) struct Rows {
     count: usize,
-    /// (parts, groups of rows, steps of the part, rows of a group), the last group filled up with zeros.
+    /// (parts, groups of rows, columns of the part, rows of a group), the last group filled up with zeros.
     values: Vec<f32>,
 }
 
@@ -119,7 +119,7 @@ unsafe fn typed<T: Element + bytemuck::Pod>(
     isa: Isa,
     weights: &[u8],
     x: &Rows,
-    steps: usize,
+    columns: usize,
     first: usize,
     sink: &Sink<'_>,
 ) {
@@ -137,18 +137,18 @@ unsafe fn typed<T: Element + bytemuck::Pod>(
         Form::Avx2 => avx2,
         Form::Avx512 => avx512,
     };
-    let outputs = weights.len() / steps;
+    let outputs = weights.len() / columns;
     let groups = x.count.div_ceil(group);
     ROOM.with_borrow_mut(|room| {
-        room.resize(room.len().max(panel * steps.min(DEPTH)), 0.0);
-        for part in parts(steps) {
+        room.resize(room.len().max(panel * columns.min(DEPTH)), 0.0);
+        for part in parts(columns) {
             // Later parts are added to what the first has set.
             let sink = if part.start == 0 { sink } else { &Sink { bias: None, add: true, ..*sink } };
             let rows = &x.values[groups * group * part.start..][..groups * group * part.len()];
             for o in (0..outputs).step_by(panel) {
                 let width = panel.min(outputs - o);
                 let packed = &mut room[..panel * part.len()];
-                turned(isa, &weights[o * steps + part.start..], steps, width, panel, part.len(), packed);
+                turned(isa, &weights[o * columns + part.start..], columns, width, panel, part.len(), packed);
                 // SAFETY: the caller's promise.
                 unsafe { pass(packed, rows, part.len(), x.count, first + o..first + o + width, sink) };
             }
