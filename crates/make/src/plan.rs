@@ -178,11 +178,13 @@ fn finetune_tokens(at: &At<'_>) -> Result<Option<f64>, Error> {
         BatchSize::Tokens(tokens) => tokens,
         BatchSize::Conversations(count) => count * TOKENS,
     };
-    Ok(match recipe.length {
+    let answered = match recipe.length {
         Length::Steps(steps) => Some((steps * step) as f64),
         Length::Epochs(_) if bytes == 0 => None,
         Length::Epochs(epochs) => Some(epochs * bytes as f64 / BYTES_A_TOKEN),
-    })
+    };
+    let replayed = recipe.replay.map_or(0, |replay| replay.batch_tokens);
+    Ok(answered.map(|tokens| tokens * (1.0 + replayed as f64 / step as f64)))
 }
 
 /// What a stage's files take, as far as it can be known.

@@ -275,8 +275,19 @@ impl MakeRecipe {
     /// # Errors
     /// As [`FinetuneRecipe::open`].
     pub fn finetune(&self, folder: &Folder) -> Result<FinetuneRecipe, Error> {
-        let given = [("data", folder.conversations()), ("model.from", folder.stage(Stage::Pretrain))];
+        let mut given = vec![("data", folder.conversations()), ("model.from", folder.stage(Stage::Pretrain))];
+        if self.replays() {
+            given.push(("replay.data", folder.stage(Stage::Pack)));
+        }
         Ok(FinetuneRecipe::of(&self.given(Stage::Finetune, &given)?.said())?)
+    }
+
+    /// Whether fine-tuning reads the documents of pretraining again.
+    pub(crate) fn replays(&self) -> bool {
+        let table: toml::Table = toml::from_str(&self.text).unwrap_or_default();
+        let within = table.get(Stage::Finetune.name()).and_then(|finetune| finetune.get("replay"));
+        within.is_some()
+            || self.overrides.iter().any(|said| said.trim_start().starts_with("finetune.replay."))
     }
 
     /// The type of the weights in the GGUF file.

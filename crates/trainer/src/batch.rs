@@ -79,6 +79,9 @@ pub struct Position {
     /// Checksum of what is read, where it is not known by its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sum: Option<u32>,
+    /// Places in the documents that are read again beside conversations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) replay: Vec<Place>,
 }
 
 /// How far a run is in a source.
@@ -119,8 +122,9 @@ pub trait Data {
     /// Units of the step that begins at a position.
     fn units(&self, position: &Position) -> u64;
 
-    /// Adds the next unit to `batch`, which has room, and moves `position` past it.
-    fn unit(&self, position: &mut Position, batch: &mut Batch);
+    /// Adds the next unit to `batch`, which has room, and moves `position` past it. It is unit `at` of the `of` that
+    /// [`Data::units`] counted where the step began.
+    fn unit(&self, position: &mut Position, at: u64, of: u64, batch: &mut Batch);
 
     /// Names a document for a person.
     fn name(&self, origin: (usize, u64)) -> String;

@@ -6,6 +6,7 @@
 
 use crate::batch::Place;
 use crate::order::{Order, held_out};
+use crate::recipe::Source;
 use crate::{Batch, Data, Error, HeldOut, Position, Recipe};
 use sai_shards::{Document, Shards};
 use std::ops::Range;
@@ -14,12 +15,21 @@ use std::path::PathBuf;
 /// The shards of a recipe, opened.
 pub struct Corpus {
     sources: Vec<Opened>,
-    seed: u64,
-    held_out: f64,
-    context: usize,
+    drawing: Drawing,
+}
+
+/// How sequences are drawn from shards.
+pub(crate) struct Drawing {
+    /// Decides the order of documents.
+    pub(crate) seed: u64,
+    /// Share of the documents that is never trained on.
+    pub(crate) held_out: f64,
+    /// Tokens of a sequence.
+    pub(crate) context: usize,
     /// Sequences of a step.
-    sequences: u64,
-    validation_tokens: u64,
+    pub(crate) sequences: u64,
+    /// Tokens of each language to validate on.
+    pub(crate) validation_tokens: u64,
 }
 
 struct Opened {
@@ -60,11 +70,28 @@ impl Corpus {
     /// A folder is none of shards, two were packed with different tokenizers, tokens do not fit the model, or a source
     /// has no document to train on.
     pub fn open(recipe: &Recipe, vocab_size: usize) -> Result<Corpus, Error> {
+        let drawing = Drawing {
+            seed: recipe.seed,
+            held_out: recipe.validation_share,
+            context: recipe.context,
+            sequences: recipe.sequences(),
+            validation_tokens: recipe.validation_tokens,
+        };
+        Corpus::of(&recipe.data, drawing, vocab_size, None)
+    }
+
+    /// As [`Corpus::open`], for what a recipe says. `tokenizer` is the fingerprint that shards must have, where it is known.
+    pub(crate) fn of(
+        data: &[Source],
+        drawing: Drawing,
+        vocab_size: usize,
+        tokenizer: Option<[u8; 32]>,
+    ) -> Result<Corpus, Error> {
         let mut sources: Vec<Opened> = Vec::new();
-        for source in &recipe.data {
+        for source in data {
             let path = source.path.clone();
             // All with the tokenizer of the first.
-            let tokenizer = sources.first().map(|first| first.shards.fingerprint());
+            let tokenizer = tokenizer.or(sources.first().map(|first| first.shards.fingerprint()));
             let shards = Shards::open(&path, tokenizer)?;
             if shards.vocab_size() as usize > vocab_size {
                 let fact = format!(
@@ -78,14 +105,7 @@ impl Corpus {
             let (share, language) = (source.share, source.language.clone());
             sources.push(Opened { path, share, language, shards, documents });
         }
-        let corpus = Corpus {
-            sources,
-            seed: recipe.seed,
-            held_out: recipe.validation_share,
-            context: recipe.context,
-            sequences: recipe.sequences(),
-            validation_tokens: recipe.validation_tokens,
-        };
+        let corpus = Corpus { sources, drawing };
         for opened in &corpus.sources {
             if !(0..opened.documents).any(|document| corpus.trains_on(opened, document)) {
                 let of = opened.language.as_ref().map_or_else(String::new, |l| format!(" of language `{l}`"));
@@ -110,7 +130,7 @@ impl Corpus {
             else {
                 return;
             };
-            let order = Order::new(source.documents, self.seed, which as u64, place.epoch);
+            let order = Order::new(source.documents, self.drawing.seed, which as u64, place.epoch);
             let number = order.at(place.next);
             let rest = match self.foretold(source, number).filter(|_| self.trains_on(source, number)) {
                 None => 0,
@@ -151,7 +171,7 @@ impl Corpus {
             let order = Order::new(source.documents, 0, which as u64, 0);
             for at in 0..source.documents {
                 let number = order.at(at);
-                if !held_out(number, self.held_out) {
+                if !held_out(number, self.drawing.held_out) {
                     continue;
                 }
                 let found = self.foretold(source, number);
@@ -191,14 +211,14 @@ impl Corpus {
 
     fn trains_on(&self, source: &Opened, number: u64) -> bool {
         let found = self.foretold(source, number);
-        !held_out(number, self.held_out)
+        !held_out(number, self.drawing.held_out)
             && found.is_some_and(|found| found.len() > 0 && wanted(source, &found.document))
     }
 }
 
 impl Data for Corpus {
     fn start(&self) -> Position {
-        Position { sources: vec![Place::default(); self.sources.len()], sum: None }
+        Position { sources: vec![Place::default(); self.sources.len()], sum: None, replay: Vec::new() }
     }
 
     fn knows(&self, position: &Position) -> bool {
@@ -207,11 +227,11 @@ impl Data for Corpus {
     }
 
     fn units(&self, _: &Position) -> u64 {
-        self.sequences
+        self.drawing.sequences
     }
 
-    fn unit(&self, position: &mut Position, batch: &mut Batch) {
-        self.sequence(position, self.context, batch);
+    fn unit(&self, position: &mut Position, _: u64, _: u64, batch: &mut Batch) {
+        self.sequence(position, self.drawing.context, batch);
     }
 
     fn name(&self, (source, document): (usize, u64)) -> String {
@@ -225,7 +245,7 @@ impl Data for Corpus {
     }
 
     fn held_out(&self) -> Vec<HeldOut> {
-        self.validation(self.validation_tokens)
+        self.validation(self.drawing.validation_tokens)
     }
 
     /// Documents longer than a sequence are cut.
@@ -243,7 +263,7 @@ impl Data for Corpus {
             };
             let mut from = 0;
             while from < tokens.len() {
-                let to = tokens.len().min(from + self.context);
+                let to = tokens.len().min(from + self.drawing.context);
                 if batch.rows() + to - from > rows {
                     on(&batch)?;
                     batch.clear();

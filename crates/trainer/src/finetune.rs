@@ -1,6 +1,7 @@
 //! From a recipe, a model and conversations to a run.
 
 use crate::checkpoint::beside;
+use crate::replay::{Replayed, documents};
 use crate::train::{Aim, Begin, Job, train};
 use crate::{Base, Conversations, Error, Event, FinetuneRecipe, Options, Outcome};
 use sai_decoder::training::Training;
@@ -10,7 +11,8 @@ use std::path::Path;
 /// Trains `base` to answer as in `conversations`, both opened with `recipe`, whose file is `path`. Otherwise as
 /// [`crate::pretrain`], with the same promises.
 ///
-/// The loss is the mean over all tokens of answers of a step, however they are spread over passes and conversations.
+/// The loss is the mean over all tokens of answers of a step, however they are spread over passes and conversations, and over
+/// those of documents that are read again.
 ///
 /// With preferences the loss is the mean over the pairs of a step. What the model makes of every pair that the run reads is
 /// computed before the first step and kept as `reference.json`.
@@ -18,7 +20,7 @@ use std::path::Path;
 /// With an adapter, checkpoints are folders as `peft` has them, which `sai merge` makes models of.
 ///
 /// # Errors
-/// As [`crate::pretrain`].
+/// As [`crate::pretrain`]; documents to read again were packed with another tokenizer than the model's.
 pub fn finetune<D: Training>(
     device: D,
     recipe: &FinetuneRecipe,
@@ -28,6 +30,9 @@ pub fn finetune<D: Training>(
     options: &Options<'_, D>,
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
+    let steps = conversations.steps();
+    let pairs = if recipe.dpo.is_some() { conversations.read_in_run() } else { Vec::new() };
+    let replay = recipe.replay.as_ref().map(|replay| documents(recipe, replay, &base)).transpose()?;
     let Base { config, tensors, tokenizer, files, notes, .. } = base;
     let end = tokenizer.eos().first().copied();
     let (files, begin) = match &recipe.lora {
@@ -42,17 +47,20 @@ pub fn finetune<D: Training>(
     };
     let aim = match recipe.dpo {
         None => Aim::Likelihood,
-        Some(dpo) => Aim::Preferences { dpo, pairs: conversations.read_in_run() },
+        Some(dpo) => Aim::Preferences { dpo, pairs },
     };
     let job = Job {
-        course: recipe.course(conversations.steps()),
+        course: recipe.course(steps),
         recipe: recipe.to_toml()?,
         files,
         config,
         begin,
         aim,
-        data: conversations,
+        data: (),
         notes,
     };
-    train(device, job, options, on)
+    match replay {
+        None => train(device, job.with(conversations), options, on),
+        Some(documents) => train(device, job.with(Replayed::new(conversations, documents)), options, on),
+    }
 }

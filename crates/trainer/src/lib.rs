@@ -6,7 +6,8 @@
 //! A recipe is TOML; what it does not know it refuses with the line and the key that was probably meant. A [`Corpus`]
 //! draws sequences from several sources by their shares, in a seeded order that needs no list; where it is, is a few
 //! numbers. [`pretrain`] runs the loop over it: gradients summed over passes, clipped, AdamW, a schedule, validation in
-//! bits per byte. [`finetune`] runs the same loop over [`Conversations`], or with [`Dpo`] over pairs of them. The loop knows a
+//! bits per byte. [`finetune`] runs the same loop over [`Conversations`], with documents that are
+//! read again among them where a recipe says so, or with [`Dpo`] over pairs of them. The loop knows a
 //! run as its [`Course`], its data as [`Data`], and what it makes small as a sum over passes. A checkpoint is there whole or not
 //! at all, and a run that goes on from one computes the same bits.
 //!
@@ -34,6 +35,7 @@ mod pretrain;
 mod ranks;
 pub mod recipe;
 mod reference;
+mod replay;
 mod report;
 mod samples;
 mod schedule;
@@ -59,7 +61,7 @@ pub use ranks::Mpi;
 pub use ranks::{One, Ranks};
 pub use recipe::{
     BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
-    Recipe, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
+    Recipe, Replay, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
 };
 pub use report::{curves, escape, page, report};
 pub use samples::{Sample, add_sample, read as read_samples};

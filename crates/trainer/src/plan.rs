@@ -124,6 +124,8 @@ pub enum Unit {
     Conversations,
     /// Pairs of a chosen and a rejected conversation.
     Pairs,
+    /// Conversations, and sequences of documents that are read again.
+    Replayed,
 }
 
 /// What a plan needs to know of a run.
@@ -188,16 +190,25 @@ pub fn plan_finetune(
 ) -> Result<Plan, Error> {
     let pairs = recipe.dpo.is_some();
     let (tokens, attended) = conversations.mean_work();
+    let answered = match recipe.batch {
+        BatchSize::Conversations(n) => n as f64,
+        BatchSize::Tokens(most) => (most as f64 / tokens).floor().max(1.0),
+    };
+    // Sequences of documents that are read again are longer.
+    let (context, replayed) = (recipe.context as f64, recipe.replayed() as f64);
+    let mean =
+        |of_one: f64, of_sequence: f64| (answered * of_one + replayed * of_sequence) / (answered + replayed);
     let load = Load {
         config: config.clone(),
         lora: recipe.lora.as_ref(),
-        unit: if pairs { Unit::Pairs } else { Unit::Conversations },
-        tokens,
-        attended,
-        units: match recipe.batch {
-            BatchSize::Conversations(n) => n as f64,
-            BatchSize::Tokens(most) => (most as f64 / tokens).floor().max(1.0),
+        unit: match (pairs, &recipe.replay) {
+            (true, _) => Unit::Pairs,
+            (false, None) => Unit::Conversations,
+            (false, Some(_)) => Unit::Replayed,
         },
+        tokens: mean(tokens, context),
+        attended: mean(attended, context * (context + 1.0) / 2.0),
+        units: answered + replayed,
         steps: conversations.steps(),
         read: if pairs { conversations.read_in_run().len() as u64 } else { 0 },
         rows: recipe.rows(),
@@ -291,6 +302,7 @@ impl Unit {
             Unit::Sequences => "sequences",
             Unit::Conversations => "conversations",
             Unit::Pairs => "pairs",
+            Unit::Replayed => "conversations and sequences",
         }
     }
 }

@@ -6,7 +6,7 @@ mod parts;
 mod pretrain;
 mod read;
 
-pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length};
+pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Replay};
 pub use keys::{Keys, Places, nearest};
 pub use pretrain::{Recipe, Source};
 pub use read::{Said, read};

@@ -103,6 +103,14 @@ pub(crate) struct Job<S> {
     pub(crate) notes: Vec<String>,
 }
 
+impl<S> Job<S> {
+    /// The same with other data.
+    pub(crate) fn with<T>(self, data: T) -> Job<T> {
+        let Job { course, recipe, config, begin, aim, data: _, files, notes } = self;
+        Job { course, recipe, config, begin, aim, data, files, notes }
+    }
+}
+
 /// The weights of step 0.
 pub(crate) enum Begin {
     /// Random ones.

@@ -1,6 +1,7 @@
 //! Fine-tuning held to transformers and PyTorch: which tokens are trained on, and the loss of thirty steps.
 
 use sai_decoder::Cpu;
+use sai_shards::PackOptions;
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use sai_trainer::{
     Base, Batch, Conversations, Data, Error, Event, FinetuneRecipe, Model, One, Options, Outcome, Recipe,
@@ -191,8 +192,9 @@ fn every_conversation_comes_once_an_epoch_whatever_the_batch() {
         let (mut position, mut seen) = (conversations.start(), HashMap::new());
         for step in 0..conversations.steps() {
             let mut batch = Batch::default();
-            for _ in 0..conversations.units(&position) {
-                conversations.unit(&mut position, &mut batch);
+            let units = conversations.units(&position);
+            for i in 0..units {
+                conversations.unit(&mut position, i, units, &mut batch);
             }
             assert!(batch.rows() > 0 && batch.rows() <= 200, "{step}");
             for (rows, &origin) in batch.documents.iter().zip(&batch.origins) {
@@ -254,6 +256,120 @@ fn a_fine_tuning_that_is_stopped_and_resumed_is_the_same_to_the_bit() {
     let error = finetune(Cpu::new(1), &recipe, Path::new("r.toml"), base, changed, &options, &mut |_| Ok(()));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("of other data") || error.contains("another `"), "{error}");
+}
+
+/// Packs documents with the fixture's tokenizer, or with another.
+fn packed(home: &Path, tokenizer: &Tokenizer) -> PathBuf {
+    let mut lines = String::new();
+    for i in 0..40 {
+        let text = format!("Page {i} of a book says that {i} and {i} are {}. ", 2 * i).repeat(1 + i % 7);
+        let _ = writeln!(lines, "{}", serde_json::json!({"text": text, "lang": "en"}));
+    }
+    let (input, target) = (home.join("documents.jsonl"), home.join("packed"));
+    std::fs::write(&input, lines).unwrap();
+    let options = PackOptions {
+        shard_tokens: 2000,
+        threads: 1,
+        end: tokenizer.eos().first().copied(),
+        tokenizer_name: "fixture".to_owned(),
+    };
+    let reading = sai_corpus::Options::default();
+    let go_on = &mut |_| ControlFlow::Continue(());
+    assert!(
+        sai_shards::pack(&target, tokenizer, vec![input], reading, &options, go_on).unwrap().is_continue()
+    );
+    target
+}
+
+#[test]
+fn documents_that_are_read_again_lie_among_the_conversations() {
+    let home = tempfile::tempdir().unwrap();
+    let data = many(home.path(), "chat", 60);
+    let tokenizer = Base::open(&recipe(&data, &[])).unwrap().tokenizer;
+    let shards = packed(home.path(), &tokenizer);
+    let from = format!("replay.data={:?}", shards.display().to_string());
+    let set = [
+        from.as_str(),
+        "replay.batch_tokens=200",
+        "batch_conversations=8",
+        "micro_batch=4",
+        "epochs=2",
+        "validation_share=0.1",
+        "checkpoint_every=3",
+        "validate_every=5",
+    ];
+    let with = recipe(&data, &set);
+    let whole = run(home.path(), "whole", &with, false, u64::MAX);
+    let without: Vec<&str> = set.into_iter().filter(|said| !said.starts_with("replay")).collect();
+    let plain = run(home.path(), "plain", &recipe(&data, &without), false, u64::MAX);
+    // As many steps, and in each of them two sequences more, of which every token counts.
+    assert_eq!(whole.step, plain.step);
+    for (with, plain) in whole.metrics.iter().zip(&plain.metrics) {
+        assert_eq!((with.trained, with.tokens), (plain.trained + 200, plain.tokens + 200 * with.step));
+    }
+    let names = |outcome: &Outcome| -> Vec<String> {
+        let validated = outcome.metrics.iter().find(|m| !m.validation.is_empty()).unwrap();
+        validated.validation.iter().map(|v| v.language.clone()).collect()
+    };
+    assert_eq!(
+        (names(&plain).len(), names(&whole)),
+        (2, vec!["en".into(), "ko".into(), "en documents".into()])
+    );
+    // They are held against: what was read again is foretold better than after conversations alone.
+    let judged = |outcome: &Outcome| outcome.metrics.last().unwrap().validation.last().unwrap().bits_per_byte;
+    let first = whole.metrics.iter().find(|m| !m.validation.is_empty()).unwrap();
+    assert!(judged(&whole) < first.validation.last().unwrap().bits_per_byte);
+
+    for (resume, stop) in [(false, 4), (true, 5), (true, u64::MAX)] {
+        run(home.path(), "parts", &with, resume, stop);
+    }
+    let weights = |run: &str| {
+        let newest = home.path().join(run).join(format!("checkpoints/step-{:09}", whole.step));
+        ["model.safetensors", "optimizer.safetensors"].map(|name| std::fs::read(newest.join(name)).unwrap())
+    };
+    assert!(weights("whole") == weights("parts"), "the weights differ");
+}
+
+#[test]
+fn documents_that_cannot_be_read_again_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let data = many(home.path(), "chat", 10);
+    // The same vocabulary but for its last merge.
+    let mut other: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixture().join("tokenizer.json")).unwrap()).unwrap();
+    assert!(other["model"]["merges"].as_array_mut().unwrap().pop().is_some());
+    std::fs::write(home.path().join("tokenizer.json"), other.to_string()).unwrap();
+    let shards = packed(home.path(), &Tokenizer::from_folder(home.path()).unwrap());
+    let from = format!("replay.data={:?}", shards.display().to_string());
+    let recipe = recipe(&data, &[&from]);
+    let (base, conversations) = (Base::open(&recipe).unwrap(), read(&recipe).unwrap());
+    let options = Options {
+        out: home.path().join("run"),
+        resume: false,
+        memory_limit: None,
+        peak: None,
+        stop: &|| false,
+        ranks: &One::default(),
+    };
+    let path = Path::new("r.toml");
+    let error = finetune(Cpu::new(1), &recipe, path, base, conversations, &options, &mut |_| Ok(()));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("packed with another tokenizer"), "{error}");
+
+    let parse = |replay: &str| {
+        let text = format!("data = 'a'\ncontext = 64\n[model]\nfrom = 'b'\n{replay}");
+        FinetuneRecipe::parse(&text, path, &[]).map_err(|e| e.to_string())
+    };
+    let odd = parse("[replay]\ndata = 'c'\nbatch_tokens = 100\n").unwrap_err();
+    assert_eq!(odd, "r.toml: line 7: `replay.batch_tokens` is 100, no multiple of `context` 64; 128 is");
+    assert!(parse("[replay]\n").unwrap_err().contains("says no `replay.data`"));
+    let misspelt = parse("[replay]\ndata = [{ path = 'c', lang = 'ko' }]\n").unwrap_err();
+    assert!(misspelt.contains("`replay.data.lang` is no key of a recipe"), "{misspelt}");
+    let pairs = parse("[dpo]\n[replay]\ndata = 'c'\n").unwrap_err();
+    assert!(pairs.contains("[dpo] learns from pairs alone"), "{pairs}");
+    let kept = parse("[replay]\ndata = 'c'\n").unwrap();
+    assert_eq!(kept.replay.as_ref().map(|replay| replay.batch_tokens), Some(64));
+    assert_eq!(FinetuneRecipe::parse(&kept.to_toml().unwrap(), path, &[]).unwrap(), kept);
 }
 
 #[test]

@@ -10,15 +10,21 @@ use sai_trainer::{Base, Conversations, Found};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// As of pretraining; the model to begin from is an input too.
+/// As of pretraining; the model to begin from, and documents to read again, are inputs too.
 fn keeps(key: &str) -> bool {
     decides(key) && key != "data" && key != "model"
 }
 
 pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
     let recipe = at.recipe.finetune(at.folder)?;
-    let table = toml::from_str(&recipe.to_toml()?).unwrap_or_default();
+    let mut table: toml::Table = toml::from_str(&recipe.to_toml()?).unwrap_or_default();
+    if let Some(replay) = table.get_mut("replay").and_then(toml::Value::as_table_mut) {
+        replay.remove("data");
+    }
     let mut job = Job::default().table(&table, keeps).reads(at, at.folder.conversations())?;
+    if recipe.replay.is_some() {
+        job = job.reads(at, at.folder.stage(Stage::Pack))?;
+    }
     job.inputs.extend(model_files(&at.folder.trained(Stage::Pretrain)));
     job.inputs.extend(recipe.template.map(PathBuf::from).filter(|file| file.is_file()));
     Ok(job)

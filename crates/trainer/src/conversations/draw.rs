@@ -57,12 +57,17 @@ impl Position {
 
 impl Data for Conversations {
     fn start(&self) -> Position {
-        Position { sources: vec![Place::default(); self.sources.len()], sum: Some(self.sum) }
+        Position {
+            sources: vec![Place::default(); self.sources.len()],
+            sum: Some(self.sum),
+            replay: Vec::new(),
+        }
     }
 
     fn knows(&self, position: &Position) -> bool {
         let mut places = position.sources.iter().zip(&self.sources);
         position.sum == Some(self.sum)
+            && position.replay.is_empty()
             && position.sources.len() == self.sources.len()
             && places.all(|(place, source)| place.next < source.entries.len() as u64)
     }
@@ -89,7 +94,7 @@ impl Data for Conversations {
         }
     }
 
-    fn unit(&self, position: &mut Position, batch: &mut Batch) {
+    fn unit(&self, position: &mut Position, _: u64, _: u64, batch: &mut Batch) {
         if let Some((which, number)) = self.next(position) {
             self.push(which, number, batch);
         }

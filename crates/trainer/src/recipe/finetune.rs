@@ -4,7 +4,7 @@ mod resolve;
 
 use super::keys::Keys;
 use super::parts::Resolving;
-use super::{Loss, Optimizer, Said, Schedule};
+use super::{Loss, Optimizer, Said, Schedule, Source};
 use crate::{Course, Dpo, Error};
 use sai_decoder::Lora;
 use sai_decoder::training::Recompute;
@@ -64,6 +64,9 @@ pub struct FinetuneRecipe {
     /// Where data are pairs of a chosen and a rejected answer, what is optimised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpo: Option<Dpo>,
+    /// Documents that are read again beside the conversations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// AdamW.
     pub optimizer: Optimizer,
     /// The learning rate's way through the run.
@@ -72,6 +75,15 @@ pub struct FinetuneRecipe {
     pub loss: Loss,
     /// Where conversations come from.
     pub data: Vec<ConversationFile>,
+}
+
+/// Documents that are read again while answers are learnt, so that they are not forgotten.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replay {
+    /// Tokens of them in each step, a multiple of `context`; they come on top of the conversations.
+    pub batch_tokens: u64,
+    /// Where they come from, as in a pretraining.
+    pub data: Vec<Source>,
 }
 
 /// The model to begin from.
@@ -199,6 +211,11 @@ impl FinetuneRecipe {
             schedule: self.schedule.clone(),
             loss: self.loss.clone(),
         }
+    }
+
+    /// Sequences of documents that a step reads again.
+    pub fn replayed(&self) -> u64 {
+        self.replay.as_ref().map_or(0, |replay| replay.batch_tokens / self.context as u64)
     }
 
     /// Tokens that are computed at a time.

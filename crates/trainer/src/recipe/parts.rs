@@ -108,12 +108,12 @@ impl Resolving<'_> {
         Ok(said.unwrap_or(64.min(context / 2)))
     }
 
-    pub(super) fn share(&self, path: &Path, share: f64) -> Result<(), Error> {
+    pub(super) fn share(&self, key: &str, path: &Path, share: f64) -> Result<(), Error> {
         if share.is_finite() && share > 0.0 {
             return Ok(());
         }
         let fact = format!("the share of {} is {share}; it is to be above 0", path.display());
-        Err(self.wrong("data", fact))
+        Err(self.wrong(key, fact))
     }
 
     pub(super) fn at_least_one(&self, key: &str, value: u64) -> Result<u64, Error> {

@@ -228,7 +228,7 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`data` is a folder, or a list of entries { path = \"…\", share = 1.0 }")]
-enum Data {
+pub(super) enum Data {
     Folder(PathBuf),
     Folders(Vec<PathBuf>),
     Source(Source),
@@ -301,11 +301,12 @@ fn resolve(r: &Resolving<'_>, file: File) -> Result<Recipe, Error> {
         optimizer: r.optimizer(&file.optimizer, 1e-3, 0.1)?,
         schedule: r.schedule(&file.schedule, Some(steps))?,
         loss: r.loss(&file.loss)?,
-        data: data(r, file.data)?,
+        data: data(r, "data", file.data)?,
     })
 }
 
-fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<Source>, Error> {
+/// The sources that `key` names.
+pub(super) fn data(r: &Resolving<'_>, key: &str, data: Option<Data>) -> Result<Vec<Source>, Error> {
     let whole = |path: PathBuf| Source { path, share: 1.0, language: None };
     let sources = match data {
         None => Vec::new(),
@@ -315,10 +316,11 @@ fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<Source>, Error> {
         Some(Data::Sources(sources)) => sources,
     };
     if sources.is_empty() {
-        return Err(r.wrong("data", "says no `data`; give a folder of token shards, or --set data=FOLDER"));
+        let fact = format!("says no `{key}`; give a folder of token shards, or --set {key}=FOLDER");
+        return Err(r.wrong(key, fact));
     }
     for source in &sources {
-        r.share(&source.path, source.share)?;
+        r.share(key, &source.path, source.share)?;
     }
     Ok(sources)
 }

@@ -43,7 +43,7 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         let mut first = mine.start;
         for i in 0..units {
             unit.clear();
-            self.data.unit(&mut self.state.position, &mut unit);
+            self.data.unit(&mut self.state.position, i, units, &mut unit);
             summed.origins.extend(unit.origins.iter().map(|&origin| (i, origin)));
             if !mine.contains(&i) {
                 continue;

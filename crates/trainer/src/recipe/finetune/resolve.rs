@@ -1,9 +1,9 @@
 //! What a person says in a recipe of a fine-tuning, and what the rest then is.
 
-use super::{BatchSize, ConversationFile, FinetuneRecipe, FromModel, Length};
-use crate::recipe::Warmup;
+use super::{BatchSize, ConversationFile, FinetuneRecipe, FromModel, Length, Replay};
 use crate::recipe::keys::{Keys, LOSS, OPTIMIZER, SCHEDULE};
 use crate::recipe::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
+use crate::recipe::{Warmup, pretrain};
 use crate::{Dpo, Error};
 use sai_decoder::{Lora, Target};
 use serde::Deserialize;
@@ -39,12 +39,15 @@ pub(super) const KEYS: Keys = &[
             "loss",
             "lora",
             "dpo",
+            "replay",
         ],
     ),
     ("data", &["path", "share", "form"]),
     ("model", &["from"]),
     ("lora", &["rank", "alpha", "targets"]),
     ("dpo", &["beta", "label_smoothing", "sft"]),
+    ("replay", &["batch_tokens", "data"]),
+    ("replay.data", &["path", "share", "language"]),
     OPTIMIZER,
     SCHEDULE,
     LOSS,
@@ -77,6 +80,7 @@ pub(super) struct File {
     model: FileModel,
     lora: Option<FileLora>,
     dpo: Option<FileDpo>,
+    replay: Option<FileReplay>,
     #[serde(default)]
     optimizer: FileOptimizer,
     #[serde(default)]
@@ -102,6 +106,12 @@ struct FileDpo {
     beta: Option<f64>,
     label_smoothing: Option<f64>,
     sft: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct FileReplay {
+    batch_tokens: Option<u64>,
+    data: Option<pretrain::Data>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +165,10 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
     if dpo.is_some() && loss.z_loss != 0.0 {
         return Err(r.wrong("loss.z_loss", "[dpo] knows no `loss.z_loss`; leave it out"));
     }
+    let replay = file.replay.map(|file| replay(r, file, context as u64)).transpose()?;
+    if dpo.is_some() && replay.is_some() {
+        return Err(r.wrong("replay", "[dpo] learns from pairs alone; leave [replay] out"));
+    }
     let data = data(r, file.data)?;
     if dpo.is_some() && data.iter().any(|file| file.form.is_some()) {
         return Err(r.wrong("data", "a `form` is of conversations, and [dpo] reads pairs; leave it out"));
@@ -192,6 +206,7 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
         optimizer: r.optimizer(&file.optimizer, rate, 0.0)?,
         lora,
         dpo,
+        replay,
         schedule,
         loss,
         data,
@@ -222,6 +237,19 @@ fn preferences(r: &Resolving<'_>, dpo: &FileDpo) -> Result<Dpo, Error> {
     })
 }
 
+/// What is read again: one sequence a step where it is not said how much.
+fn replay(r: &Resolving<'_>, file: FileReplay, context: u64) -> Result<Replay, Error> {
+    let batch_tokens = r.at_least_one("replay.batch_tokens", file.batch_tokens.unwrap_or(context))?;
+    if !batch_tokens.is_multiple_of(context) {
+        let whole = batch_tokens.div_ceil(context) * context;
+        let fact = format!(
+            "`replay.batch_tokens` is {batch_tokens}, no multiple of `context` {context}; {whole} is"
+        );
+        return Err(r.wrong("replay.batch_tokens", fact));
+    }
+    Ok(Replay { batch_tokens, data: pretrain::data(r, "replay.data", file.data)? })
+}
+
 fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<ConversationFile>, Error> {
     let whole = |path: PathBuf| ConversationFile { path, share: None, form: None };
     let files = match data {
@@ -235,7 +263,7 @@ fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<ConversationFile>, 
         return Err(r.wrong("data", "says no `data`; give a file of conversations, or --set data=FILE"));
     }
     for file in &files {
-        r.share(&file.path, file.share.unwrap_or(1.0))?;
+        r.share("data", &file.path, file.share.unwrap_or(1.0))?;
     }
     let shared = files.iter().filter(|file| file.share.is_some()).count();
     if shared != 0 && shared != files.len() {
