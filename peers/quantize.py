@@ -10,9 +10,9 @@ by empty lines; speed is the ratio of the whole commands' times, run in turns ro
     peers/quantize.py --expand model.gguf f32.gguf [--wide] [--off-grid]
 
 makes the source: every tensor in f32. --off-grid gives weights that come from Q4_1 blocks a random part of their
-block's step, seeded, because on a grid of four bits some types are exact, as they are on no trained model. --wide gives
-SmolLM2 a width of 768 in place of 576, with zeros, heads that say nothing and norms that make up for it: the same
-function, and rows that the blocks of K types divide, so that nothing falls back to another type. Needs the packages of scripts/fixtures/requirements.txt.
+block's step, seeded, because on a grid of four bits some types are exact, as they are on no trained model. --wide makes
+the width a multiple of 256, 768 of SmolLM2's 576, with zeros, heads that say nothing and norms that make up for it: the
+same function, and rows that the blocks of K types divide, so that nothing falls back to another type. Needs the packages of scripts/fixtures/requirements.txt.
 """
 
 import argparse
@@ -32,12 +32,20 @@ def expand(source, target, wide, off_grid):
     import numpy as np
 
     reader = gguf.GGUFReader(source)
-    old, new = 576, 768
-    replaced, renormed = {}, 1.0
+    said = lambda key: reader.fields[f"llama.{key}"].contents()
+    old = said("embedding_length")
+    heads, keys = said("attention.head_count"), said("attention.head_count_kv")
+    replaced, renormed, wider = {}, 1.0, {}
     if wide:
-        # Three layers' heads of 64 each: nine queries over three keys become twelve over four.
-        replaced = {"llama.embedding_length": new, "llama.attention.head_count": 12, "llama.attention.head_count_kv": 4}
-        renormed = old / new
+        # As many queries to a key as before: nine over three become twelve over four.
+        size, new = old // heads, -(-old // 256) * 256
+        new_heads, new_keys = new // size, new // size * keys // heads
+        replaced = {
+            "llama.embedding_length": new,
+            "llama.attention.head_count": new_heads,
+            "llama.attention.head_count_kv": new_keys,
+        }
+        renormed, wider = old / new, {keys * size: new_keys * size, old: new}
     writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
     for key, field in reader.fields.items():
         if key.startswith("GGUF.") or key in ("general.architecture", "general.file_type"):
@@ -52,7 +60,6 @@ def expand(source, target, wide, off_grid):
     def padded(values, name):
         if not wide:
             return values
-        wider = {old: new, 192: 256}
         values = values * np.float32(np.sqrt(renormed)) if "norm" in name else values
         out = np.zeros([wider.get(n, n) for n in values.shape], np.float32)
         out[tuple(slice(n) for n in values.shape)] = values

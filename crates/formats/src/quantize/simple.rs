@@ -9,14 +9,15 @@ use super::{FromRun, Run};
 use crate::blocks::*;
 use bytemuck::Zeroable;
 
-/// Where the weight of largest magnitude is laid, for scales of four bits.
-const FOUR: [f32; 4] = [-8.5, -8.0, -7.5, -7.0];
+/// Where the weight of largest magnitude is laid, for scales of four bits. Here and below a fourth and a fifth start take
+/// less than a hundredth off the squared error of a trained model.
+const FOUR: [f32; 3] = [-8.5, -8.0, -7.0];
 /// For scales of five bits.
-const FIVE: [f32; 4] = [-16.4, -16.0, -15.0, 15.3];
+const FIVE: [f32; 3] = [-16.4, -16.0, -15.0];
 /// Where the span of four-bit weights ends.
-const SPAN_FOUR: [f32; 5] = [15.0, 15.4, 15.9, 16.5, 14.5];
+const SPAN_FOUR: [f32; 3] = [15.0, 15.4, 14.5];
 /// Where the span of five-bit weights ends.
-const SPAN_FIVE: [f32; 4] = [31.0, 31.5, 32.1, 30.5];
+const SPAN_FIVE: [f32; 3] = [31.0, 31.5, 30.5];
 
 /// Nothing is searched here, where the error is least of all: the largest weight gets the largest integer, as everywhere.
 /// A search would save 4 % of the squared error and take longer than reading and writing do.
