@@ -6,8 +6,8 @@
 //!
 //! A weight matrix ([`Device::Matrix`]) is a stack of tensors with the same inputs, so that query, key and
 //! value projections are one product. On the CPU each is multiplied in the type that it is stored in: floats where
-//! the file is mapped, with f32 activations (many rows in bf16, where weights are and the processor multiplies that);
-//! quantised blocks repacked into tiles, with activations rounded to bytes, in integers (`cpu/tile/`).
+//! the file is mapped, with f32 activations; quantised blocks repacked into tiles, with activations rounded to bytes, in
+//! integers (`cpu/tile/`).
 //!
 //! What training needs besides is the [`Training`] trait: a backward beside each forward, the loss, and AdamW, in f32.
 //!

@@ -41,7 +41,7 @@ pub(crate) fn linear(
         scratch.quantized.quantize(isa, pool, &x.values, x.columns);
     }
     let floats = w.parts.iter().any(|part| matches!(part.weights, Weights::Floats { .. }));
-    if floats && x.rows >= float::GEMM_ROWS {
+    if floats && x.rows >= float::PACKED_ROWS {
         scratch.packed.pack(isa, pool, &x.values, x.columns);
     }
     let Scratch { quantized, packed } = &*scratch;
@@ -124,7 +124,7 @@ mod tests {
         }
         for threads in [1, 3] {
             let pool = Pool::new(threads);
-            for count in [1, 6] {
+            for count in [1, 6, 9] {
                 let x = Buffer { rows: count, columns, values: random.normals(count * columns) };
                 let bias = Buffer { rows: 1, columns: 16, values: random.normals(16) };
                 let mut out = Buffer::default();

@@ -8,8 +8,9 @@
 //! Few rows with a long context are shared out by context, as in flash decoding.
 
 mod page;
+#[cfg(not(target_arch = "aarch64"))]
 mod plain;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 
 use super::cache::{Cache, Store};

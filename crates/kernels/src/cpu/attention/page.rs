@@ -1,5 +1,6 @@
 //! Queries against one page of one head: as many at a time as share a load of it.
 
+#[cfg(not(target_arch = "aarch64"))]
 use super::plain;
 use crate::cpu::cache::groups;
 use crate::cpu::element::Element;
@@ -18,7 +19,7 @@ pub(super) struct Page<'a, T> {
     pub(super) scales: [&'a [f16]; 2],
     /// Where the keys and the values of the page after this one lie, which are asked for meanwhile: the processor follows a
     /// stream by itself, but not from one page of memory to the next.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
     pub(super) next: [*const T; 2],
 }
 
@@ -75,7 +76,10 @@ pub(super) fn attend_page<T: Element>(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: likewise.
         Isa::Avx512Vnni => unsafe { x86::avx512(queries, page, seen, states) },
-        _ => plain::fold_all(queries, page, seen, states),
+        #[cfg(target_arch = "aarch64")]
+        _ => arm::neon(queries, page, seen, states),
+        #[cfg(not(target_arch = "aarch64"))]
+        Isa::Baseline => plain::fold_all(queries, page, seen, states),
     }
 }
 
@@ -129,6 +133,27 @@ mod x86 {
             let (done, states) = fold_all::<__m512, 2, 8, T>(0, queries, page, seen, states);
             let (done, states) = fold_all::<__m512, 2, 3, T>(done, queries, page, seen, states);
             fold_all::<__m512, 2, 1, T>(done, queries, page, seen, states);
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::super::vector::fold_all;
+    use super::{Element, Page};
+    use std::arch::aarch64::float32x4_t;
+
+    // Two queries' sums of a page fill sixteen of 32 registers, and its keys eight; three would spill.
+    pub(super) fn neon<T: Element>(
+        queries: &[f32],
+        page: Page<'_, T>,
+        seen: &dyn Fn(usize) -> usize,
+        states: &mut [&mut [f32]],
+    ) {
+        // SAFETY: every aarch64 has NEON, and FMA with it.
+        unsafe {
+            let (done, states) = fold_all::<float32x4_t, 8, 2, T>(0, queries, page, seen, states);
+            fold_all::<float32x4_t, 8, 1, T>(done, queries, page, seen, states);
         }
     }
 }

@@ -5,23 +5,28 @@ use crate::cpu::element::Element;
 use crate::cpu::vector::Vector;
 use half::{bf16, f16};
 use sai_formats::DType;
-use std::arch::x86_64::__m256;
+
+/// What it computes with.
+#[cfg(target_arch = "x86_64")]
+type Register = std::arch::x86_64::__m256;
+#[cfg(target_arch = "aarch64")]
+type Register = std::arch::aarch64::float32x4_t;
 
 /// Sums in turn, which hide the latency of an addition.
-const CHAINS: usize = 4;
+const CHAINS: usize = 32 / Register::LANES;
 
-/// As [`super::plain_dot`].
+/// As [`super::plain::dot`].
 ///
 /// # Safety
-/// As many weights as `x` has values; AVX2, FMA and F16C.
-#[target_feature(enable = "avx2,fma,f16c")]
+/// As many weights as `x` has values; on x86-64 AVX2, FMA and F16C.
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,f16c"))]
 pub(super) unsafe fn dot(dtype: DType, weights: &[u8], x: &[f32]) -> f32 {
     // SAFETY: the caller's promise.
     unsafe {
         match dtype {
-            DType::F16 => sum::<__m256, f16>(weights, x),
-            DType::BF16 => sum::<__m256, bf16>(weights, x),
-            _ => sum::<__m256, f32>(weights, x),
+            DType::F16 => sum::<Register, f16>(weights, x),
+            DType::BF16 => sum::<Register, bf16>(weights, x),
+            _ => sum::<Register, f32>(weights, x),
         }
     }
 }
@@ -44,7 +49,14 @@ unsafe fn sum<V: Vector, T: Element>(weights: &[u8], x: &[f32]) -> f32 {
                 sums[i] = V::widen(weights.add(at)).multiply_add(x, sums[i]);
             }
         }
-        sums[0].add(sums[1]).add(sums[2].add(sums[3])).total()
+        let mut width = CHAINS;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                sums[i] = sums[2 * i].add(sums[2 * i + 1]);
+            }
+        }
+        sums[0].total()
     };
     for i in whole..x.len() {
         // SAFETY: below the length; a file may place its tensors at any byte.

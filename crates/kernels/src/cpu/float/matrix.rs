@@ -8,11 +8,10 @@ use crate::cpu::isa::Isa;
 use crate::cpu::pool::Pool;
 use crate::cpu::sink::Sink;
 use crate::cpu::training::pack::turned;
-use crate::cpu::training::product::tile;
-use crate::cpu::vector::Vector;
+use crate::cpu::training::product::{BASELINE, sizes, tile};
+use crate::cpu::vector::{Baseline, Vector};
 use half::{bf16, f16};
 use sai_formats::DType;
-use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -22,34 +21,6 @@ const DEPTH: usize = 1024;
 thread_local! {
     /// A panel of weights.
     static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What a product is computed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Avx2,
-    Avx512,
-}
-
-impl Form {
-    /// The fastest, if there is one.
-    pub(super) fn of(isa: Isa) -> Option<Form> {
-        match isa {
-            Isa::Baseline => None,
-            Isa::Avx2 | Isa::AvxVnni => Some(Form::Avx2),
-            Isa::Avx512Vnni => Some(Form::Avx512),
-        }
-    }
-
-    /// Rows of a group.
-    fn group(self) -> usize {
-        if self == Form::Avx2 { 6 } else { 12 }
-    }
-
-    /// Outputs of a panel.
-    fn panel(self) -> usize {
-        if self == Form::Avx2 { PANEL / 2 } else { PANEL }
-    }
 }
 
 /// Even parts of the inner dimension.
@@ -70,8 +41,7 @@ impl Rows {
     /// Packs `x`, (rows, columns), where products need it.
     pub(crate) fn pack(&mut self, isa: Isa, pool: &Pool, x: &[f32], columns: usize) {
         self.count = x.len() / columns;
-        let Some(form) = Form::of(isa) else { return };
-        let (rows, group) = (self.count, form.group());
+        let (rows, (group, _)) = (self.count, sizes(isa));
         let groups = rows.div_ceil(group);
         self.values.resize(groups * group * columns, 0.0);
         let out = Disjoint::new(&mut self.values);
@@ -91,9 +61,8 @@ impl Rows {
 /// Multiplies packed rows with the outputs whose bytes are `weights`, the first of them number `first`.
 ///
 /// # Safety
-/// No other task may use these outputs in `sink` meanwhile; the processor has the form, and `x` was packed for it.
+/// No other task may use these outputs in `sink` meanwhile; `x` was packed for this instruction set.
 pub(super) unsafe fn product(
-    form: Form,
     isa: Isa,
     dtype: DType,
     weights: &[u8],
@@ -105,9 +74,9 @@ pub(super) unsafe fn product(
     // SAFETY: the caller's promise.
     unsafe {
         match dtype {
-            DType::F16 => typed::<f16>(form, isa, weights, x, columns, first, sink),
-            DType::BF16 => typed::<bf16>(form, isa, weights, x, columns, first, sink),
-            _ => typed::<f32>(form, isa, weights, x, columns, first, sink),
+            DType::F16 => typed::<f16>(isa, weights, x, columns, first, sink),
+            DType::BF16 => typed::<bf16>(isa, weights, x, columns, first, sink),
+            _ => typed::<f32>(isa, weights, x, columns, first, sink),
         }
     }
 }
@@ -115,7 +84,6 @@ pub(super) unsafe fn product(
 /// # Safety
 /// As [`product`].
 unsafe fn typed<T: Element + bytemuck::Pod>(
-    form: Form,
     isa: Isa,
     weights: &[u8],
     x: &Rows,
@@ -132,10 +100,13 @@ unsafe fn typed<T: Element + bytemuck::Pod>(
             &copied
         }
     };
-    let (group, panel) = (form.group(), form.panel());
-    let pass: Pass = match form {
-        Form::Avx2 => avx2,
-        Form::Avx512 => avx512,
+    let (group, panel) = sizes(isa);
+    let pass: Pass = match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::AvxVnni => avx2,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => avx512,
+        _ => pass::<Baseline, { BASELINE.0 }, { BASELINE.1 }>,
     };
     let outputs = weights.len() / columns;
     let groups = x.count.div_ceil(group);
@@ -159,6 +130,7 @@ unsafe fn typed<T: Element + bytemuck::Pod>(
 /// As [`pass`], for registers of one kind.
 type Pass = unsafe fn(&[f32], &[f32], usize, usize, Range<usize>, &Sink<'_>);
 
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2(
     panel: &[f32],
@@ -169,9 +141,10 @@ unsafe fn avx2(
     sink: &Sink<'_>,
 ) {
     // SAFETY: the caller's promise.
-    unsafe { pass::<__m256, 6, 2>(panel, rows, depth, count, outputs, sink) }
+    unsafe { pass::<std::arch::x86_64::__m256, 6, 2>(panel, rows, depth, count, outputs, sink) }
 }
 
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn avx512(
     panel: &[f32],
@@ -182,7 +155,7 @@ unsafe fn avx512(
     sink: &Sink<'_>,
 ) {
     // SAFETY: the caller's promise.
-    unsafe { pass::<__m512, 12, 2>(panel, rows, depth, count, outputs, sink) }
+    unsafe { pass::<std::arch::x86_64::__m512, 12, 2>(panel, rows, depth, count, outputs, sink) }
 }
 
 /// All rows by one panel: `panel` is (depth, outputs), `rows` (groups, depth, rows of a group).

@@ -8,6 +8,8 @@ use super::{Group, Layout, RUN, STEP, STEPS, TILE};
 use crate::cpu::activations::ROWS;
 use crate::cpu::quants::{Quants, Scaling};
 use crate::cpu::sink::Sink;
+use crate::cpu::vector::Vector;
+use half::f16;
 use std::arch::aarch64::*;
 use std::arch::asm;
 use std::ops::Range;
@@ -279,17 +281,7 @@ unsafe fn widen_scales<B: Quants>(
 #[inline(always)]
 unsafe fn halves(at: *const u8, lanes: usize) -> float32x4_t {
     // SAFETY: the caller's promise.
-    unsafe {
-        let halves = vld1_u8(at.add(2 * LANES * lanes));
-        let wide: float32x4_t;
-        // Every aarch64 has this instruction; the intrinsic for it is not stable.
-        asm!(
-            "fcvtl {wide:v}.4s, {halves:v}.4h",
-            wide = lateout(vreg) wide, halves = in(vreg) halves,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-        wide
-    }
+    unsafe { float32x4_t::widen(at.add(2 * LANES * lanes).cast::<f16>()) }
 }
 
 /// Four outputs of sixteen unsigned bytes, widened.

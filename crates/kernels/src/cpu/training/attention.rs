@@ -5,13 +5,13 @@
 //! computed. Bound by multiply-adds.
 
 use super::pack;
-use super::product::{LINE, aligned, sizes, tile};
+use super::product::{BASELINE, LINE, aligned, sizes, tile};
 use super::softmax::{LANES, exponentials, largest};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::math::{dot, exp};
 use crate::cpu::pool::Pool;
-use crate::cpu::vector::{Plain, Vector};
+use crate::cpu::vector::{Baseline, Vector};
 use crate::device::Heads;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -83,8 +83,12 @@ pub(super) fn attend(
             #[cfg(target_arch = "x86_64")]
             // SAFETY: likewise.
             Isa::Avx512Vnni => unsafe { avx512::forward(&task, room, &out, &log_sums) },
-            // SAFETY: plain Rust; likewise.
-            _ => unsafe { forward::<Plain, 4, 2, { Isa::BASELINE_FMA }>(&task, room, &out, &log_sums) },
+            // SAFETY: every processor has these registers; likewise.
+            _ => unsafe {
+                forward::<Baseline, { BASELINE.0 }, { BASELINE.1 }, { Isa::BASELINE_FMA }>(
+                    &task, room, &out, &log_sums,
+                );
+            },
         });
     });
 }
@@ -118,7 +122,11 @@ pub(super) fn attend_backward(
             // SAFETY: likewise.
             Isa::Avx512Vnni => unsafe { avx512::backward(&task, kept, room, &d_qkv) },
             // SAFETY: likewise.
-            _ => unsafe { backward::<Plain, 4, 2, { Isa::BASELINE_FMA }>(&task, kept, room, &d_qkv) },
+            _ => unsafe {
+                backward::<Baseline, { BASELINE.0 }, { BASELINE.1 }, { Isa::BASELINE_FMA }>(
+                    &task, kept, room, &d_qkv,
+                );
+            },
         });
     });
 }

@@ -79,7 +79,14 @@ pub(in crate::cpu) fn turned<T: Element>(
                 unsafe { avx2::turn(values, line, lines / 4 * 4, width, depth / 8, out) };
                 (lines / 4 * 4, depth / 8 * 8)
             }
-            _ => (0, 0),
+            #[cfg(target_arch = "aarch64")]
+            _ => {
+                // SAFETY: every aarch64 has NEON.
+                unsafe { neon::turn(values, line, lines / 4 * 4, width, depth / 4 * 4, out) };
+                (lines / 4 * 4, depth / 4 * 4)
+            }
+            #[cfg(not(target_arch = "aarch64"))]
+            Isa::Baseline => (0, 0),
         };
         for i in 0..lines {
             let first = if i < whole.0 { whole.1 } else { 0 };
@@ -161,5 +168,52 @@ mod avx2 {
             _mm256_permute2f128_ps::<0x31>(fours[2], fours[6]),
             _mm256_permute2f128_ps::<0x31>(fours[3], fours[7]),
         ]
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use crate::cpu::element::Element;
+    use crate::cpu::vector::Vector;
+    use std::arch::aarch64::*;
+
+    /// Turns squares of four lines and four steps.
+    #[target_feature(enable = "neon")]
+    pub(super) fn turn<T: Element>(
+        values: &[T],
+        line: usize,
+        lines: usize,
+        width: usize,
+        depth: usize,
+        out: &mut [f32],
+    ) {
+        for i in (0..lines).step_by(4) {
+            for k in (0..depth).step_by(4) {
+                let rows = std::array::from_fn(|j| {
+                    let from = &values[(i + j) * line + k..][..4];
+                    // SAFETY: four values.
+                    unsafe { float32x4_t::widen(from.as_ptr()) }
+                });
+                for (j, column) in transposed(rows).into_iter().enumerate() {
+                    let to = &mut out[(k + j) * width + i..][..4];
+                    // SAFETY: four values.
+                    unsafe { column.store(to.as_mut_ptr()) };
+                }
+            }
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    fn transposed(r: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        let pairs =
+            [vtrn1q_f32(r[0], r[1]), vtrn2q_f32(r[0], r[1]), vtrn1q_f32(r[2], r[3]), vtrn2q_f32(r[2], r[3])]
+                .map(|pair| vreinterpretq_f64_f32(pair));
+        [
+            vtrn1q_f64(pairs[0], pairs[2]),
+            vtrn1q_f64(pairs[1], pairs[3]),
+            vtrn2q_f64(pairs[0], pairs[2]),
+            vtrn2q_f64(pairs[1], pairs[3]),
+        ]
+        .map(|column| vreinterpretq_f32_f64(column))
     }
 }

@@ -9,7 +9,7 @@ use super::pack::{across, beside, turned};
 use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::pool::Pool;
-use crate::cpu::vector::{Plain, Vector, prefetch, prefetch_far};
+use crate::cpu::vector::{Baseline, Vector, prefetch, prefetch_far};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -141,8 +141,10 @@ pub(crate) fn product(
                         #[cfg(target_arch = "x86_64")]
                         // SAFETY: likewise.
                         Isa::Avx512Vnni => unsafe { avx512(&task, rows, room) },
-                        // SAFETY: plain Rust; tasks' rows do not overlap.
-                        _ => unsafe { rows_of::<Plain, 4, 2>(&task, rows, room) },
+                        // SAFETY: every processor has these registers; tasks' rows do not overlap.
+                        _ => unsafe {
+                            rows_of::<Baseline, { BASELINE.0 }, { BASELINE.1 }>(&task, rows, room);
+                        },
                     }
                 });
             });
@@ -167,14 +169,19 @@ pub(super) fn room(threads: usize) -> usize {
     (WIDTH + threads * BLOCK) * PACKED_DEPTH + LINE
 }
 
+/// Rows of the tile of sums, and registers of its columns, where they are [`Baseline`]: NEON has 32 registers, and SSE2
+/// sixteen.
+pub(in crate::cpu) const BASELINE: (usize, usize) =
+    if cfg!(target_arch = "aarch64") { (6, 4) } else { (4, 2) };
+
 /// Rows and columns of the tile of sums.
-pub(super) fn sizes(isa: Isa) -> (usize, usize) {
+pub(in crate::cpu) fn sizes(isa: Isa) -> (usize, usize) {
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 | Isa::AvxVnni => (6, 16),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => (12, 32),
-        _ => (4, 8),
+        _ => (BASELINE.0, BASELINE.1 * Baseline::LANES),
     }
 }
 
