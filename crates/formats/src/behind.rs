@@ -65,3 +65,24 @@ impl Seek for WriteBehind {
         self.file.seek(to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_arrives_in_its_order() {
+        let named = tempfile::NamedTempFile::new().unwrap();
+        let mut file = WriteBehind::new(named.reopen().unwrap());
+        let part: Vec<u8> = (0..=250).cycle().take(SYNC_EVERY / 3).collect();
+        for _ in 0..7 {
+            file.write_all(&part).unwrap();
+        }
+        file.seek(SeekFrom::Start(1)).unwrap();
+        file.write_all(b"again").unwrap();
+        file.sync_all().unwrap();
+        let mut expected = part.repeat(7);
+        expected[1..6].copy_from_slice(b"again");
+        assert!(std::fs::read(named.path()).unwrap() == expected);
+    }
+}
