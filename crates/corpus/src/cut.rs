@@ -1,8 +1,11 @@
 //! A stream of bytes, cut into blocks of whole lines, or of whole documents of a text file.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use memchr::memmem::{Finder, FinderRev};
+
+use crate::spares::Spares;
 
 /// What comes of a stream, in its order.
 pub(crate) enum Piece {
@@ -18,6 +21,7 @@ pub(crate) struct Cutter<R> {
     delimiter: Option<Delimiter>,
     block: usize,
     longest: usize,
+    spares: Arc<Spares>,
     /// What was read behind the last cut.
     rest: Vec<u8>,
     /// The number of the document that `rest` begins with.
@@ -32,23 +36,32 @@ struct Delimiter {
 }
 
 impl<R: Read> Cutter<R> {
-    pub(crate) fn new(from: R, delimiter: Option<&[u8]>, block: usize, longest: usize) -> Cutter<R> {
+    pub(crate) fn new(
+        from: R,
+        delimiter: Option<&[u8]>,
+        block: usize,
+        longest: usize,
+        spares: Arc<Spares>,
+    ) -> Cutter<R> {
         let delimiter = delimiter.map(|bytes| Delimiter {
             bytes: bytes.to_owned(),
             finder: Finder::new(bytes).into_owned(),
             last: FinderRev::new(bytes).into_owned(),
         });
-        Cutter { from, delimiter, block: block.max(1), longest, rest: Vec::new(), next: 1, ended: false }
+        let block = block.max(1);
+        Cutter { from, delimiter, block, longest, spares, rest: Vec::new(), next: 1, ended: false }
     }
 
     /// The next piece; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Piece>> {
-        let mut bytes = std::mem::take(&mut self.rest);
+        let mut bytes = self.spares.take();
+        bytes.append(&mut self.rest);
         // What was searched for a delimiter already, in vain.
         let mut searched = 0;
         loop {
             if !self.ended {
-                let wanted = self.block.max(bytes.len() + self.block / 2 + 1);
+                // A document longer than a block grows by half, so that it is not moved too often.
+                let wanted = self.block.max(bytes.len() + bytes.len() / 2 + 1);
                 bytes.reserve_exact(wanted - bytes.len());
                 let asked = (wanted - bytes.len()) as u64;
                 let read = self.from.by_ref().take(asked).read_to_end(&mut bytes)?;
@@ -61,7 +74,7 @@ impl<R: Read> Cutter<R> {
                 return Ok(Some(self.block_of(bytes)));
             }
             if let Some(end) = self.last_cut(&bytes, searched) {
-                self.rest = bytes[end..].to_vec();
+                self.rest.extend_from_slice(&bytes[end..]);
                 bytes.truncate(end);
                 return Ok(Some(self.block_of(bytes)));
             }
@@ -117,11 +130,17 @@ mod tests {
 
     /// All pieces, as (number of its first document, its text) with `None` for one too long.
     fn cut(text: &str, delimiter: Option<&str>, block: usize, longest: usize) -> Vec<(u64, Option<String>)> {
-        let mut cutter = Cutter::new(text.as_bytes(), delimiter.map(str::as_bytes), block, longest);
+        let spares = Arc::new(Spares::default());
+        let mut cutter =
+            Cutter::new(text.as_bytes(), delimiter.map(str::as_bytes), block, longest, Arc::clone(&spares));
         let mut out = Vec::new();
         while let Some(piece) = cutter.next().unwrap() {
             out.push(match piece {
-                Piece::Block { first, bytes } => (first, Some(String::from_utf8(bytes).unwrap())),
+                Piece::Block { first, bytes } => {
+                    let text = String::from_utf8(bytes.clone()).unwrap();
+                    spares.give(bytes, block);
+                    (first, Some(text))
+                }
                 Piece::TooLong { number } => (number, None),
             });
         }

@@ -35,6 +35,7 @@ mod reader;
 pub mod rules;
 mod sample;
 mod source;
+mod spares;
 
 pub use batch::{Batch, Broken, Document};
 pub use draw::{Draw, Drawn, Take};

@@ -12,6 +12,7 @@ use crate::error::{Error, Place};
 use crate::options::{Format, Options};
 use crate::parse::{Collector, too_long};
 use crate::source::{self, Source};
+use crate::spares::Spares;
 
 /// How many blocks wait between a file and who asks for them.
 const QUEUE: usize = 4;
@@ -21,6 +22,7 @@ const QUEUE: usize = 4;
 pub struct Raw {
     path: Arc<PathBuf>,
     options: Arc<Options>,
+    spares: Arc<Spares>,
     body: Body,
 }
 
@@ -40,9 +42,13 @@ impl Raw {
     pub fn parse(self) -> Result<Batch, Error> {
         let mut collector = Collector::new(self.path, &self.options);
         match self.body {
-            Body::Lines { first, bytes } => collector.lines(&bytes, first)?,
+            Body::Lines { first, bytes } => {
+                collector.lines(&bytes, first)?;
+                self.spares.give(bytes, self.options.block);
+            }
             Body::Text { first, bytes } => {
                 collector.texts(&bytes, first, self.options.separator.as_deref())?;
+                self.spares.give(bytes, self.options.block);
             }
             Body::TooLong(place) => collector.broken(place, too_long(self.options.longest))?,
             Body::Ready(batch) => return Ok(batch),
@@ -78,6 +84,7 @@ impl Reader {
         }
         let done = Arc::new(AtomicU64::new(0));
         let options = Arc::new(options);
+        let spares = Arc::default();
         let beside = options.streams.clamp(1, files.len().max(1));
         let mut shares: Vec<Vec<PathBuf>> = vec![Vec::new(); beside];
         for (i, file) in files.into_iter().enumerate() {
@@ -86,7 +93,12 @@ impl Reader {
         let mut streams = Vec::new();
         for share in shares {
             let (sender, receiver) = sync_channel(QUEUE);
-            let stream = Stream { sender, options: Arc::clone(&options), done: Arc::clone(&done) };
+            let stream = Stream {
+                sender,
+                options: Arc::clone(&options),
+                spares: Arc::clone(&spares),
+                done: Arc::clone(&done),
+            };
             std::thread::Builder::new()
                 .name("sai-read".to_owned())
                 .spawn(move || stream.run(share))
@@ -134,6 +146,7 @@ impl Iterator for Reader {
 struct Stream {
     sender: SyncSender<Result<Raw, Error>>,
     options: Arc<Options>,
+    spares: Arc<Spares>,
     done: Arc<AtomicU64>,
 }
 
@@ -161,7 +174,8 @@ impl Stream {
     }
 
     fn send(&self, path: &Arc<PathBuf>, body: Body) -> Result<(), Gone> {
-        let raw = Raw { path: Arc::clone(path), options: Arc::clone(&self.options), body };
+        let (path, options, spares) = (Arc::clone(path), Arc::clone(&self.options), Arc::clone(&self.spares));
+        let raw = Raw { path, options, spares, body };
         self.sender.send(Ok(raw)).map_err(|_| Gone)
     }
 
@@ -178,7 +192,8 @@ impl Stream {
             _ => self.options.separator.as_deref(),
         };
         let Options { block, longest, .. } = *self.options;
-        let mut cutter = Cutter::new(bytes, delimiter.map(str::as_bytes), block, longest);
+        let mut cutter =
+            Cutter::new(bytes, delimiter.map(str::as_bytes), block, longest, Arc::clone(&self.spares));
         let mut counted = 0;
         loop {
             let piece = match cutter.next() {

@@ -18,8 +18,10 @@
 //! Files are written under a temporary name and renamed when they are whole and on the disk.
 //!
 //! This room knows nothing of models: that `blk.0.attn_q.weight` is a query projection is the decoder's business.
-//! It never prints, starts no threads, and copies weights only when asked for numbers.
+//! It never prints, starts no threads but those that sync what is being written, and copies weights only when asked for
+//! numbers.
 
+mod behind;
 mod bytes;
 mod cast;
 mod dequantize;
@@ -38,6 +40,7 @@ pub mod blocks;
 pub mod gguf;
 pub mod safetensors;
 
+pub use behind::WriteBehind;
 pub use bytes::Bytes;
 pub use dequantize::{dequantize, numbers, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 pub use dtype::{DType, Foreign};

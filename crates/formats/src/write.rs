@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::{DType, Error};
+use crate::{DType, Error, WriteBehind};
 
 /// A tensor to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +35,7 @@ impl Spec {
 #[derive(Debug)]
 pub struct Writer {
     target: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<WriteBehind>,
     temporary: TempPath,
     specs: Vec<Spec>,
     /// For each tensor, how many zero bytes follow it.
@@ -45,15 +44,7 @@ pub struct Writer {
     at: usize,
     /// Its bytes that are still to come.
     left: usize,
-    /// Bytes since the disk was last asked to take them.
-    behind: usize,
-    /// What brings those before to the disk.
-    syncing: Option<JoinHandle<std::io::Result<()>>>,
 }
-
-/// How many bytes may be written before the disk is asked to take them, while more are made: at the end little is left
-/// to wait for.
-const SYNC_EVERY: usize = 32 << 20;
 
 impl Writer {
     /// Starts a file with `header`. `padding` has an entry for each tensor.
@@ -71,14 +62,12 @@ impl Writer {
         let (file, temporary) = temporary.into_parts();
         let mut writer = Writer {
             target: target.to_owned(),
-            file: BufWriter::with_capacity(1 << 20, file),
+            file: BufWriter::with_capacity(1 << 20, WriteBehind::new(file)),
             temporary,
             specs,
             padding,
             at: 0,
             left: 0,
-            behind: 0,
-            syncing: None,
         };
         writer.put(header)?;
         writer.arrive()?;
@@ -126,8 +115,7 @@ impl Writer {
         }
         let fail = |e| Error::io(&self.target, "write the file", e);
         self.file.flush().map_err(fail)?;
-        synced(self.syncing.take()).map_err(fail)?;
-        self.file.get_ref().sync_all().map_err(fail)?;
+        self.file.get_mut().sync_all().map_err(fail)?;
         self.temporary.persist(&self.target).map_err(|e| fail(e.error))?;
         // The new name reaches the disk with its folder; where folders cannot be opened there is nothing to do.
         #[cfg(unix)]
@@ -162,27 +150,7 @@ impl Writer {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.try_put(bytes).map_err(|e| Error::io(&self.target, "write the file", e))
-    }
-
-    fn try_put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.behind += bytes.len();
-        if self.behind >= SYNC_EVERY && self.syncing.as_ref().is_none_or(JoinHandle::is_finished) {
-            synced(self.syncing.take())?;
-            let file = self.file.get_ref().try_clone()?;
-            self.syncing = Some(std::thread::Builder::new().spawn(move || file.sync_data())?);
-            self.behind = 0;
-        }
-        Ok(())
-    }
-}
-
-/// What became of a sync in the background. Its failure is told once, so it must be heard.
-fn synced(syncing: Option<JoinHandle<std::io::Result<()>>>) -> std::io::Result<()> {
-    match syncing.map(JoinHandle::join) {
-        Some(Ok(result)) => result,
-        None | Some(Err(_)) => Ok(()),
+        self.file.write_all(bytes).map_err(|e| Error::io(&self.target, "write the file", e))
     }
 }
 

@@ -344,3 +344,28 @@ fn a_server_that_is_no_hub_is_said() {
     let error = fails(&mut hub.command(home.path(), "owner/name"));
     assert!(error.contains("is HF_ENDPOINT right?"), "{error}");
 }
+
+#[test]
+fn a_vocabulary_of_the_hub_is_judged_beside_files() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tokenizer/tests/fixtures/gpt2.json");
+    let vocabulary = std::fs::read(&fixture).expect("a vocabulary");
+    let files = [
+        ("config.json", config("LlamaForCausalLM").into_bytes()),
+        ("tokenizer.json", vocabulary),
+        ("model.safetensors", weights()),
+    ];
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), Hub::new(&files));
+    std::fs::write(home.path().join("a.txt"), "값이 얼마예요? It's a test.").expect("a text");
+    let gguf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mini/mini.gguf");
+    let mut command = sai(home.path());
+    command.env("HF_ENDPOINT", &hub.address).args(["tokenizer", "eval", "owner/name", "owner/name@v1"]);
+    let ran = succeeds(command.args([&fixture, &gguf]).args(["--text", "a=a.txt", "--json"]));
+    let found: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    let judged = found["tokenizers"].as_array().expect("a list");
+    let names: Vec<&str> = judged.iter().filter_map(|one| one["tokenizer"].as_str()).collect();
+    assert_eq!(names, ["name", "name@v1", "gpt2.json", "mini.gguf"]);
+    let tokens: Vec<_> = judged.iter().map(|one| one["sets"][0]["tokens"].as_u64()).collect();
+    assert!(tokens[0].is_some_and(|count| count > 0), "{ran:?}");
+    assert!(tokens[0] == tokens[1] && tokens[0] == tokens[2] && tokens[0] != tokens[3], "{ran:?}");
+    assert!(!hub.log().iter().any(|r| r.contains("safetensors")), "weights are not asked for");
+}

@@ -107,15 +107,15 @@ pub fn pack(
             return Ok(ControlFlow::Break(()));
         }
         if known < batch.len() as u64 {
-            sink.take(&plan.encode(&mut tokenizer.encoder(), batch, known as usize)?)?;
+            sink.take(&plan.encode(&mut Worker::new(tokenizer), batch, known as usize)?)?;
         }
     }
     let mut failed = None;
     let flow = sai_corpus::in_order(
         reader,
         options.threads,
-        || tokenizer.encoder(),
-        |encoder, batch| plan.encode(encoder, batch, 0),
+        || Worker::new(tokenizer),
+        |worker, batch| plan.encode(worker, batch, 0),
         |finished| {
             sink.progress.bytes_done = finished.bytes_done;
             sink.progress.bytes_total = finished.bytes_total;
@@ -156,6 +156,18 @@ struct Plan<'t> {
     fingerprint: [u8; 32],
     job: [u8; 32],
     vocab_size: u32,
+}
+
+/// What a thread keeps between its batches.
+struct Worker<'t> {
+    encoder: Encoder<'t>,
+    ids: Vec<u32>,
+}
+
+impl<'t> Worker<'t> {
+    fn new(tokenizer: &'t Tokenizer) -> Worker<'t> {
+        Worker { encoder: tokenizer.encoder(), ids: Vec::new() }
+    }
 }
 
 /// A batch with its tokens.
@@ -220,22 +232,21 @@ impl<'t> Plan<'t> {
     }
 
     /// The tokens of a batch, its first `known` documents left out.
-    fn encode(&self, encoder: &mut Encoder<'_>, batch: Batch, known: usize) -> Result<Encoded, Error> {
+    fn encode(&self, worker: &mut Worker<'_>, batch: Batch, known: usize) -> Result<Encoded, Error> {
         let narrow = header::width(self.vocab_size) == 2;
         let mut tokens = Vec::with_capacity(batch.text_bytes() / 2);
         let mut counts = Vec::with_capacity(batch.len());
-        let mut encoded = Vec::new();
+        let Worker { encoder, ids } = worker;
         for document in batch.documents().skip(known) {
-            encoded.clear();
-            encoder.encode_plain_into(document.text, &mut encoded);
-            let ids = encoded.iter().copied().chain(self.options.end);
-            let before = tokens.len();
+            ids.clear();
+            encoder.encode_plain_into(document.text, ids);
+            ids.extend(self.options.end);
+            counts.push(ids.len());
             if narrow {
-                ids.for_each(|id| tokens.extend_from_slice(&(id as u16).to_le_bytes()));
+                lay(ids, &mut tokens, |id| (id as u16).to_le_bytes());
             } else {
-                ids.for_each(|id| tokens.extend_from_slice(&id.to_le_bytes()));
+                lay(ids, &mut tokens, u32::to_le_bytes);
             }
-            counts.push((tokens.len() - before) / header::width(self.vocab_size));
             if u32::try_from(document.text.len()).is_err() {
                 let (path, place) = (document.path.display(), document.place);
                 return Err(Error::Refused(format!("{path}: {place}: longer than 4 GiB; divide it")));
@@ -323,6 +334,15 @@ impl Plan<'_> {
             tokens_sum: [0; 32],
             index_sum: [0; 32],
         }
+    }
+}
+
+/// Adds ids as they lie in a shard, `N` bytes each.
+fn lay<const N: usize>(ids: &[u32], to: &mut Vec<u8>, bytes: impl Fn(u32) -> [u8; N]) {
+    let start = to.len();
+    to.resize(start + ids.len() * N, 0);
+    for (place, &id) in to[start..].as_chunks_mut().0.iter_mut().zip(ids) {
+        *place = bytes(id);
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use sai_formats::WriteBehind;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -20,7 +21,7 @@ pub(crate) fn name(number: u32) -> String {
 pub(crate) struct Writer {
     path: PathBuf,
     temporary: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<WriteBehind>,
     header: Header,
     index: Index,
     sum: Sha256,
@@ -33,7 +34,7 @@ impl Writer {
         // One process at a time packs into a folder, so what an interrupted one left under this name is replaced.
         let temporary = folder.join(format!(".{}.part", name(header.number)));
         let file = File::create(&temporary).map_err(|e| Error::io(&temporary, "create the file", e))?;
-        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let mut file = BufWriter::with_capacity(1 << 16, WriteBehind::new(file));
         file.write_all(&[0; header::LENGTH]).map_err(|e| Error::io(&temporary, "write the file", e))?;
         Ok(Writer { path, temporary, file, header, index: Index::default(), sum: Sha256::new() })
     }
@@ -82,7 +83,7 @@ impl Writer {
         self.file.seek(SeekFrom::Start(0)).map_err(fail)?;
         self.file.write_all(&self.header.to_bytes()).map_err(fail)?;
         self.file.flush().map_err(fail)?;
-        self.file.get_ref().sync_all().map_err(fail)?;
+        self.file.get_mut().sync_all().map_err(fail)?;
         rename(&self.temporary, &self.path)
     }
 }

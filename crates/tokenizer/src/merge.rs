@@ -14,6 +14,8 @@ const SMALL: usize = 16;
 const PLACES: usize = 64;
 /// So many pairs that what [`PairTable`] finds fits the other bits.
 const FEW: usize = 1 << 24;
+/// The order of no pair.
+const NEVER: i32 = i32::MAX;
 
 /// What each known pair becomes, and how early it was learnt.
 pub(crate) struct Merges {
@@ -41,8 +43,9 @@ struct Merge {
 /// people write. Nothing is moved: a symbol that was merged away leaves its place, and neighbours are found over it.
 pub(crate) struct Scanned<const N: usize> {
     ids: [u32; N],
-    /// Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost.
-    orders: [u32; N],
+    /// Of the pair that begins at place i its rank and i, so that the least is the earliest and leftmost. With a sign,
+    /// since vectors of every x86-64 processor compare such ones alone.
+    orders: [i32; N],
     /// What that pair becomes.
     intos: [u32; N],
     /// A bit for each place that holds a symbol.
@@ -160,7 +163,7 @@ impl Merges {
     fn begin<const N: usize>(&self, symbols: &[u32]) -> Scanned<N> {
         let n = symbols.len().min(N);
         let mut word =
-            Scanned { ids: [NONE; N], orders: [NONE; N], intos: [NONE; N], live: u64::MAX >> (64 - n) };
+            Scanned { ids: [NONE; N], orders: [NEVER; N], intos: [NONE; N], live: u64::MAX >> (64 - n) };
         word.ids[..n].copy_from_slice(&symbols[..n]);
         for at in 1..n {
             (word.orders[at - 1], word.intos[at - 1]) = self.order(word.ids[at - 1], word.ids[at], at - 1);
@@ -172,23 +175,24 @@ impl Merges {
     #[inline(always)]
     fn step<const N: usize>(&self, word: &mut Scanned<N>) -> bool {
         let Scanned { ids, orders, intos, live } = word;
-        let best = orders.iter().fold(NONE, |best, &order| best.min(order));
-        if best == NONE {
+        let best = orders.iter().fold(NEVER, |best, &order| best.min(order));
+        if best == NEVER {
             return false;
         }
         let at = best as usize % PLACES % N;
         let right = next(*live, at) % N;
-        // Not compared before, since few are of another pair, and nothing that follows waits for it.
+        // Where it may be another pair's rank, that was not seen before: few are, and nothing that follows waits for it.
         let pair = self.pairs.get(best as usize / PLACES);
-        if pair.is_none_or(|pair| pair.left != ids[at] || pair.right != ids[right]) {
-            orders[at] = NONE;
+        let own = |pair: &Pair| self.table.exact() || pair.left == ids[at] && pair.right == ids[right];
+        if !pair.is_some_and(own) {
+            orders[at] = NEVER;
             return true;
         }
         ids[at] = intos[at];
         *live &= !(1 << right);
-        orders[right] = NONE;
+        orders[right] = NEVER;
         let beyond = next(*live, at);
-        orders[at] = NONE;
+        orders[at] = NEVER;
         if beyond < N {
             (orders[at], intos[at]) = self.order(ids[at], ids[beyond], at);
         }
@@ -202,9 +206,9 @@ impl Merges {
 
     /// The rank that a pair may have and the place where it stands in one number; and what it would become.
     #[inline(always)]
-    fn order(&self, left: u32, right: u32, at: usize) -> (u32, u32) {
+    fn order(&self, left: u32, right: u32, at: usize) -> (i32, u32) {
         let (rank, into) = self.table.candidate(left, right);
-        (if rank == NONE { NONE } else { (rank * PLACES as u32) | at as u32 }, into)
+        (if rank == NONE { NEVER } else { (rank as i32 * PLACES as i32) | at as i32 }, into)
     }
 
     /// A heap of candidate pairs over a linked list: n log n steps whatever the word. Returns how many candidates

@@ -2,9 +2,9 @@
 //!
 //! A pair's hash names a bucket, the bucket's number moves the hash to a slot, and numbers were sought under which no two
 //! known pairs share one (Belazzougui et al. 2009, "Hash, displace, and compress"). A slot is 64 bits: a pair's rank, what
-//! it becomes, and of its hash as many bits as there is room for. So there is nothing to search, and what is asked for one
-//! after another is read side by side. The answer may be another pair whose hash is alike: it is for the caller to
-//! compare, which a processor does beside going on.
+//! it becomes, and the pair itself where there is room for it, as in vocabularies of up to 65,536 entries; else as many bits
+//! of its hash as there is room for. So there is nothing to search, and what is asked for one after another is read side by
+//! side. By a hash the answer may be another pair: it is for the caller to compare, which a processor does beside going on.
 
 use std::cmp::Reverse;
 
@@ -28,6 +28,8 @@ pub(crate) struct PairTable {
     rank_bits: u32,
     /// The bits above that are a symbol, once the rank is shifted away.
     symbols: u64,
+    /// Whether a slot has the pair itself, 16 bits for each symbol.
+    exact: bool,
     /// How far a moved hash is shifted to be a slot.
     shift: u32,
     seed: u64,
@@ -57,12 +59,15 @@ impl PairTable {
         let highest = pairs.iter().map(|&(rank, _)| rank).max().unwrap_or(0);
         let symbol = pairs.iter().map(|(_, pair)| pair.into).max().unwrap_or(0);
         let rank_bits = 32 - (highest + 1).leading_zeros();
+        let largest = pairs.iter().map(|(_, pair)| pair.left.max(pair.right)).max().unwrap_or(0);
+        let exact = largest >> 16 == 0 && rank_bits + (32 - symbol.leading_zeros()) <= 32;
         let mut table = PairTable {
             numbers: vec![0; slots / 4].into_boxed_slice(),
             slots: vec![FREE; slots].into_boxed_slice(),
             ranks: (1 << rank_bits) - 1,
             rank_bits,
             symbols: u64::MAX >> (32 + symbol.leading_zeros()).min(63),
+            exact,
             shift: 64 - slots.ilog2(),
             seed: fold(seed, !seed),
             left_over: Vec::new(),
@@ -70,7 +75,7 @@ impl PairTable {
         let mut hashed: Vec<(usize, u64, &(u32, Pair))> = pairs
             .iter()
             .map(|ranked| {
-                let hash = table.hash(ranked.1.left, ranked.1.right);
+                let hash = table.hash(key(ranked.1.left, ranked.1.right));
                 (table.bucket(hash), hash, ranked)
             })
             .collect();
@@ -96,7 +101,9 @@ impl PairTable {
             for &(at, hash, &(rank, pair)) in bucket {
                 table.numbers[at] = number;
                 let slot = table.slot(hash, number);
-                table.slots[slot] = table.tag(hash) | u64::from(pair.into) << rank_bits | u64::from(rank);
+                let own = u64::from(pair.left) << 48 | u64::from(pair.right) << 32;
+                let tag = if exact { own } else { table.tag(hash) };
+                table.slots[slot] = tag | u64::from(pair.into) << rank_bits | u64::from(rank);
             }
         }
         table.left_over.sort_unstable_by_key(|(_, pair)| (pair.left, pair.right));
@@ -107,11 +114,22 @@ impl PairTable {
     /// another.
     #[inline(always)]
     pub(crate) fn candidate(&self, left: u32, right: u32) -> (u32, u32) {
-        let hash = self.hash(left, right);
+        let key = key(left, right);
+        let hash = self.hash(key);
         let slot = self.slots[self.slot(hash, self.numbers[self.bucket(hash)])];
-        let rank = if (slot ^ self.tag(hash)) & self.tags() == 0 { (slot & self.ranks) as u32 } else { NONE };
+        let same = match self.exact {
+            true => slot >> 48 << 32 | (slot >> 32 & 0xffff) == key,
+            false => (slot ^ self.tag(hash)) & self.tags() == 0,
+        };
+        let rank = if same { (slot & self.ranks) as u32 } else { NONE };
         let found = (rank, (slot >> self.rank_bits & self.symbols) as u32);
         if self.left_over.is_empty() { found } else { self.left_over(left, right).unwrap_or(found) }
+    }
+
+    /// Whether a rank that is found is always the pair's own, or is no rank.
+    #[inline(always)]
+    pub(crate) fn exact(&self) -> bool {
+        self.exact
     }
 
     #[cold]
@@ -122,8 +140,8 @@ impl PairTable {
     }
 
     #[inline(always)]
-    fn hash(&self, left: u32, right: u32) -> u64 {
-        fold(u64::from(left) << 32 | u64::from(right), self.seed)
+    fn hash(&self, key: u64) -> u64 {
+        fold(key, self.seed)
     }
 
     #[inline(always)]
@@ -146,6 +164,11 @@ impl PairTable {
     fn tags(&self) -> u64 {
         !(self.symbols << self.rank_bits | self.ranks)
     }
+}
+
+#[inline(always)]
+fn key(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
 }
 
 #[cfg(test)]
@@ -179,6 +202,13 @@ mod tests {
 
     #[test]
     fn symbols_of_any_size_fit() {
+        let pairs = [(0, Pair { left: 5, right: 0xffff, into: 7 })];
+        let table = PairTable::new(&pairs);
+        assert!(table.exact() && table.candidate(5, 0xffff) == (0, 7));
+        // What is longer than a slot's 16 bits is not taken for what it ends in, nor a free slot for a pair.
+        for (left, right) in [(0x1_0005, 0xffff), (5, 0x1_ffff), (4, 0x1_ffff), (0xffff, 0xffff)] {
+            assert_ne!(table.candidate(left, right).0, 0);
+        }
         let pairs = [(0, Pair { left: 0, right: u32::MAX, into: u32::MAX })];
         assert_eq!(PairTable::new(&pairs).candidate(0, u32::MAX), (0, u32::MAX));
         assert_eq!(PairTable::new(&[]).candidate(0, 0).0, NONE);

@@ -71,6 +71,23 @@ pub(crate) struct WordCache {
     aside: Vec<u32>,
     /// A batch's words that are not known.
     new: Vec<Range<usize>>,
+    /// Nothing while a batch is worked on.
+    desk: Option<Box<Desk>>,
+}
+
+/// What a batch is worked on with. It is kept, since clearing it would take longer than a word's look-up.
+struct Desk {
+    ids: [Ids; BATCH],
+    hashes: [u64; BATCH],
+    missing: [u8; BATCH],
+    /// Ids on their way out.
+    waiting: [u32; 3 * BATCH + 1],
+}
+
+impl Default for Desk {
+    fn default() -> Desk {
+        Desk { ids: [[0; 4]; BATCH], hashes: [0; BATCH], missing: [0; BATCH], waiting: [0; 3 * BATCH + 1] }
+    }
 }
 
 /// For each length the bits of a key that are the word's.
@@ -98,6 +115,7 @@ impl WordCache {
             long_bytes: 0,
             aside: Vec::new(),
             new: Vec::new(),
+            desk: None,
         }
     }
 
@@ -112,9 +130,8 @@ impl WordCache {
         out: &mut Vec<u32>,
         mut encode: impl FnMut(&[Range<usize>], &mut dyn FnMut(usize, &[u32])),
     ) {
-        let mut ids = [[0; 4]; BATCH];
-        let mut hashes = [0; BATCH];
-        let mut missing = [0u8; BATCH];
+        let mut desk = self.desk.take().unwrap_or_default();
+        let Desk { ids, hashes, missing, waiting } = &mut *desk;
         let (mut missed, mut sought, mut unknown) = (0, 0, 0);
         let range = |at: usize| (if at == 0 { start } else { ends[at - 1] }, ends[at]);
         self.aside.clear();
@@ -171,7 +188,6 @@ impl WordCache {
         }
 
         // Four are written for each word, and those that it has not are written over.
-        let mut waiting = [0; 3 * BATCH + 1];
         let mut count = 0;
         for ids in &ids[..ends.len()] {
             if ids[3] == ASIDE {
@@ -184,6 +200,7 @@ impl WordCache {
             count += ids[3] as usize;
         }
         out.extend_from_slice(&waiting[..count]);
+        self.desk = Some(desk);
     }
 
     /// The word `text[start..end]` of up to 15 bytes, which the near table lacks.
