@@ -2,13 +2,19 @@
 """Trains what a run of `sai pretrain` trained, in PyTorch, and sets the two curves side by side.
 
     target/release/sai pretrain recipes/5m.toml --out run
-    python peers/pretraining.py run [--steps N]
+    python peers/pretraining.py run [--steps N] [--double]
+
+    target/release/sai pretrain recipes/5m.toml --out run --set steps=20 --set checkpoint_every=1 --set keep_last=20
+    python peers/pretraining.py run --each
 
 The run's recipe says everything: the same first weights and the same documents in the same order are made here, from
 the descriptions in `crates/decoder/src/training/init.rs` and `crates/trainer/src/{data,order}.rs`, and PyTorch does the
 rest: its own attention, cross-entropy, autograd, clipping and AdamW. Printed is a table of validation in bits per byte for
-each language and the largest and mean difference of the steps' training losses. Paths of the recipe are taken from the
-current folder, as the run took them. Needs `torch` and `numpy`.
+each language and the largest and mean difference of the steps' training losses. Training is chaotic where the learning
+rate is high: the last bits of a step decide how the loss goes on some twenty steps later. So there is `--double`, which
+trains in twice the precision and shows whose bits were nearer, and `--each`, which begins every step with the weights and
+moments of the run's checkpoint before it and shows how far the step then is from the run's own. Paths of the recipe are
+taken from the current folder, as the run took them. Needs `torch`, `numpy` and, for `--each`, `safetensors`.
 """
 
 import argparse
@@ -25,6 +31,8 @@ from torch.nn import functional as F
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
+# Most tokens of a stretch, the unit of the order in which text is read.
+STRETCH = 64
 
 
 def mix(x):
@@ -63,6 +71,8 @@ class Shards:
                 lang = None if langs[i] == 2**32 - 1 else name[langs[i]]
                 self.documents.append((ids, start, int(ends[i]), int(text_bytes[i]), lang))
                 start = int(ends[i])
+        # Where each begins, of all tokens.
+        self.firsts = np.cumsum([0] + [end - start for _, start, end, _, _ in self.documents])
 
     def foretold(self, number):
         """Inputs and targets: the end token opens a document."""
@@ -94,14 +104,30 @@ class Data:
 
     def __init__(self, recipe):
         self.recipe = recipe
+        self.stretch = min(STRETCH, recipe["context"])
         self.sources = [
             {"shards": Shards(s["path"]), "share": s["share"], "language": s.get("language"), "drawn": 0, "epoch": 0,
-             "next": 0, "offset": 0}
+             "next": 0, "unread": None}
             for s in recipe["data"]
         ]
 
     def held_out(self, number):
         return (mix(number ^ 0x5A150F0E1D0C2B4A) >> 11) < self.recipe["validation_share"] * 2**53
+
+    def pieces(self, source, stretch):
+        """Inputs and targets of the pieces that begin in a stretch of tokens; a document is cut at every context."""
+        shards, context, found = source["shards"], self.recipe["context"], []
+        begin, end = stretch * self.stretch, (stretch + 1) * self.stretch
+        number = int(np.searchsorted(shards.firsts, begin, "right")) - 1
+        while number < len(shards.documents) and shards.firsts[number] < end:
+            if source["language"] in (None, shards.documents[number][4]) and not self.held_out(number):
+                first = int(shards.firsts[number])
+                inputs, targets = shards.foretold(number)
+                for at in range(0, min(len(inputs), end - first), context):
+                    if first + at >= begin:
+                        found.append((inputs[at : at + context], targets[at : at + context]))
+            number += 1
+        return found
 
     def sequence(self, context):
         """The documents' parts that fill a sequence."""
@@ -109,25 +135,21 @@ class Data:
         while left:
             which = min(range(len(self.sources)), key=lambda i: self.sources[i]["drawn"] / self.sources[i]["share"])
             source = self.sources[which]
-            shards = source["shards"]
-            count = len(shards.documents)
-            number = order(count, self.recipe["seed"], which, source["epoch"])(source["next"])
-            wanted = source["language"] in (None, shards.documents[number][4])
-            rest = 0
-            if wanted and not self.held_out(number):
-                inputs, targets = shards.foretold(number)
-                start = source["offset"]
-                end = min(len(inputs), start + left)
-                if end > start:
-                    parts.append((inputs[start:end], targets[start:end]))
-                left -= end - start
-                source["drawn"] += end - start
-                source["offset"] = end
-                rest = len(inputs) - end
-            if rest == 0:
-                source["offset"] = 0
+            count = -(-int(source["shards"].firsts[-1]) // self.stretch)
+            if source["unread"] is None:
+                stretch = order(count, self.recipe["seed"], which, source["epoch"])(source["next"])
+                source["unread"] = self.pieces(source, stretch)
+            if not source["unread"]:
+                source["unread"] = None
                 source["next"] = (source["next"] + 1) % count
                 source["epoch"] += source["next"] == 0
+                continue
+            inputs, targets = source["unread"].pop(0)
+            parts.append((inputs[:left], targets[:left]))
+            if len(inputs) > left:
+                source["unread"].insert(0, (inputs[left:], targets[left:]))
+            source["drawn"] += len(parts[-1][0])
+            left -= len(parts[-1][0])
         return parts
 
     def validation(self):
@@ -288,11 +310,89 @@ def validate(model, languages, recipe):
     return found
 
 
+class Trainer:
+    """A model with its optimiser."""
+
+    def __init__(self, model, recipe):
+        self.model, self.recipe = model, recipe
+        o = recipe["optimizer"]
+        split = lambda wanted: [p for p in model.parameters() if (p.dim() == 2) == wanted]
+        groups = [
+            {"params": split(True), "weight_decay": o["weight_decay"]},
+            {"params": split(False), "weight_decay": 0.0},
+        ]
+        self.adamw = torch.optim.AdamW(groups, lr=0.0, betas=(o["beta1"], o["beta2"]), eps=o["eps"], fused=True)
+
+    def step(self, data, made):
+        """The step after `made` others: its loss and the gradient's norm."""
+        recipe, context = self.recipe, self.recipe["context"]
+        sequences = [data.sequence(context) for _ in range(recipe["batch_tokens"] // context)]
+        total = 0.0
+        for at in range(0, len(sequences), recipe["micro_batch"]):
+            part = lost(self.model, batch(sequences[at : at + recipe["micro_batch"]], context), context)
+            (part / recipe["batch_tokens"]).backward()
+            total += part.item()
+        most = recipe["optimizer"]["clip"] or math.inf
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), most).item()
+        for group in self.adamw.param_groups:
+            group["lr"] = rate(recipe, made)
+        self.adamw.step()
+        self.adamw.zero_grad(set_to_none=True)
+        return total / recipe["batch_tokens"], norm
+
+    @torch.no_grad()
+    def load(self, checkpoint, made):
+        """Takes weights and moments from a checkpoint of sai."""
+        from safetensors.torch import load_file
+
+        weights = load_file(checkpoint / "model.safetensors")
+        for name, p in self.model.named_parameters():
+            p.copy_(weights["lm_head.weight" if name == "head.weight" else f"model.{name}"])
+        moments = load_file(checkpoint / "optimizer.safetensors")
+        # As sai lays them out: matrices, the head behind the embedding, then all vectors.
+        named = sorted(self.model.named_parameters(), key=lambda of: (of[1].dim() == 1, PLACES.get(of[0], 2)))
+        at = 0
+        for _, p in named:
+            here = slice(at, at + p.numel())
+            first, second = (moments[name][here].view(p.shape).to(p.dtype) for name in ("first", "second"))
+            self.adamw.state[p] = {"step": torch.tensor(float(made)), "exp_avg": first, "exp_avg_sq": second}
+            at += p.numel()
+
+    def weights(self):
+        return torch.cat([p.detach().flatten().double() for p in self.model.parameters()])
+
+
+PLACES = {"embed_tokens.weight": 0, "head.weight": 1}
+
+
+def each_step(checkpoints, data, trainer, lines):
+    """Every step anew from the run's own checkpoint before it, against the checkpoint after it."""
+    print("| step | loss, nats apart | gradient's norm, relative | weights, share of the step's length |")
+    print("| --- | --- | --- | --- |")
+    for line in lines:
+        made = line["step"] - 1
+        before, after = (checkpoints / f"step-{step:09}" for step in (made, made + 1))
+        if made and not before.exists():
+            raise SystemExit(f"{before}: not there; train with checkpoint_every=1 and keep_last as many as the steps")
+        if made:
+            trainer.load(before, made)
+        began = trainer.weights()
+        loss, norm = trainer.step(data, made)
+        stepped = trainer.weights()
+        trainer.load(after, made + 1)
+        theirs = trainer.weights()
+        apart = ((theirs - stepped).norm() / (theirs - began).norm()).item()
+        loss, norm = abs(loss - line["loss"]), abs(norm / line["grad_norm"] - 1)
+        print(f"| {made + 1} | {loss:.1e} | {norm:.1e} | {apart:.1e} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=pathlib.Path, help="the folder of a run of `sai pretrain`")
     parser.add_argument("--steps", type=int, help="stop after so many steps, the schedule being the whole run's")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--double", action="store_true", help="train in double precision")
+    parser.add_argument("--each", action="store_true", help="begin each step with the run's checkpoint before it")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     recipe = tomllib.loads((chosen.run / "recipe.toml").read_text())
@@ -301,32 +401,21 @@ def main():
         raise SystemExit(f"{chosen.run}: trained with a z-loss, which this script does not have")
 
     data = Data(recipe)
+    kind = torch.float64 if chosen.double else torch.float32
+    model = Model(recipe).to(kind)
+    trainer = Trainer(model, recipe)
+    lines = metrics[: chosen.steps]
+    if chosen.each:
+        return each_step(chosen.run / "checkpoints", data, trainer, lines)
     languages = data.validation()
-    model = Model(recipe)
-    o, context = recipe["optimizer"], recipe["context"]
-    split = lambda wanted: [p for p in model.parameters() if (p.dim() == 2) == wanted]
-    groups = [{"params": split(True), "weight_decay": o["weight_decay"]}, {"params": split(False), "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(o["beta1"], o["beta2"]), eps=o["eps"], fused=True)
-
     print("| step | " + " | ".join(f"{name}, sai | PyTorch | difference" for name in languages) + " |")
     print("| --- " * (1 + 3 * len(languages)) + "|")
     differences, seconds = [], 0.0
-    for line in metrics[: chosen.steps]:
+    for line in lines:
         began = time.perf_counter()
-        sequences = [data.sequence(context) for _ in range(recipe["batch_tokens"] // context)]
-        total = 0.0
-        for at in range(0, len(sequences), recipe["micro_batch"]):
-            part = lost(model, batch(sequences[at : at + recipe["micro_batch"]], context), context)
-            (part / recipe["batch_tokens"]).backward()
-            total += part.item()
-        if o["clip"]:
-            nn.utils.clip_grad_norm_(model.parameters(), o["clip"])
-        for group in optimiser.param_groups:
-            group["lr"] = rate(recipe, line["step"] - 1)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        loss, _ = trainer.step(data, line["step"] - 1)
         seconds += time.perf_counter() - began
-        differences.append(abs(total / recipe["batch_tokens"] - line["loss"]))
+        differences.append(abs(loss - line["loss"]))
         if "validation" in line:
             theirs = validate(model, languages, recipe)
             cells = [str(line["step"])]
@@ -334,8 +423,9 @@ def main():
                 ours, peer = found["bits_per_byte"], theirs[found["language"]]
                 cells += [f"{ours:.4f}", f"{peer:.4f}", f"{100 * (ours / peer - 1):+.2f} %"]
             print("| " + " | ".join(cells) + " |", flush=True)
-    print(f"\ntraining losses of {len(differences)} steps: at most {max(differences):.1e} nats apart, "
-          f"{sum(differences) / len(differences):.1e} in the mean")
+    for first in range(0, len(differences), 20):
+        some = differences[first : first + 20]
+        print(f"training losses of steps {first + 1} to {first + len(some)}: at most {max(some):.1e} nats apart")
     print(f"PyTorch: {len(differences) * recipe['batch_tokens'] / seconds:.0f} tokens a second")
 
 

@@ -8,12 +8,19 @@ use crate::manifest::{Entry, Manifest, Totals};
 use crate::shard::{Document, Shard};
 use crate::write;
 
+/// What a folder has up to the end of a shard.
+#[derive(Debug)]
+struct Ends {
+    documents: u64,
+    tokens: u64,
+}
+
 /// All shards of a folder, mapped into memory. Documents are numbered through, from 0.
 #[derive(Debug)]
 pub struct Shards {
     shards: Vec<Shard>,
-    /// For each shard, how many documents are before its end.
-    ends: Vec<u64>,
+    /// For each shard, how many documents are before its end, and how many tokens.
+    ends: Vec<Ends>,
     totals: Totals,
     tokenizer: String,
     fingerprint: [u8; 32],
@@ -55,7 +62,7 @@ impl Shards {
             totals.all.documents += header.documents;
             totals.all.tokens += header.tokens;
             totals.all.text_bytes += header.text_bytes;
-            ends.push(totals.all.documents);
+            ends.push(Ends { documents: totals.all.documents, tokens: totals.all.tokens });
             shards.push(shard);
         }
         if totals.all != manifest.total {
@@ -84,9 +91,20 @@ impl Shards {
 
     /// Document `number`, from 0 to one less than [`Totals::all`] has.
     pub fn document(&self, number: u64) -> Option<Document<'_>> {
-        let at = self.ends.partition_point(|&end| end <= number);
-        let before = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let at = self.ends.partition_point(|end| end.documents <= number);
+        let before = at.checked_sub(1).map_or(0, |before| self.ends[before].documents);
         self.shards.get(at)?.document(usize::try_from(number - before).ok()?)
+    }
+
+    /// The document that has token `token` of all, from 0: its number, and the token that is its first.
+    pub fn find(&self, token: u64) -> Option<(u64, u64)> {
+        let at = self.ends.partition_point(|end| end.tokens <= token);
+        let before = at.checked_sub(1).and_then(|before| self.ends.get(before));
+        let before = before.unwrap_or(&Ends { documents: 0, tokens: 0 });
+        let ends = self.shards.get(at)?.ends();
+        let within = ends.partition_point(|&end| end <= token - before.tokens);
+        let first = within.checked_sub(1).map_or(0, |i| ends[i]);
+        Some((before.documents + within as u64, before.tokens + first))
     }
 
     /// What all documents come to, and those of each language.

@@ -267,10 +267,17 @@ proptest! {
         run(&target, &tokenizer, &[path], &options).unwrap();
         let shards = Shards::open(&target, None).unwrap();
         shards.verify(|_| {}).unwrap();
+        let mut first = 0;
         for (i, text) in texts.iter().enumerate() {
             let ids: Vec<u32> = shards.document(i as u64).unwrap().tokens.iter().collect();
             prop_assert_eq!(&tokenizer.decode_with_special(&ids), text);
+            let end = first + ids.len() as u64;
+            for token in first..end {
+                prop_assert_eq!(shards.find(token), Some((i as u64, first)));
+            }
+            first = end;
         }
+        prop_assert_eq!(shards.find(first), None);
     }
 
     #[test]

@@ -89,9 +89,9 @@ pub struct Position {
 pub(crate) struct Place {
     /// Times that all of it was read.
     pub(crate) epoch: u64,
-    /// Place of the current document in the epoch's order.
+    /// Place in the epoch's order of the current conversation, or stretch of documents.
     pub(crate) next: u64,
-    /// Targets of it that were read.
+    /// Rows of the stretch that were read.
     pub(crate) offset: u64,
     /// What was read of the source in all, in the unit of its share.
     pub(crate) drawn: u64,

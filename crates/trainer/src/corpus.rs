@@ -1,16 +1,26 @@
 //! Sequences of tokens from several folders of shards, in proportion to their shares.
 //!
 //! A document is read as its end token, which opens it, and its own tokens; every token but the opening one is
-//! foretold once an epoch. Where shards have no end token, the first token of a document is not foretold. Sequences are
-//! filled to the last row; a document that does not fit goes on at the start of one of the next, as if it began there.
+//! foretold once an epoch. Where shards have no end token, the first token of a document is not foretold.
+//!
+//! Documents longer than a sequence are read in pieces of its length, each as if it began there. Pieces come in an order
+//! that is shuffled over the whole source, so that a novel is spread over the epoch and does not fill a hundred steps. To
+//! find them without a list, the tokens at rest are counted off in stretches of [`STRETCH`], and the order is one of stretches:
+//! each gives the pieces that begin in it. Sequences are filled to the last row; a piece that does not fit goes on at
+//! the start of the next sequence.
 
 use crate::batch::Place;
 use crate::order::{Order, held_out};
 use crate::recipe::Source;
 use crate::{Batch, Data, Error, HeldOut, Position, Recipe};
 use sai_shards::{Document, Shards};
+use std::iter;
 use std::ops::Range;
 use std::path::PathBuf;
+
+/// Tokens of a stretch, where sequences are not shorter: few, so that pieces which begin in the same one, and so stay
+/// together, are few.
+const STRETCH: u64 = 64;
 
 /// The shards of a recipe, opened.
 pub struct Corpus {
@@ -32,15 +42,24 @@ pub(crate) struct Drawing {
     pub(crate) validation_tokens: u64,
 }
 
+impl Drawing {
+    /// Tokens of a stretch.
+    fn stretch(&self) -> u64 {
+        STRETCH.min(self.context as u64)
+    }
+}
+
 struct Opened {
     path: PathBuf,
     share: f64,
     language: Option<String>,
     shards: Shards,
     documents: u64,
+    stretches: u64,
 }
 
 /// A document as inputs and what is to be foretold after each.
+#[derive(Clone, Copy)]
 struct Foretold<'a> {
     document: Document<'a>,
     opening: Option<u32>,
@@ -101,9 +120,10 @@ impl Corpus {
                 );
                 return Err(Error::Data { path, fact });
             }
-            let documents = shards.totals().all.documents;
+            let all = shards.totals().all;
+            let (documents, stretches) = (all.documents, all.tokens.div_ceil(drawing.stretch()));
             let (share, language) = (source.share, source.language.clone());
-            sources.push(Opened { path, share, language, shards, documents });
+            sources.push(Opened { path, share, language, shards, documents, stretches });
         }
         let corpus = Corpus { sources, drawing };
         for opened in &corpus.sources {
@@ -121,46 +141,73 @@ impl Corpus {
         self.sources.iter().map(|opened| &opened.shards)
     }
 
-    /// Adds a sequence of `context` rows to `batch` and moves `position` past it.
-    pub fn sequence(&self, position: &mut Position, context: usize, batch: &mut Batch) {
-        let mut left = context;
+    /// Adds a sequence to `batch` and moves `position` past it.
+    pub fn sequence(&self, position: &mut Position, batch: &mut Batch) {
+        let mut left = self.drawing.context;
         while left > 0 {
             let which = self.due(position);
             let (Some(place), Some(source)) = (position.sources.get_mut(which), self.sources.get(which))
             else {
                 return;
             };
-            let order = Order::new(source.documents, self.drawing.seed, which as u64, place.epoch);
-            let number = order.at(place.next);
-            let rest = match self.foretold(source, number).filter(|_| self.trains_on(source, number)) {
-                None => 0,
-                Some(tokens) => {
-                    let from = (place.offset as usize).min(tokens.len());
-                    let to = tokens.len().min(from + left);
-                    if to > from {
-                        batch.push(tokens.inputs(from..to), tokens.targets(from..to), (which, number));
-                    }
-                    left -= to - from;
-                    place.drawn += (to - from) as u64;
-                    place.offset = to as u64;
-                    tokens.len() - to
-                }
-            };
-            if rest == 0 {
+            let order = Order::new(source.stretches, self.drawing.seed, which as u64, place.epoch);
+            let Some((number, tokens, rows)) = self.unread(source, order.at(place.next), place.offset) else {
                 place.offset = 0;
                 place.next += 1;
-                if place.next >= source.documents {
+                if place.next >= source.stretches {
                     place.next = 0;
                     place.epoch += 1;
                 }
-            }
+                continue;
+            };
+            let rows = rows.start..rows.end.min(rows.start + left);
+            batch.push(tokens.inputs(rows.clone()), tokens.targets(rows.clone()), (which, number));
+            left -= rows.len();
+            place.offset += rows.len() as u64;
+            place.drawn += rows.len() as u64;
         }
+    }
+
+    /// What is left of the first piece of a stretch behind `offset` rows.
+    fn unread<'a>(
+        &self,
+        source: &'a Opened,
+        stretch: u64,
+        offset: u64,
+    ) -> Option<(u64, Foretold<'a>, Range<usize>)> {
+        let mut passed = offset as usize;
+        self.pieces(source, stretch).find_map(|(number, tokens, rows)| {
+            let from = rows.start + passed.min(rows.len());
+            passed -= from - rows.start;
+            (from < rows.end).then_some((number, tokens, from..rows.end))
+        })
+    }
+
+    /// The pieces that begin in a stretch: documents with their numbers, and which of their rows.
+    fn pieces<'a>(
+        &self,
+        source: &'a Opened,
+        stretch: u64,
+    ) -> impl Iterator<Item = (u64, Foretold<'a>, Range<usize>)> {
+        let (from, to) = (stretch * self.drawing.stretch(), (stretch + 1) * self.drawing.stretch());
+        let documents = iter::successors(source.shards.find(from), |&(number, first)| {
+            let document = source.shards.document(number)?;
+            Some((number + 1, first + document.tokens.len() as u64))
+        });
+        documents.take_while(move |&(_, first)| first < to).flat_map(move |(number, first)| {
+            let tokens = self.foretold(source, number).filter(|_| self.trains_on(source, number));
+            let (context, rows) = (self.drawing.context, tokens.map_or(0, |tokens| tokens.len()));
+            // Every `context`-th row begins a piece; the first of these that is in the stretch.
+            let begin = (from.saturating_sub(first) as usize).next_multiple_of(context);
+            let begins = (begin..rows.min((to - first) as usize)).step_by(context);
+            begins.filter_map(move |at| Some((number, tokens?, at..rows.min(at + context))))
+        })
     }
 
     /// Epochs of each source that a position has behind it, the current one by its part.
     pub fn epochs(&self, position: &Position) -> Vec<f64> {
         let places = position.sources.iter().zip(&self.sources);
-        places.map(|(p, s)| p.epoch as f64 + p.next as f64 / s.documents.max(1) as f64).collect()
+        places.map(|(p, s)| p.epoch as f64 + p.next as f64 / s.stretches.max(1) as f64).collect()
     }
 
     /// Held-out documents of each language, by name, as many as come to `tokens` targets, with the bytes of their texts.
@@ -223,7 +270,7 @@ impl Data for Corpus {
 
     fn knows(&self, position: &Position) -> bool {
         position.sources.len() == self.sources.len()
-            && position.sources.iter().zip(&self.sources).all(|(place, source)| place.next < source.documents)
+            && position.sources.iter().zip(&self.sources).all(|(place, source)| place.next < source.stretches)
     }
 
     fn units(&self, _: &Position) -> u64 {
@@ -231,7 +278,7 @@ impl Data for Corpus {
     }
 
     fn unit(&self, position: &mut Position, _: u64, _: u64, batch: &mut Batch) {
-        self.sequence(position, self.drawing.context, batch);
+        self.sequence(position, batch);
     }
 
     fn name(&self, (source, document): (usize, u64)) -> String {

@@ -1,9 +1,8 @@
-//! Sequences: every document once an epoch, shares that are reached, and the same tokens after any stop.
+//! Sequences: every token once an epoch, long documents spread over it, shares that are reached, and the same tokens after any stop.
 
 mod made;
 
 use sai_trainer::{Batch, Corpus, Data, Position, Recipe};
-use std::collections::HashMap;
 use std::path::Path;
 
 fn recipe(folder: &Path, overrides: &[&str]) -> Recipe {
@@ -11,46 +10,67 @@ fn recipe(folder: &Path, overrides: &[&str]) -> Recipe {
     Recipe::parse(&made::recipe(folder), Path::new("r.toml"), &overrides).unwrap()
 }
 
+/// Documents of up to 120 tokens, in pieces of 32.
 #[test]
-fn every_document_is_foretold_whole_once_an_epoch() {
+fn every_token_is_foretold_once_an_epoch() {
     let home = tempfile::tempdir().unwrap();
     made::shards(home.path(), 150, 60);
     for seed in ["seed=1", "seed=2"] {
         let corpus = Corpus::open(&recipe(home.path(), &[seed]), 72).unwrap();
         let shards = corpus.shards().next().unwrap();
-        let mut position = corpus.start();
-        // Epochs in which each document's tokens came, in the order that they did.
-        let mut read: HashMap<u64, Vec<u32>> = HashMap::new();
-        while corpus.epochs(&position)[0] < 2.0 {
+        let held_out: Vec<u64> =
+            corpus.validation(u64::MAX).iter().flat_map(|h| h.documents.iter().map(|&(_, n)| n)).collect();
+        assert!((5..40).contains(&held_out.len()), "{held_out:?}");
+        // Documents with each token and what is before it: the end token opens a document.
+        let mut wanted = Vec::new();
+        for number in (0..150).filter(|number| !held_out.contains(number)) {
+            let tokens: Vec<u32> = shards.document(number).unwrap().tokens.iter().collect();
+            let before = [made::END].into_iter().chain(tokens.iter().copied());
+            wanted.extend(before.zip(tokens.iter().copied()).map(|(before, token)| (number, before, token)));
+        }
+        wanted.sort_unstable();
+
+        let (mut position, mut read) = (corpus.start(), Vec::new());
+        while read.len() < 2 * wanted.len() {
             let mut batch = Batch::default();
-            corpus.sequence(&mut position, 32, &mut batch);
+            corpus.sequence(&mut position, &mut batch);
             assert_eq!((batch.tokens.len(), batch.targets.len(), batch.weights.len()), (32, 32, 32));
             assert_eq!(batch.documents.first().unwrap().start, 0);
             for (rows, &(source, number)) in batch.documents.iter().zip(&batch.origins) {
                 assert_eq!(source, 0);
-                let document = read.entry(number).or_default();
-                // A document is opened by the end token, and goes on where it stopped.
-                let last = document.last().copied().unwrap_or(made::END);
-                assert_eq!(batch.tokens[rows.start], last);
-                assert_eq!(batch.tokens[rows.start + 1..rows.end], batch.targets[rows.start..rows.end - 1]);
-                document.extend(&batch.targets[rows.clone()]);
+                let (tokens, targets) = (&batch.tokens[rows.clone()], &batch.targets[rows.clone()]);
+                assert_eq!(tokens[1..], targets[..targets.len() - 1]);
+                read.extend(tokens.iter().zip(targets).map(|(&before, &token)| (number, before, token)));
             }
         }
-        let held_out: Vec<u64> =
-            corpus.validation(u64::MAX).iter().flat_map(|h| h.documents.iter().map(|&(_, n)| n)).collect();
-        assert!((5..40).contains(&held_out.len()), "{held_out:?}");
-        for number in 0..150 {
-            let whole: Vec<u32> = shards.document(number).unwrap().tokens.iter().collect();
-            match read.get(&number) {
-                None => assert!(held_out.contains(&number)),
-                // The last sequence may have begun a third epoch.
-                Some(tokens) => {
-                    assert!(tokens.len() >= 2 * whole.len() && !held_out.contains(&number), "{number}");
-                    assert_eq!(tokens[..2 * whole.len()], whole.repeat(2));
-                }
-            }
+        assert!((corpus.epochs(&position)[0] - 2.0).abs() < 0.05);
+        let (first, rest) = read.split_at_mut(wanted.len());
+        let second = &mut rest[..wanted.len()];
+        assert_ne!(first, second, "the same order in two epochs");
+        for epoch in [first, second] {
+            epoch.sort_unstable();
+            assert_eq!(epoch, wanted);
         }
     }
+}
+
+#[test]
+fn a_long_document_is_spread_over_the_epoch() {
+    let home = tempfile::tempdir().unwrap();
+    // The longest have 6,000 tokens, 187 sequences.
+    made::shards(home.path(), 40, 3000);
+    let corpus = Corpus::open(&recipe(home.path(), &[]), 72).unwrap();
+    let mut position = corpus.start();
+    let opens: Vec<u64> = (0..1000)
+        .map(|_| {
+            let mut batch = Batch::default();
+            corpus.sequence(&mut position, &mut batch);
+            batch.origins[0].1
+        })
+        .collect();
+    // About a thirtieth by chance.
+    let alike = opens.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    assert!(alike < 80, "{alike} sequences begin in the document that the one before began in");
 }
 
 #[test]
@@ -62,8 +82,8 @@ fn a_position_at_rest_goes_on_with_the_same_tokens() {
     for _ in 0..200 {
         let mut resumed: Position = serde_json::from_str(&serde_json::to_string(&position).unwrap()).unwrap();
         let (mut one, mut other) = (Batch::default(), Batch::default());
-        corpus.sequence(&mut position, 24, &mut one);
-        corpus.sequence(&mut resumed, 24, &mut other);
+        corpus.sequence(&mut position, &mut one);
+        corpus.sequence(&mut resumed, &mut other);
         assert_eq!((one, &position), (other, &resumed));
     }
 }
@@ -79,7 +99,7 @@ fn shares_are_reached_and_languages_kept_apart() {
     let corpus = Corpus::open(&recipe(home.path(), &[&data]), 72).unwrap();
     let (mut position, mut batch) = (corpus.start(), Batch::default());
     for _ in 0..500 {
-        corpus.sequence(&mut position, 32, &mut batch);
+        corpus.sequence(&mut position, &mut batch);
     }
     let mut rows = [0usize; 2];
     let shards = corpus.shards().next().unwrap();
