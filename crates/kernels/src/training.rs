@@ -90,7 +90,7 @@ pub trait Training: Device {
     /// Sets the values from number `at` on.
     fn write(&self, buffer: &mut Self::Buffer, at: usize, values: &[f32]);
 
-    /// Row `i` of `out` becomes row `tokens[i]` of `table`.
+    /// Row `i` of `out`, (tokens, table's columns), becomes row `tokens[i]` of `table`.
     fn look_up(&self, parameters: &Self::Buffer, table: View, tokens: &[u32], out: &mut Self::Buffer);
     /// Adds each row of `d_out` to the gradient of the table's row that it came from.
     fn look_up_backward(
@@ -101,9 +101,9 @@ pub trait Training: Device {
         gradients: &mut Self::Buffer,
     );
 
-    /// As [`Device::rms_norm`].
+    /// As [`Device::rms_norm`]: `x` and `out` are (rows, n), the gain has n values.
     fn norm(&self, x: &Self::Buffer, parameters: &Self::Buffer, gain: View, eps: f32, out: &mut Self::Buffer);
-    /// Adds to `d_x`, and to the gain's gradient where that is wanted.
+    /// Adds to `d_x`, of the shape of `d_out` and `x`, and to the gain's gradient where that is wanted.
     fn norm_backward(
         &self,
         d_out: &Self::Buffer,
@@ -115,7 +115,8 @@ pub trait Training: Device {
         gradients: Option<&mut Self::Buffer>,
     );
 
-    /// `out = x · wᵀ`, plus `bias`, plus `residual` of the shape of `out`.
+    /// `out = x · wᵀ`, plus `bias`, plus `residual` of the shape of `out`: `x` is (rows, inputs), `w` (outputs, inputs), `out`
+    /// (rows, outputs).
     fn project(
         &self,
         x: &Self::Buffer,
@@ -125,7 +126,7 @@ pub trait Training: Device {
         residual: Option<&Self::Buffer>,
         out: &mut Self::Buffer,
     );
-    /// `d_x = d_out · w`.
+    /// `d_x = d_out · w`: (rows, inputs) from (rows, outputs).
     fn project_backward(
         &self,
         d_out: &Self::Buffer,
@@ -172,10 +173,11 @@ pub trait Training: Device {
         gradients: &mut Self::Buffer,
     );
 
-    /// Undoes the turn of [`Device::rope`]; the scale in `angles` stays a factor.
+    /// Undoes the turn of [`Device::rope`] in the queries' and keys' columns of `d_qkv`; the scale in `angles` stays a factor.
     fn rope_backward(&self, d_qkv: &mut Self::Buffer, angles: &Self::Buffer, heads: Heads, style: RopeStyle);
 
-    /// Causal attention within each document, softmax(q · k / √head_dim) · v. Keeps of each row and head
+    /// Causal attention within each document, softmax(q · k / √head_dim) · v, from `qkv`, (rows, (heads + 2 · kv_heads) ·
+    /// head_dim), to `out`, (rows, heads · head_dim). The documents follow one another and cover all rows. Keeps of each row and head
     /// `ln Σ e^(q · k / √head_dim)` in `log_sums`, (rows, heads), and never a matrix of scores. Dao 2023.
     fn attend_documents(
         &self,
@@ -205,7 +207,7 @@ pub trait Training: Device {
     /// backward of [`Device::select_rows`].
     fn scatter_rows(&self, x: &Self::Buffer, rows: &[usize], total: usize, out: &mut Self::Buffer);
 
-    /// `ln p(target)` of each row of `x` under the head's softmax. `logits` is room, as many rows of which are
+    /// `ln p(target)` of each row of `x`, (targets, head's columns), under the head's softmax. `logits` is room, as many rows of which are
     /// computed at a time as it was made for.
     fn log_likelihoods(
         &self,

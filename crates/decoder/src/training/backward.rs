@@ -25,8 +25,9 @@ impl<D: Training> Model<D> {
         for i in (0..self.layout.layers.len()).rev() {
             let layer = self.layout.layers[i];
             let Pass { x, kept, work, .. } = pass;
-            if kept.len() == 1 {
-                self.attention(&layer, packed, &x[i], &mut kept[0], work);
+            // The last layer's are still there.
+            if kept.len() == 1 && i + 1 < self.layout.layers.len() {
+                self.up_to_gates(&layer, packed, &x[i], &mut kept[0], work);
             }
             let at = i.min(kept.len() - 1);
             self.layer_backward(&layer, packed, &x[i], &mut kept[at], work);

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
+/// Values that are read and written at a time.
+const PIECE: usize = 1 << 18;
+
 /// A model that is being trained.
 pub struct Model<D: Training> {
     /// Where it runs.
@@ -73,7 +76,7 @@ impl<D: Training> Moments<D> {
 
 impl<D: Training> Model<D> {
     /// A model to be trained from nothing: normal values of deviation 0.02, residual projections smaller. The same for
-    /// the same seed on every machine.
+    /// the same seed wherever logarithms and cosines round alike.
     ///
     /// # Errors
     /// [`Layout::of`]'s, or not enough memory.
@@ -192,7 +195,8 @@ pub(super) fn load_tensors<D: Training>(
     Ok(())
 }
 
-/// Writes an arena's tensors to a safetensors file.
+/// Writes an arena's tensors to a safetensors file, a piece at a time: a run that just fits into memory must be able to
+/// save.
 pub(super) fn save_tensors<D: Training>(
     device: &D,
     all: &[Placed],
@@ -204,21 +208,25 @@ pub(super) fn save_tensors<D: Training>(
     let spec = |placed: &Placed| Spec { name: placed.name.clone(), dtype, shape: placed.shape.clone() };
     let text = [("format".to_owned(), "pt".to_owned())];
     let mut writer = safetensors::create(path, &text, all.iter().map(spec).collect())?;
+    let mut values = vec![0.0f32; PIECE];
     while let Some(spec) = writer.next_tensor() {
         let placed = by_name
             .get(spec.name.as_str())
             .ok_or_else(|| Error::MissingTensor { path: path.to_path_buf(), tensor: spec.name.clone() })?;
-        let mut values = vec![0.0f32; placed.view.range().len()];
-        device.read(arena, placed.view.start, &mut values);
-        let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let tensor = Tensor {
-            name: placed.name.clone(),
-            dtype: DType::F32,
-            shape: placed.shape.clone(),
-            data: data.into(),
-            file: path.into(),
-        };
-        writer.write(&tensor.to_floats(dtype)?)?;
+        let range = placed.view.range();
+        for start in range.clone().step_by(PIECE) {
+            let values = &mut values[..PIECE.min(range.end - start)];
+            device.read(arena, start, values);
+            let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let piece = Tensor {
+                name: placed.name.clone(),
+                dtype: DType::F32,
+                shape: vec![values.len()],
+                data: data.into(),
+                file: path.into(),
+            };
+            writer.write(&piece.to_floats(dtype)?)?;
+        }
     }
     Ok(writer.finish()?)
 }

@@ -258,7 +258,7 @@ impl<D: Training> Model<D> {
             let at = i.min(kept.len() - 1);
             let kept = &mut kept[at];
             let (before, after) = x.split_at_mut(i + 1);
-            self.attention(layer, packed, &before[i], kept, work);
+            self.up_to_gates(layer, packed, &before[i], kept, work);
             let Work { hidden, low, .. } = &mut *work;
             d.swiglu(&kept.gate_up, hidden);
             self.products().forward(hidden, &layer.ffn_down, Some(&kept.middle), low, &mut after[0]);
@@ -266,7 +266,7 @@ impl<D: Training> Model<D> {
     }
 
     /// A layer up to its gates and ups: all that backward needs of it.
-    pub(super) fn attention(
+    pub(super) fn up_to_gates(
         &self,
         layer: &LayerViews,
         packed: &Packed<'_>,

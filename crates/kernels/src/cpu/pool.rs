@@ -111,6 +111,8 @@ impl Pool {
         for (thread, next) in shared.next.iter().enumerate() {
             next.0.store(run_of(thread, shared.next.len(), tasks).start, Ordering::Relaxed);
         }
+        // Of a region that the caller left by a panic of its own.
+        shared.panicked.store(false, Ordering::Relaxed);
         let region = shared.gate.0.load(Ordering::Relaxed) / NEXT_REGION;
         // Sequentially consistent with a worker's last look before it parks: either it sees this region, or it is
         // counted below.
@@ -283,11 +285,17 @@ mod tests {
             pool.run(8, &|i| assert!(i != 5, "task five"));
         }));
         assert!(result.is_err());
-        let sum = AtomicUsize::new(0);
-        pool.run(8, &|_| {
-            sum.fetch_add(1, Ordering::Relaxed);
-        });
-        assert_eq!(sum.load(Ordering::Relaxed), 8);
+        for _ in 0..20 {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                pool.run(8, &|i| panic!("task {i}"));
+            }));
+            assert!(result.is_err());
+            let sum = AtomicUsize::new(0);
+            pool.run(8, &|_| {
+                sum.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(sum.load(Ordering::Relaxed), 8);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::pool::Pool;
 
-/// Values of a task, and of a sum that is taken in f64 at its end.
+/// Values of a task, whose sum of squares is one number in f64.
 const GRAIN: usize = 32 * 1024;
 
 /// A step's numbers as the loop uses them, in PyTorch's order of operations.
@@ -90,7 +90,7 @@ fn update(f: Factors, kept: f32, p: &mut [f32], g: &mut [f32], m: &mut [f32], v:
     }
 }
 
-/// The sum of squares: eight and eight in f32, chunk after chunk in f64, the same on any number of threads.
+/// The sum of squares: 1,024 at a time in f32, their sums in f64, the same on any number of threads.
 pub(super) fn square_sum(isa: Isa, pool: &Pool, values: &[f32]) -> f64 {
     let mut parts = vec![0.0f64; values.len().div_ceil(GRAIN)];
     let sums = Disjoint::new(&mut parts);

@@ -62,7 +62,19 @@ struct Task<'a> {
     head: usize,
 }
 
-/// Sets `out`, (rows, heads · head_dim), and `log_sums`, (rows, heads).
+/// Holds documents against the rows: one after another, and all of them. What no two tasks write to the same row rests on.
+///
+/// # Panics
+/// If they are not.
+pub(super) fn check(documents: &[Range<usize>], rows: usize) {
+    let end = documents.iter().fold(0, |end, document| {
+        assert!(document.start == end && document.start <= document.end, "documents that are not in a row");
+        document.end
+    });
+    assert_eq!(end, rows, "documents of other rows");
+}
+
+/// Sets `out`, (rows, heads · head_dim), and `log_sums`, (rows, heads). `documents` are as [`check`] wants them.
 pub(super) fn attend(
     isa: Isa,
     pool: &Pool,
@@ -100,7 +112,7 @@ pub(super) struct Kept<'a> {
     pub(super) log_sums: &'a [f32],
 }
 
-/// Sets `d_qkv`, of the shape of `qkv`.
+/// Sets `d_qkv`, of the shape of `qkv`. `documents` are as [`check`] wants them.
 pub(super) fn attend_backward(
     isa: Isa,
     pool: &Pool,
@@ -313,65 +325,17 @@ unsafe fn backward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>
             inner[i] = dot::<FMA>(&kept.out[at.clone()], &kept.d_out[at]);
         }
         for k0 in (0..rows).step_by(BLOCK) {
-            let keys = BLOCK.min(rows - k0);
             for q0 in (k0..rows).step_by(BLOCK) {
                 let groups = BLOCK.min(rows - q0).div_ceil(MR);
-                for column in (0..keys).step_by(wide) {
-                    let at = (k0 + column) * deep;
-                    for group in (0..groups).filter(|g| k0 + column < q0 + (g + 1) * MR) {
-                        let row = (q0 + group * MR) * deep;
-                        let to = group * MR * BLOCK + column;
-                        // SAFETY: the rows of a group and a panel of keys or values, all `deep`; a tile of each square.
-                        unsafe {
-                            let (q, k) = (q.as_ptr().add(row), turned_k.as_ptr().add(at));
-                            let s = tile::<V, MR, NV>(deep, q, deep, 1, k, wide);
-                            put::<V, MR, NV, false>(s, p.as_mut_ptr().add(to), BLOCK);
-                            let (d_out, v) = (d_out.as_ptr().add(row), turned_v.as_ptr().add(at));
-                            let d_p = tile::<V, MR, NV>(deep, d_out, deep, 1, v, wide);
-                            put::<V, MR, NV, false>(d_p, d_s.as_mut_ptr().add(to), BLOCK);
-                        }
-                    }
-                }
-                for i in 0..groups * MR {
-                    let seen = (q0 + i + 1 - k0).min(BLOCK);
-                    let (p, d_s) = (&mut p[i * BLOCK..(i + 1) * BLOCK], &mut d_s[i * BLOCK..(i + 1) * BLOCK]);
-                    let whole = seen.next_multiple_of(LANES);
-                    weigh::<FMA>(&mut p[..whole], &mut d_s[..whole], log_sums[q0 + i], inner[q0 + i]);
-                    p[seen..].fill(0.0);
-                    d_s[seen..].fill(0.0);
-                }
-                for group in 0..keys.div_ceil(MR) {
-                    // Queries before the keys do not see them.
-                    let first = if q0 == k0 { group * MR } else { 0 };
-                    let Some(depth) = (groups * MR).checked_sub(first).filter(|&depth| depth > 0) else {
-                        break;
-                    };
-                    for column in (0..deep).step_by(wide) {
-                        let (from, to) = ((q0 + first) * deep + column, (k0 + group * MR) * deep + column);
-                        let square = first * BLOCK + group * MR;
-                        // SAFETY: columns of the squares from row `first` on, and as many rows of the others.
-                        unsafe {
-                            let (p, d_out) = (p.as_ptr().add(square), d_out.as_ptr().add(from));
-                            let sums = tile::<V, MR, NV>(depth, p, 1, BLOCK, d_out, deep);
-                            put::<V, MR, NV, true>(sums, d_v.as_mut_ptr().add(to), deep);
-                            let (d_s, q) = (d_s.as_ptr().add(square), q.as_ptr().add(from));
-                            let sums = tile::<V, MR, NV>(depth, d_s, 1, BLOCK, q, deep);
-                            put::<V, MR, NV, true>(sums, d_k.as_mut_ptr().add(to), deep);
-                        }
-                    }
-                }
-                for group in 0..groups {
-                    let depth = (q0 + (group + 1) * MR - k0).min(BLOCK);
-                    for column in (0..deep).step_by(wide) {
-                        // SAFETY: the group's rows of the square and as many keys; the group's rows of queries.
-                        unsafe {
-                            let d_s = d_s.as_ptr().add(group * MR * BLOCK);
-                            let k = k.as_ptr().add(k0 * deep + column);
-                            let sums = tile::<V, MR, NV>(depth, d_s, BLOCK, 1, k, deep);
-                            let to = (q0 + group * MR) * deep + column;
-                            put::<V, MR, NV, true>(sums, d_q.as_mut_ptr().add(to), deep);
-                        }
-                    }
+                let block = Block { q0, k0, groups, keys: BLOCK.min(rows - k0), deep };
+                // SAFETY: all copies are whole blocks of rows of length `deep`, the squares one block.
+                unsafe {
+                    block.scores::<V, MR, NV>(q, turned_k, p);
+                    block.scores::<V, MR, NV>(d_out, turned_v, d_s);
+                    block.weigh::<MR, FMA>(p, d_s, log_sums, inner);
+                    block.add_to_keys::<V, MR, NV>(p, d_out, d_v);
+                    block.add_to_keys::<V, MR, NV>(d_s, q, d_k);
+                    block.add_to_queries::<V, MR, NV>(d_s, k, d_q);
                 }
             }
         }
@@ -382,6 +346,123 @@ unsafe fn backward<V: Vector, const MR: usize, const NV: usize, const FMA: bool>
     unsafe {
         task.copy_back(d_k, deep, 1.0, key_head, d_qkv);
         task.copy_back(d_v, deep, 1.0, value_head, d_qkv);
+    }
+}
+
+/// A block of queries against one of keys, in the backward.
+struct Block {
+    /// The first query and the first key, by their rows in the document.
+    q0: usize,
+    k0: usize,
+    /// Groups of `MR` queries.
+    groups: usize,
+    keys: usize,
+    /// Columns of copied rows.
+    deep: usize,
+}
+
+impl Block {
+    /// `square = rows · keysᵀ`, for tiles in which a query sees a key.
+    ///
+    /// # Safety
+    /// `rows`, and the panels of `keys`, are (document, `deep`) in whole blocks, `square` is (BLOCK, BLOCK); as [`tile`].
+    #[inline(always)]
+    unsafe fn scores<V: Vector, const MR: usize, const NV: usize>(
+        &self,
+        rows: &[f32],
+        keys: &[f32],
+        square: &mut [f32],
+    ) {
+        let (deep, wide) = (self.deep, NV * V::LANES);
+        for column in (0..self.keys).step_by(wide) {
+            let sees = |g: &usize| self.k0 + column < self.q0 + (g + 1) * MR;
+            for group in (0..self.groups).filter(sees) {
+                // SAFETY: the rows of a group and a panel of keys, both `deep`; a tile of the square.
+                unsafe {
+                    let rows = rows.as_ptr().add((self.q0 + group * MR) * deep);
+                    let keys = keys.as_ptr().add((self.k0 + column) * deep);
+                    let sums = tile::<V, MR, NV>(deep, rows, deep, 1, keys, wide);
+                    let to = square.as_mut_ptr().add(group * MR * BLOCK + column);
+                    put::<V, MR, NV, false>(sums, to, BLOCK);
+                }
+            }
+        }
+    }
+
+    /// Scores `p` become probabilities, and `d_s`, their gradients, those of the scores; nothing where a query sees no key.
+    #[inline(always)]
+    fn weigh<const MR: usize, const FMA: bool>(
+        &self,
+        p: &mut [f32],
+        d_s: &mut [f32],
+        log_sums: &[f32],
+        inner: &[f32],
+    ) {
+        for i in 0..self.groups * MR {
+            let query = self.q0 + i;
+            let seen = (query + 1 - self.k0).min(BLOCK);
+            let whole = seen.next_multiple_of(LANES);
+            let (p, d_s) = (&mut p[i * BLOCK..(i + 1) * BLOCK], &mut d_s[i * BLOCK..(i + 1) * BLOCK]);
+            weigh::<FMA>(&mut p[..whole], &mut d_s[..whole], log_sums[query], inner[query]);
+            p[seen..].fill(0.0);
+            d_s[seen..].fill(0.0);
+        }
+    }
+
+    /// `sums[keys] += squareᵀ · rows[queries]`.
+    ///
+    /// # Safety
+    /// `rows` and `sums` are (document, `deep`) in whole blocks, `square` is (BLOCK, BLOCK); as [`tile`].
+    #[inline(always)]
+    unsafe fn add_to_keys<V: Vector, const MR: usize, const NV: usize>(
+        &self,
+        square: &[f32],
+        rows: &[f32],
+        sums: &mut [f32],
+    ) {
+        let deep = self.deep;
+        for group in 0..self.keys.div_ceil(MR) {
+            // Queries before the keys do not see them.
+            let first = if self.q0 == self.k0 { group * MR } else { 0 };
+            let depth = (self.groups * MR).saturating_sub(first);
+            for column in (0..deep).step_by(NV * V::LANES).filter(|_| depth > 0) {
+                // SAFETY: columns of the square from row `first` on, and as many rows of the others.
+                unsafe {
+                    let square = square.as_ptr().add(first * BLOCK + group * MR);
+                    let rows = rows.as_ptr().add((self.q0 + first) * deep + column);
+                    let products = tile::<V, MR, NV>(depth, square, 1, BLOCK, rows, deep);
+                    let to = sums.as_mut_ptr().add((self.k0 + group * MR) * deep + column);
+                    put::<V, MR, NV, true>(products, to, deep);
+                }
+            }
+        }
+    }
+
+    /// `sums[queries] += square · rows[keys]`.
+    ///
+    /// # Safety
+    /// As [`Block::add_to_keys`].
+    #[inline(always)]
+    unsafe fn add_to_queries<V: Vector, const MR: usize, const NV: usize>(
+        &self,
+        square: &[f32],
+        rows: &[f32],
+        sums: &mut [f32],
+    ) {
+        let deep = self.deep;
+        for group in 0..self.groups {
+            let depth = (self.q0 + (group + 1) * MR - self.k0).min(BLOCK);
+            for column in (0..deep).step_by(NV * V::LANES) {
+                // SAFETY: the group's rows of the square and as many keys; the group's rows of queries.
+                unsafe {
+                    let square = square.as_ptr().add(group * MR * BLOCK);
+                    let rows = rows.as_ptr().add(self.k0 * deep + column);
+                    let products = tile::<V, MR, NV>(depth, square, BLOCK, 1, rows, deep);
+                    let to = sums.as_mut_ptr().add((self.q0 + group * MR) * deep + column);
+                    put::<V, MR, NV, true>(products, to, deep);
+                }
+            }
+        }
     }
 }
 
@@ -478,10 +559,11 @@ mod tests {
         d_out: &[f32],
         documents: &[Range<usize>],
         heads: Heads,
-    ) -> (Vec<f32>, Vec<f32>) {
+    ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let (columns, dim) = (heads.qkv_columns(), heads.head_dim);
         let wide = heads.heads * dim;
         let (mut out, mut d_qkv) = (vec![0.0; qkv.len() / columns * wide], vec![0.0f64; qkv.len()]);
+        let mut log_sums = Vec::new();
         let at = |row: usize, head: usize, c: usize| row * columns + head * dim + c;
         let x = |i: usize| f64::from(qkv[i]);
         let scale = 1.0 / (dim as f64).sqrt();
@@ -490,12 +572,14 @@ mod tests {
                 let key = heads.heads + head * heads.kv_heads / heads.heads;
                 let value = key + heads.kv_heads;
                 let keys = document.start..row + 1;
-                let weights: Vec<f64> = keys
+                let scores: Vec<f64> = keys
                     .clone()
                     .map(|k| (0..dim).map(|c| x(at(row, head, c)) * x(at(k, key, c))).sum::<f64>() * scale)
-                    .map(f64::exp)
                     .collect();
+                let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
                 let total: f64 = weights.iter().sum();
+                log_sums.push((most + total.ln()) as f32);
                 let d = |c: usize| f64::from(d_out[row * wide + head * dim + c]);
                 let d_p: Vec<f64> =
                     keys.clone().map(|k| (0..dim).map(|c| d(c) * x(at(k, value, c))).sum()).collect();
@@ -512,18 +596,20 @@ mod tests {
                 }
             }
         }
-        (out, d_qkv.into_iter().map(|x| x as f32).collect())
+        (out, log_sums, d_qkv.into_iter().map(|x| x as f32).collect())
     }
 
     #[test]
     fn every_path_is_the_reference() {
         let mut random = Random::new(41);
-        for (heads, kv_heads, head_dim, lengths) in [
-            (1, 1, 1, vec![1]),
-            (3, 1, 6, vec![1, 3, 17]),
-            (4, 2, 17, vec![97, 2]),
-            (2, 2, 64, vec![200]),
-            (2, 1, 40, vec![500, 7]),
+        // The last has scores whose exponentials are beyond f32.
+        for (heads, kv_heads, head_dim, lengths, far) in [
+            (1, 1, 1, vec![1], 1.0),
+            (3, 1, 6, vec![1, 3, 17], 1.0),
+            (4, 2, 17, vec![97, 2], 1.0),
+            (2, 2, 64, vec![200], 1.0),
+            (2, 1, 40, vec![500, 7], 1.0),
+            (2, 1, 40, vec![500, 7], 60.0),
         ] {
             let heads = Heads { heads, kv_heads, head_dim };
             let mut documents = Vec::new();
@@ -532,20 +618,24 @@ mod tests {
                 documents.push(rows..rows + length);
                 rows += length;
             }
-            let qkv = random.normals(rows * heads.qkv_columns());
+            let mut qkv = random.normals(rows * heads.qkv_columns());
+            for row in qkv.chunks_exact_mut(heads.qkv_columns()) {
+                row[..heads.heads * head_dim].iter_mut().for_each(|x| *x *= far);
+            }
             let d_out = random.normals(rows * heads.heads * head_dim);
-            let (want, d_want) = reference(&qkv, &d_out, &documents, heads);
+            let (want, log_want, d_want) = reference(&qkv, &d_out, &documents, heads);
             for isa in Isa::available() {
                 for threads in [1, 3] {
                     let pool = Pool::new(threads);
                     let mut out = vec![f32::NAN; want.len()];
                     let mut log_sums = vec![f32::NAN; rows * heads.heads];
                     attend(isa, &pool, &qkv, &documents, heads, &mut out, &mut log_sums);
-                    assert_close(&out, &want, 1e-5);
+                    assert_close(&out, &want, 1e-5 * far);
+                    assert_close(&log_sums, &log_want, 1e-5);
                     let mut d_qkv = vec![f32::NAN; qkv.len()];
                     let kept = Kept { d_out: &d_out, out: &out, log_sums: &log_sums };
                     attend_backward(isa, &pool, &qkv, &kept, &documents, heads, &mut d_qkv);
-                    assert_close(&d_qkv, &d_want, 2e-5);
+                    assert_close(&d_qkv, &d_want, 2e-5 * far);
                 }
             }
         }

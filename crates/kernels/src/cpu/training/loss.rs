@@ -25,7 +25,8 @@ pub(super) fn log_likelihoods(
             let (logits, out) =
                 unsafe { (logits.part(row * vocab..(row + 1) * vocab), out.part(row..row + 1)) };
             let target = logits[targets[row] as usize];
-            out[0] = target - softmax(isa, logits).1;
+            let found = softmax(isa, logits);
+            out[0] = found.ln(target);
         }
     });
 }
@@ -51,22 +52,37 @@ pub(super) fn backward(
                 unsafe { (logits.part(row * vocab..(row + 1) * vocab), parts.part(row..row + 1)) };
             let (target, weight) = (targets[row] as usize, weights[row]);
             let logit = logits[target];
-            let (sum, log_sum) = softmax(isa, logits);
+            let found = softmax(isa, logits);
+            let log_sum = found.shift + found.sum.ln();
             // (p − 1[target]) · weight, and 2 · z · lse · p · weight.
-            let factor = weight * scale * (1.0 + 2.0 * z * log_sum) / sum;
+            let factor = weight * scale * (1.0 + 2.0 * z * log_sum) / found.sum;
             logits.iter_mut().for_each(|x| *x *= factor);
             logits[target] -= weight * scale;
             let weight = f64::from(weight);
-            part[0] = [weight * f64::from(log_sum - logit), weight * f64::from(log_sum).powi(2)];
+            part[0] = [-weight * f64::from(found.ln(logit)), weight * f64::from(log_sum).powi(2)];
         }
     });
     let [loss, log_sum_squares] = losses.iter().fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
     LossSums { loss, log_sum_squares }
 }
 
-/// Makes a row its exponentials, over that of its largest; returns their sum and the logarithm of the sum of the
-/// row's own.
-fn softmax(isa: Isa, row: &mut [f32]) -> (f32, f32) {
+/// What a row's exponentials were divided by, and their sum then.
+struct Softmax {
+    /// The largest logit.
+    shift: f32,
+    /// `Σ e^(logit − shift)`
+    sum: f32,
+}
+
+impl Softmax {
+    /// The logarithm of a logit's probability, in this order for the sake of the digits of one near 0.
+    fn ln(&self, logit: f32) -> f32 {
+        (logit - self.shift) - self.sum.ln()
+    }
+}
+
+/// Makes a row its exponentials, over that of its largest.
+fn softmax(isa: Isa, row: &mut [f32]) -> Softmax {
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is only ever one that this processor has.
@@ -80,21 +96,21 @@ fn softmax(isa: Isa, row: &mut [f32]) -> (f32, f32) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2(row: &mut [f32]) -> (f32, f32) {
+fn avx2(row: &mut [f32]) -> Softmax {
     plain::<true>(row)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn avx512(row: &mut [f32]) -> (f32, f32) {
+fn avx512(row: &mut [f32]) -> Softmax {
     plain::<true>(row)
 }
 
 #[inline(always)]
-fn plain<const FMA: bool>(row: &mut [f32]) -> (f32, f32) {
+fn plain<const FMA: bool>(row: &mut [f32]) -> Softmax {
     let shift = largest(row, f32::NEG_INFINITY);
     let sum = exponentials::<FMA>(row, shift);
-    (sum, shift + sum.ln())
+    Softmax { shift, sum }
 }
 
 #[cfg(test)]
@@ -105,8 +121,9 @@ mod tests {
     #[test]
     fn every_path_is_the_reference() {
         let mut random = Random::new(46);
-        for (rows, vocab) in [(1, 1), (3, 17), (9, 100), (2, 1033)] {
-            let logits: Vec<f32> = random.normals(rows * vocab).iter().map(|x| 5.0 * x).collect();
+        // The last are beyond what an exponential can be.
+        for (rows, vocab, far) in [(1, 1, 0.0), (3, 17, 0.0), (9, 100, 0.0), (2, 1033, 0.0), (3, 50, 200.0)] {
+            let logits: Vec<f32> = random.normals(rows * vocab).iter().map(|x| far + 5.0 * x).collect();
             let targets: Vec<u32> = (0..rows).map(|_| (random.bits() % vocab as u64) as u32).collect();
             let weights: Vec<f32> = (0..rows).map(|i| [1.0, 0.0, -0.5][i % 3]).collect();
             let (scale, z) = (0.25f32, 0.01f32);

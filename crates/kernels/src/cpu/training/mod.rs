@@ -112,6 +112,7 @@ impl Training for Cpu {
 
     fn look_up(&self, parameters: &Buffer, table: View, tokens: &[u32], out: &mut Buffer) {
         let n = table.columns;
+        assert_eq!(out.columns, n, "rows of another shape");
         out.shape(tokens.len(), n);
         let rows = of(parameters, table);
         for (&token, out) in tokens.iter().zip(out.values.chunks_exact_mut(n)) {
@@ -133,6 +134,7 @@ impl Training for Cpu {
     }
 
     fn norm(&self, x: &Buffer, parameters: &Buffer, gain: View, eps: f32, out: &mut Buffer) {
+        assert_eq!(gain.columns, x.columns, "a gain of another length");
         out.shape(x.rows, x.columns);
         let gain = of(parameters, gain);
         self.rows(x, out, &|x, out| rms_norm::rms_norm(self.isa, x, gain, eps, out));
@@ -148,6 +150,7 @@ impl Training for Cpu {
         d_x: &mut Buffer,
         gradients: Option<&mut Buffer>,
     ) {
+        assert_eq!(gain.columns, x.columns, "a gain of another length");
         let d_gain = gradients.map(|gradients| &mut gradients.values[gain.range()]);
         let gain = of(parameters, gain);
         norm::backward(self.isa, &self.pool, &d_out.values, &x.values, gain, eps, &mut d_x.values, d_gain);
@@ -162,6 +165,7 @@ impl Training for Cpu {
         residual: Option<&Buffer>,
         out: &mut Buffer,
     ) {
+        assert_eq!((x.columns, out.columns), (w.columns, w.rows), "a product of another shape");
         out.shape(x.rows, w.rows);
         let onto = residual.map_or(Onto::Zero, |residual| Onto::Matrix(&residual.values));
         let (a, b) = (Strided::rows(&x.values, w.columns), Strided::columns(of(parameters, w), w.columns));
@@ -170,6 +174,7 @@ impl Training for Cpu {
     }
 
     fn project_backward(&self, d_out: &Buffer, parameters: &Buffer, w: View, d_x: &mut Buffer) {
+        assert_eq!((d_out.columns, d_x.columns), (w.rows, w.columns), "a product of another shape");
         d_x.shape(d_out.rows, w.columns);
         let (a, b) = (Strided::rows(&d_out.values, w.rows), Strided::rows(of(parameters, w), w.columns));
         self.product([d_out.rows, w.columns, w.rows], a, b, Onto::Zero, None, &mut d_x.values);
@@ -183,6 +188,8 @@ impl Training for Cpu {
         bias: Option<View>,
         gradients: &mut Buffer,
     ) {
+        assert_eq!((d_out.columns, x.columns), (w.rows, w.columns), "a product of another shape");
+        assert_eq!(d_out.rows, x.rows, "rows of another product");
         if d_out.rows == 0 {
             return;
         }
@@ -252,6 +259,8 @@ impl Training for Cpu {
         out: &mut Buffer,
         log_sums: &mut Buffer,
     ) {
+        attention::check(documents, qkv.rows);
+        assert_eq!(qkv.columns, heads.qkv_columns(), "heads of another shape");
         out.shape(qkv.rows, heads.heads * heads.head_dim);
         log_sums.shape(qkv.rows, heads.heads);
         let (out, log_sums) = (&mut out.values, &mut log_sums.values);
@@ -268,6 +277,10 @@ impl Training for Cpu {
         heads: Heads,
         d_qkv: &mut Buffer,
     ) {
+        attention::check(documents, qkv.rows);
+        assert_eq!(qkv.columns, heads.qkv_columns(), "heads of another shape");
+        assert_eq!((d_out.rows, d_out.columns), (out.rows, out.columns), "outputs of another shape");
+        assert_eq!((out.rows, log_sums.rows), (qkv.rows, qkv.rows), "rows of another pass");
         d_qkv.shape(qkv.rows, qkv.columns);
         let kept = attention::Kept { d_out: &d_out.values, out: &out.values, log_sums: &log_sums.values };
         let qkv = &qkv.values;

@@ -24,12 +24,14 @@ pub(super) fn backward(
     let n = gain.len();
     assert!(d_y.len() == x.len() && d_x.len() == x.len(), "rows that do not fit");
     assert!(d_gain.as_ref().is_none_or(|d_gain| d_gain.len() == n), "a gain of another length");
-    let mut parts = vec![0.0f32; x.len().div_ceil(n * ROWS) * n];
+    // A part for each chunk of rows where the gain's gradient is wanted, else none.
+    let wanted = if d_gain.is_some() { n } else { 0 };
+    let mut parts = vec![0.0f32; x.len().div_ceil(n * ROWS) * wanted];
     let (all, sums) = (Disjoint::new(d_x), Disjoint::new(&mut parts));
     pool.run_chunks(x.len() / n, ROWS, &|rows| {
-        let (range, part) = (rows.start * n..rows.end * n, rows.start / ROWS * n);
+        let (range, part) = (rows.start * n..rows.end * n, rows.start / ROWS * wanted);
         // SAFETY: each chunk of rows has its own part.
-        let (d_x, sums) = unsafe { (all.part(range.clone()), sums.part(part..part + n)) };
+        let (d_x, sums) = unsafe { (all.part(range.clone()), sums.part(part..part + wanted)) };
         let (d_y, x) = (&d_y[range.clone()], &x[range]);
         match isa {
             #[cfg(target_arch = "x86_64")]
@@ -73,8 +75,8 @@ fn some_rows<const FMA: bool>(
     let n = gain.len();
     for ((d_y, x), d_x) in d_y.chunks_exact(n).zip(x.chunks_exact(n)).zip(d_x.chunks_exact_mut(n)) {
         let r = 1.0 / (math::dot::<FMA>(x, x) / n as f32 + eps).sqrt();
-        for i in 0..n {
-            d_gain[i] += d_y[i] * x[i] * r;
+        for (i, d_gain) in d_gain.iter_mut().enumerate() {
+            *d_gain += d_y[i] * x[i] * r;
         }
         let shared = product_sum::<FMA>(x, d_y, gain) / n as f32 * r * r;
         for i in 0..n {

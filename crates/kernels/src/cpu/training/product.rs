@@ -154,7 +154,10 @@ pub(crate) fn product(
 
 /// So many values of a room that grows, from the start of a line on, so that no register's load takes two lines.
 pub(super) fn aligned(room: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    room.resize(room.len().max(length + LINE), 0.0);
+    let wanted = room.len().max(length + LINE);
+    // What grows by itself takes up to twice as much.
+    room.reserve_exact(wanted - room.len());
+    room.resize(wanted, 0.0);
     let skipped = room.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
     &mut room[skipped..skipped + length]
 }
