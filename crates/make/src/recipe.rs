@@ -276,10 +276,15 @@ impl MakeRecipe {
     /// As [`FinetuneRecipe::open`].
     pub fn finetune(&self, folder: &Folder) -> Result<FinetuneRecipe, Error> {
         let mut given = vec![("data", folder.conversations()), ("model.from", folder.stage(Stage::Pretrain))];
-        if self.replays() {
-            given.push(("replay.data", folder.stage(Stage::Pack)));
+        if !self.replays() {
+            return Ok(FinetuneRecipe::of(&self.given(Stage::Finetune, &given)?.said())?);
         }
-        Ok(FinetuneRecipe::of(&self.given(Stage::Finetune, &given)?.said())?)
+        given.push(("replay.data", folder.stage(Stage::Pack)));
+        let mut all = self.given(Stage::Finetune, &given)?;
+        // What pretraining held out stays so; first, for what is said counts.
+        let share = self.pretrain(folder)?.validation_share;
+        all.overrides.insert(0, format!("finetune.replay.validation_share={share:?}"));
+        Ok(FinetuneRecipe::of(&all.said())?)
     }
 
     /// Whether fine-tuning reads the documents of pretraining again.

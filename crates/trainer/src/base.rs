@@ -4,6 +4,7 @@ use crate::vocabulary::{self, Files};
 use crate::{Error, FinetuneRecipe};
 use sai_decoder::Config;
 use sai_formats::{Container, Tensors};
+use sai_shards::Shards;
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,26 @@ pub(crate) fn open(from: &Path, context: usize) -> Result<(Config, Tensors), Err
     };
     config.context_length = config.context_length.max(context);
     Ok((config, tensors))
+}
+
+/// Holds the tokenizer of the model at `from`, where it has one, against that of the shards that it is to go on with.
+///
+/// # Errors
+/// They are not the same.
+pub(crate) fn holds(from: &Path, shards: &Shards) -> Result<(), Error> {
+    let path = folder(from);
+    if !path.join("tokenizer.json").is_file() {
+        return Ok(());
+    }
+    if Tokenizer::from_folder(&path)?.fingerprint()? == shards.fingerprint() {
+        return Ok(());
+    }
+    let fact = format!(
+        "has another tokenizer than {}, with which the shards were packed: its weights know other tokens; pack with this \
+         one, or remove its tokenizer.json to train on nonetheless",
+        shards.tokenizer()
+    );
+    Err(Error::Data { path, fact })
 }
 
 /// A model that answers are to be taught: its weights, its vocabulary and how it reads a conversation.

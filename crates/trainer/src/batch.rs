@@ -76,7 +76,7 @@ impl Batch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     pub(crate) sources: Vec<Place>,
-    /// Checksum of what is read, where it is not known by its own.
+    /// Checksum of what is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sum: Option<u32>,
     /// Places in the documents that are read again beside conversations.

@@ -45,6 +45,9 @@ pub(crate) struct State {
     pub(crate) seconds: f64,
     /// Loss of the newest validation, over all languages.
     pub(crate) validation_loss: Option<f64>,
+    /// Checksum of the weights that the run began from, where it needs them to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<u32>,
     /// The other files.
     pub(crate) files: BTreeMap<String, Sum>,
 }
@@ -60,6 +63,7 @@ impl State {
             rewinds: 0,
             seconds: 0.0,
             validation_loss: None,
+            base: None,
             files: BTreeMap::new(),
         }
     }
@@ -175,6 +179,10 @@ impl Checkpoints {
             serde_json::to_vec_pretty(&state).map_err(|e| Error::io(&target, "write the state", e.into()))?;
         folder.add(STATE, &text)?;
         folder.finish()?;
+        // The run went on from an older one, so later ones are damaged: they would count as the newest.
+        for (_, later) in self.steps()?.iter().filter(|(step, _)| *step > state.step) {
+            self.set_aside(later)?;
+        }
         self.point_at(&target)?;
         self.prune()?;
         Ok(target)
@@ -249,6 +257,19 @@ impl Checkpoints {
             fs::remove_dir_all(&gone)
         };
         remove().map_err(|e| Error::io(path, "remove the old checkpoint", e))
+    }
+
+    /// Gives a damaged checkpoint a name that does not count, for a person to look at.
+    fn set_aside(&self, path: &Path) -> Result<(), Error> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let aside = self.folder.join(format!("damaged-{name}"));
+        let rename = || {
+            if aside.exists() {
+                fs::remove_dir_all(&aside)?;
+            }
+            fs::rename(path, &aside)
+        };
+        rename().map_err(|e| Error::io(path, "set the damaged checkpoint aside", e))
     }
 
     /// The checkpoints by their steps, ascending.

@@ -178,7 +178,7 @@ impl Conversations {
         }
         let language = language.unwrap_or_else(|| "unknown".to_owned());
         let entry = Entry {
-            answer_bytes: lessons.first().map_or(0, |lesson| lesson.answer_bytes),
+            answer_bytes: lessons.first().map_or(0, |lesson| lesson.answer_bytes.iter().sum()),
             path: index_of(&mut self.paths, path),
             line,
             language: index_of(&mut self.languages, &language),

@@ -26,6 +26,8 @@ const STRETCH: u64 = 64;
 pub struct Corpus {
     sources: Vec<Opened>,
     drawing: Drawing,
+    /// Of the checksums of all shards, so that a run goes on with the data that it began with.
+    sum: u32,
 }
 
 /// How sequences are drawn from shards.
@@ -125,7 +127,12 @@ impl Corpus {
             let (share, language) = (source.share, source.language.clone());
             sources.push(Opened { path, share, language, shards, documents, stretches });
         }
-        let corpus = Corpus { sources, drawing };
+        let shards = sources.iter().flat_map(|opened| opened.shards.shards());
+        let sum = shards.fold(0, |sum, shard| {
+            let header = shard.header();
+            crc32c::crc32c_append(crc32c::crc32c_append(sum, &header.tokens_sum), &header.index_sum)
+        });
+        let corpus = Corpus { sources, drawing, sum };
         for opened in &corpus.sources {
             if !(0..opened.documents).any(|document| corpus.trains_on(opened, document)) {
                 let of = opened.language.as_ref().map_or_else(String::new, |l| format!(" of language `{l}`"));
@@ -239,6 +246,7 @@ impl Corpus {
                 }
             }
         }
+        languages.retain(|language| language.tokens > 0);
         languages.sort_by(|a, b| a.language.cmp(&b.language));
         languages
     }
@@ -265,11 +273,16 @@ impl Corpus {
 
 impl Data for Corpus {
     fn start(&self) -> Position {
-        Position { sources: vec![Place::default(); self.sources.len()], sum: None, replay: Vec::new() }
+        Position {
+            sources: vec![Place::default(); self.sources.len()],
+            sum: Some(self.sum),
+            replay: Vec::new(),
+        }
     }
 
     fn knows(&self, position: &Position) -> bool {
-        position.sources.len() == self.sources.len()
+        position.sum == Some(self.sum)
+            && position.sources.len() == self.sources.len()
             && position.sources.iter().zip(&self.sources).all(|(place, source)| place.next < source.stretches)
     }
 

@@ -52,6 +52,12 @@ pub(crate) fn begin(
     } else if newest.is_none() && checkpoints.any()? {
         return wrong("none of its checkpoints is whole; give another --out to begin anew".to_owned());
     }
+    if newest.is_none() && std::fs::read_to_string(&path).is_ok_and(|text| text.contains('#')) {
+        return wrong(
+            "has a recipe.toml with comments, which the resolved one would overwrite; give another --out"
+                .to_owned(),
+        );
+    }
     whole(&path, recipe.as_bytes())?;
     Ok(newest)
 }

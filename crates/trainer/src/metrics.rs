@@ -128,8 +128,13 @@ impl MetricsFile {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(Error::io(path, "open the file", e)),
         }
-        if lines.len() as u64 != step {
-            let fact = format!("has {} lines of the {step} steps before the checkpoint", lines.len());
+        // Without the file the run goes on, and its lines begin here.
+        if let Some(last) = lines.last().filter(|last| last.step != step) {
+            let fact = format!(
+                "ends after step {}, before the checkpoint of step {step}; put back the whole file, or remove it to go on \
+                 without what was",
+                last.step
+            );
             return Err(Error::Data { path: path.to_owned(), fact });
         }
         let file = File::options().create(true).append(true).open(path);

@@ -29,6 +29,9 @@ pub fn pretrain<D: Training>(
         }
     };
     let data = Corpus::open(recipe, config.vocab_size)?;
+    if let Model::From { from } = &recipe.model {
+        data.shards().try_for_each(|shards| base::holds(from, shards))?;
+    }
     let first = data.shards().next();
     let (tokenizer, note) =
         first.map_or(Ok((Vec::new(), None)), |shards| vocabulary::files(recipe, shards))?;

@@ -175,6 +175,9 @@ const FREE: [&str; 10] = [
     "recompute",
 ];
 
+/// The same in the table `loss`: what is done about a bad loss may be decided when there is one.
+const FREE_OF_LOSS: [&str; 3] = ["on_nan", "on_leap", "leap"];
+
 /// Whether a key, or the table of that name, decides the weights.
 pub fn decides(key: &str) -> bool {
     !FREE.contains(&key)
@@ -183,7 +186,10 @@ pub fn decides(key: &str) -> bool {
 /// Keys in which two resolved recipes differ that decide the weights, so that one cannot go on with the other's run.
 /// From a text that is no TOML any more every key differs.
 pub fn differences(recipe: &str, other: &str) -> Vec<String> {
-    let [a, b] = [recipe, other].map(|text| toml::from_str::<toml::Table>(text).unwrap_or_default());
+    let [mut a, mut b] = [recipe, other].map(|text| toml::from_str::<toml::Table>(text).unwrap_or_default());
+    for loss in [&mut a, &mut b].into_iter().filter_map(|recipe| recipe.get_mut("loss")?.as_table_mut()) {
+        loss.retain(|key, _| !FREE_OF_LOSS.contains(&key));
+    }
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let decide = keys.into_iter().filter(|key| decides(key));
     decide.filter(|&key| a.get(key) != b.get(key)).cloned().collect()

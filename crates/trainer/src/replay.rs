@@ -12,7 +12,7 @@ use crate::{Base, Conversations, Corpus, Error, FinetuneRecipe, Replay};
 pub(crate) fn documents(recipe: &FinetuneRecipe, replay: &Replay, base: &Base) -> Result<Corpus, Error> {
     let drawing = Drawing {
         seed: recipe.seed,
-        held_out: recipe.validation_share,
+        held_out: replay.validation_share,
         context: recipe.context,
         sequences: recipe.replayed(),
         validation_tokens: recipe.validation_tokens,
@@ -39,6 +39,13 @@ impl Replayed {
         Some((source.checked_sub(self.sources)?, number))
     }
 
+    /// Checksum of both.
+    fn sum(&self) -> u32 {
+        let [conversations, documents] =
+            [self.conversations.start(), self.documents.start()].map(|at| at.sum);
+        crc32c::crc32c_append(conversations.unwrap_or(0), &documents.unwrap_or(0).to_le_bytes())
+    }
+
     /// How far documents are read at a position.
     fn in_documents(&self, position: &Position) -> Position {
         Position { sources: position.replay.clone(), ..self.documents.start() }
@@ -47,12 +54,15 @@ impl Replayed {
 
 impl Data for Replayed {
     fn start(&self) -> Position {
-        Position { replay: self.documents.start().sources, ..self.conversations.start() }
+        let documents = self.documents.start();
+        Position { replay: documents.sources, sum: Some(self.sum()), ..self.conversations.start() }
     }
 
     fn knows(&self, position: &Position) -> bool {
-        let conversations = Position { replay: Vec::new(), ..position.clone() };
-        self.conversations.knows(&conversations) && self.documents.knows(&self.in_documents(position))
+        let conversations = Position { sources: position.sources.clone(), ..self.conversations.start() };
+        position.sum == Some(self.sum())
+            && self.conversations.knows(&conversations)
+            && self.documents.knows(&self.in_documents(position))
     }
 
     fn units(&self, position: &Position) -> u64 {

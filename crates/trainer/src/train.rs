@@ -141,6 +141,15 @@ pub(crate) enum Aim {
     },
 }
 
+/// Checksum of a model's weights in the order of its files.
+fn checksum(tensors: &Tensors) -> u32 {
+    tensors.iter().fold(0, |sum, tensor| {
+        let sum = tensor.data.chunks(1 << 24).fold(sum, crc32c::crc32c_append);
+        tensor.data.release();
+        sum
+    })
+}
+
 /// Runs a job, from its first step or from where it stopped.
 pub(crate) fn train<D: Training, S: Data>(
     device: D,
@@ -176,10 +185,23 @@ pub(crate) fn train<D: Training, S: Data>(
         (None, checkpoints, resumed)
     };
     let mut state = State::new(data.start());
+    state.base = match (&begin, &aim) {
+        (Begin::Adapter { tensors, .. }, _) | (Begin::Weights(tensors), Aim::Preferences { .. }) => {
+            Some(checksum(tensors))
+        }
+        _ => None,
+    };
     if let Some((folder, found)) = &resumed {
+        let wrong = |fact: &str| Err(Error::Data { path: folder.clone(), fact: fact.to_owned() });
         if !data.knows(&found.position) {
-            let fact = "is of other data than the recipe names".to_owned();
-            return Err(Error::Data { path: folder.clone(), fact });
+            return wrong(
+                "is of other data than lies there now; put that back, or give another --out to begin anew",
+            );
+        }
+        if found.base != state.base {
+            return wrong(
+                "began from another model than `model.from` is now; put that back, or give another --out",
+            );
         }
         state = found.clone();
     }

@@ -29,8 +29,6 @@ pub(crate) type Files = Vec<(String, Vec<u8>)>;
 pub(crate) fn files(recipe: &Recipe, shards: &Shards) -> Result<(Files, Option<String>), Error> {
     let said = recipe.tokenizer.clone();
     let path = said.clone().unwrap_or_else(|| PathBuf::from(shards.tokenizer()));
-    let folder =
-        if path.is_dir() { path.clone() } else { path.parent().map(PathBuf::from).unwrap_or_default() };
     if said.is_none() && !path.exists() {
         let note = format!(
             "{}: the tokenizer is not there any more; checkpoints will hold weights only, unless `tokenizer` is given",
@@ -44,7 +42,20 @@ pub(crate) fn files(recipe: &Recipe, shards: &Shards) -> Result<(Files, Option<S
             "is not the tokenizer that the shards were packed with; give that one as `tokenizer`".to_owned();
         return Err(Error::Data { path, fact });
     }
-    Ok((beside(&folder)?, None))
+    if path.is_dir() {
+        return Ok((beside(&path)?, None));
+    }
+    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, "read the file", e))?;
+    if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err() {
+        let note = format!(
+            "{}: is no tokenizer.json; checkpoints will hold weights only, unless `tokenizer` is a folder with one",
+            path.display()
+        );
+        return Ok((Vec::new(), Some(note)));
+    }
+    // What lies beside a file of that name belongs to it; a file of another name stands for itself.
+    let folder = path.parent().filter(|_| path.file_name().is_some_and(|name| name == NAMES[0]));
+    Ok((folder.map_or_else(|| Ok(vec![(NAMES[0].to_owned(), bytes)]), beside)?, None))
 }
 
 /// The files of the tokenizer in a folder.

@@ -10,23 +10,31 @@ fn recipe(folder: &Path, overrides: &[&str]) -> Recipe {
     Recipe::parse(&made::recipe(folder), Path::new("r.toml"), &overrides).unwrap()
 }
 
-/// Documents of up to 120 tokens, in pieces of 32.
+/// Documents of up to 120 tokens, in pieces that are shorter than a stretch and longer.
 #[test]
 fn every_token_is_foretold_once_an_epoch() {
-    let home = tempfile::tempdir().unwrap();
-    made::shards(home.path(), 150, 60);
-    for seed in ["seed=1", "seed=2"] {
-        let corpus = Corpus::open(&recipe(home.path(), &[seed]), 72).unwrap();
+    for (context, end, seed) in [
+        (32usize, Some(made::END), 1),
+        (32, Some(made::END), 2),
+        (70, Some(made::END), 3),
+        (100, None, 4),
+        (7, None, 5),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        made::shards_with(home.path(), 150, 60, end);
+        let [seed, length] = [format!("seed={seed}"), format!("context={context}")];
+        let sequence = format!("batch_tokens={}", 4 * context);
+        let corpus = Corpus::open(&recipe(home.path(), &[&seed, &length, &sequence]), 72).unwrap();
         let shards = corpus.shards().next().unwrap();
         let held_out: Vec<u64> =
             corpus.validation(u64::MAX).iter().flat_map(|h| h.documents.iter().map(|&(_, n)| n)).collect();
         assert!((5..40).contains(&held_out.len()), "{held_out:?}");
-        // Documents with each token and what is before it: the end token opens a document.
+        // Documents with each token and what is before it: the end token, where there is one, opens a document.
         let mut wanted = Vec::new();
         for number in (0..150).filter(|number| !held_out.contains(number)) {
             let tokens: Vec<u32> = shards.document(number).unwrap().tokens.iter().collect();
-            let before = [made::END].into_iter().chain(tokens.iter().copied());
-            wanted.extend(before.zip(tokens.iter().copied()).map(|(before, token)| (number, before, token)));
+            let opened: Vec<u32> = end.into_iter().chain(tokens).collect();
+            wanted.extend(opened.windows(2).map(|pair| (number, pair[0], pair[1])));
         }
         wanted.sort_unstable();
 
@@ -34,7 +42,7 @@ fn every_token_is_foretold_once_an_epoch() {
         while read.len() < 2 * wanted.len() {
             let mut batch = Batch::default();
             corpus.sequence(&mut position, &mut batch);
-            assert_eq!((batch.tokens.len(), batch.targets.len(), batch.weights.len()), (32, 32, 32));
+            assert_eq!([batch.tokens.len(), batch.targets.len(), batch.weights.len()], [context; 3]);
             assert_eq!(batch.documents.first().unwrap().start, 0);
             for (rows, &(source, number)) in batch.documents.iter().zip(&batch.origins) {
                 assert_eq!(source, 0);

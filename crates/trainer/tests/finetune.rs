@@ -400,6 +400,13 @@ fn what_cannot_be_learnt_is_counted_and_said() {
     let [a, b] = [examples.next().unwrap(), examples.next().unwrap()];
     assert!(a.texts[0].tokens == b.texts[0].tokens && a.line != b.line);
 
+    // And is judged by the bytes of what is left: both that are held out are one letter and the end of the turn.
+    let held = home.path().join("held.jsonl");
+    std::fs::write(&held, [&lines[0], &lines[4], &lines[0], &lines[0]].map(String::as_str).join("\n"))
+        .unwrap();
+    let held = read(&recipe(&held, &["validation_share=0.3"])).unwrap().held_out();
+    assert_eq!(held.iter().map(|held| (held.tokens, held.text_bytes)).collect::<Vec<_>>(), [(4, 2)]);
+
     let error = |set: &[&str]| read(&recipe(&data, set)).map(|_| ()).unwrap_err().to_string();
     assert!(error(&["strict=true"]).contains("chat.jsonl: line 2: EOF"), "{}", error(&["strict=true"]));
     assert!(error(&["context=3"]).contains("no conversation"), "{}", error(&["context=3"]));
@@ -425,6 +432,28 @@ fn a_template_that_does_not_tell_whose_tokens_are_whose_is_refused() {
     );
     let error = refused("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
     assert!(error.contains("with no token that ends an answer"), "{error}");
+}
+
+/// Many templates look at the first turn: they cannot open an answer before there is one.
+#[test]
+fn a_conversation_that_the_template_cannot_open_is_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("chat.jsonl");
+    let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+    let lines = [
+        serde_json::json!({"messages": [turn("assistant", "b"), turn("user", "a"), turn("assistant", "b")]}),
+        serde_json::json!({"messages": [turn("user", "a"), turn("assistant", "b")]}),
+    ];
+    std::fs::write(&data, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let recipe = recipe(&data, &[]);
+    let tokenizer = Base::open(&recipe).unwrap().tokenizer;
+    let source = "{% if messages[0].role == 'system' %}{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}\n\
+                  {{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    let template = ChatTemplate::jinja(source, "template").unwrap();
+    let read = read_as(&recipe, &tokenizer, &template).unwrap();
+    assert_eq!((read.found().conversations, read.found().broken), (1, 1));
+    let fact = &read.found().examples[0].fact;
+    assert!(fact.contains("cannot write no turn before an answer"), "{fact}");
 }
 
 #[test]

@@ -109,6 +109,112 @@ fn a_broken_checkpoint_is_passed_over() {
     assert!(!home.path().join("broken/checkpoints/.sai-half.part").exists());
 }
 
+/// A damaged one of a later step is not the newest of those that are kept.
+#[test]
+fn a_checkpoint_that_was_just_written_stays() {
+    let home = home();
+    let keep = ["keep_last=1", "keep_best=0", "validate_every=100", "checkpoint_every=1"];
+    run(home.path(), "run", &["keep_last=2", keep[1], keep[2], keep[3]], false, 8).unwrap();
+    let checkpoints = home.path().join("run/checkpoints");
+    let later = checkpoints.join("step-000000011");
+    std::fs::rename(checkpoints.join("step-000000008"), &later).unwrap();
+    std::fs::write(later.join("state.json"), "{").unwrap();
+    let (part, _) = run(home.path(), "run", &keep, true, 2).unwrap();
+    assert_eq!(part.step, 9);
+    let mut names: Vec<String> = std::fs::read_dir(&checkpoints)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["damaged-step-000000011", "step-000000009"]);
+    assert!(home.path().join("run/model/model.safetensors").exists());
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_data_only() {
+    let home = home();
+    run(home.path(), "run", &[], false, 4).unwrap();
+    std::fs::remove_dir_all(home.path().join("packed")).unwrap();
+    made::shards(home.path(), 150, 61);
+    let error = run(home.path(), "run", &[], true, 4).unwrap_err().to_string();
+    assert!(error.contains("is of other data than lies there now"), "{error}");
+}
+
+#[test]
+fn weights_go_on_with_the_tokenizer_that_they_know() {
+    let home = home();
+    run(home.path(), "first", &[], false, 4).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    made::shards(other.path(), 150, 60);
+    let from = home.path().join("first");
+    let recipe = made::recipe(other.path());
+    let (head, tables) = recipe.split_once("[model]").unwrap();
+    let tables = &tables[tables.find("[optimizer]").unwrap()..];
+    let recipe = format!("{head}[model]\nfrom = {:?}\n{tables}", from.display().to_string());
+    let trained = |name: &str| {
+        let path = Path::new("r.toml");
+        let options = Options {
+            out: other.path().join(name),
+            resume: false,
+            memory_limit: None,
+            peak: None,
+            stop: &|| false,
+            ranks: &One::default(),
+        };
+        pretrain(Cpu::new(1), &Recipe::parse(&recipe, path, &[])?, path, &options, &mut |_| Ok(()))
+    };
+    assert!(trained("same").unwrap().finished);
+    // The same number of tokens in another order.
+    let file = from.join("model/tokenizer.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text
+        .replace(r#""A":32"#, r#""A":99"#)
+        .replace(r#""B":33"#, r#""B":32"#)
+        .replace(r#""A":99"#, r#""A":33"#);
+    assert!(text.contains(r#""A":33"#), "{text}");
+    std::fs::write(&file, text).unwrap();
+    let error = trained("permuted").unwrap_err().to_string();
+    assert!(
+        error.contains("has another tokenizer than") && error.contains("with which the shards"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_run_takes_the_tokenizers_own_file() {
+    let home = home();
+    let mine = home.path().join("mine.json");
+    std::fs::copy(home.path().join("vocabulary/tokenizer.json"), &mine).unwrap();
+    // Of something else.
+    std::fs::write(home.path().join("tokenizer.json"), "{}").unwrap();
+    let said = format!("tokenizer={:?}", mine.display().to_string());
+    let (_, notes) = run(home.path(), "run", &[&said], false, 4).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    let beside = home.path().join("run/model");
+    assert_eq!(std::fs::read(beside.join("tokenizer.json")).unwrap(), std::fs::read(&mine).unwrap());
+    assert!(!beside.join("tokenizer_config.json").exists());
+}
+
+#[test]
+fn a_run_goes_on_without_its_log() {
+    let home = home();
+    run(home.path(), "whole", &[], false, u64::MAX).unwrap();
+    run(home.path(), "run", &[], false, 5).unwrap();
+    let log = home.path().join("run/metrics.jsonl");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, lines.split_inclusive('\n').take(3).collect::<String>()).unwrap();
+    let error = run(home.path(), "run", &[], true, u64::MAX).unwrap_err().to_string();
+    assert!(
+        error.contains("ends after step 3, before the checkpoint of step 5") && error.contains("remove it")
+    );
+    std::fs::remove_file(&log).unwrap();
+    let (part, _) = run(home.path(), "run", &[], true, 3).unwrap();
+    assert_eq!(part.metrics.iter().map(|m| m.step).collect::<Vec<_>>(), [6, 7, 8]);
+    let (rest, _) = run(home.path(), "run", &[], true, u64::MAX).unwrap();
+    assert_eq!(rest.metrics.iter().map(|m| m.step).collect::<Vec<_>>(), (6..=12).collect::<Vec<_>>());
+    assert_eq!(weights(home.path(), "whole"), weights(home.path(), "run"));
+}
+
 #[test]
 fn a_folder_holds_one_run() {
     let home = home();
@@ -119,6 +225,13 @@ fn a_folder_holds_one_run() {
     assert!(error.contains("another `optimizer`, `seed`"), "{error}");
     // Keys that do not decide the weights may change.
     assert!(run(home.path(), "run", &["checkpoint_every=2"], true, u64::MAX).unwrap().0.finished);
+    // A person's own recipe is not overwritten.
+    let mine = home.path().join("mine/recipe.toml");
+    std::fs::create_dir(mine.parent().unwrap()).unwrap();
+    std::fs::write(&mine, "# why\nsteps = 1\n").unwrap();
+    let error = run(home.path(), "mine", &[], false, 1).unwrap_err().to_string();
+    assert!(error.contains("recipe.toml with comments"), "{error}");
+    assert!(std::fs::read_to_string(&mine).unwrap().starts_with("# why"));
     let error = run(home.path(), "none", &["model.hidden_size=4096", "model.num_layers=99"], false, 1);
     assert!(error.unwrap_err().to_string().contains("give a smaller micro_batch"));
     assert!(!home.path().join("none").exists());
@@ -134,6 +247,12 @@ fn a_loss_that_leaps_stops_or_goes_back_and_names_its_documents() {
     assert!(*step > 32, "{error}");
     let error = error.to_string();
     assert!(error.contains("packed #") && error.contains("where the recent ones are about"), "{error}");
+    // What it advises can be done, and helps where only this batch is bad.
+    assert!(error.contains("--set loss.on_leap=rewind and --resume"), "{error}");
+    let advised = ["steps=200", "loss.leap=0", "checkpoint_every=20", "loss.on_leap=rewind"];
+    let (part, notes) = run(home.path(), "stop", &advised, true, 1).unwrap();
+    assert_eq!(part.step, *step / 20 * 20 + 1);
+    assert!(notes.is_empty(), "{notes:?}");
 
     let rewind = ["steps=200", "loss.leap=0", "checkpoint_every=20", "loss.on_leap=rewind"];
     let error = run(home.path(), "rewind", &rewind, false, u64::MAX).unwrap_err().to_string();

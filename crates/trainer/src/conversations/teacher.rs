@@ -15,8 +15,8 @@ pub struct Lesson {
     pub tokens: Vec<u32>,
     /// The tokens of each answer with the one that ends it; the model is to foretell these.
     pub answers: Vec<Range<usize>>,
-    /// Bytes of the answers' text.
-    pub answer_bytes: u64,
+    /// Bytes of each answer's text.
+    pub answer_bytes: Vec<u64>,
     /// Answers whose first token began in the opening, so that it is not trained on.
     pub straddling: usize,
 }
@@ -59,13 +59,28 @@ impl<'t> Teacher<'t> {
         let placed = self.tokenizer.encode_with_offsets(&whole);
         let placed = placed.map_err(|e| Refusal::Conversation(e.to_string()))?;
 
-        let mut lesson = Lesson { tokens: Vec::new(), answers: Vec::new(), answer_bytes: 0, straddling: 0 };
+        let mut lesson =
+            Lesson { tokens: Vec::new(), answers: Vec::new(), answer_bytes: Vec::new(), straddling: 0 };
         let answers = messages.iter().enumerate().skip(prompt);
         for (i, _) in answers.filter(|(_, message)| message.role == "assistant") {
-            let opened = self.render(&messages[..i], true)?;
+            // That it writes the whole was seen: where it does not write a beginning, it is for this conversation.
+            let beginning = |turns: usize, open: bool| {
+                self.render(&messages[..turns], open).map_err(|refusal| match refusal {
+                    Refusal::Template(fact) => {
+                        let turns = if turns == 0 {
+                            "no turn before an answer".to_owned()
+                        } else {
+                            format!("{turns} turns")
+                        };
+                        Refusal::Conversation(format!("the chat template cannot write {turns}: {fact}"))
+                    }
+                    own => own,
+                })
+            };
+            let opened = beginning(i, true)?;
             let closed = match i + 1 == messages.len() {
                 true => whole.clone(),
-                false => self.render(&messages[..=i], false)?,
+                false => beginning(i + 1, false)?,
             };
             for part in [&opened, &closed] {
                 if !whole.starts_with(part.as_str()) || part.len() < opened.len() {
@@ -87,7 +102,7 @@ impl<'t> Teacher<'t> {
             };
             let straddles = first > 0 && placed[first - 1].1.end > opened.len();
             lesson.straddling += usize::from(straddles);
-            lesson.answer_bytes += placed[end].1.start.saturating_sub(placed[first].1.start) as u64;
+            lesson.answer_bytes.push(placed[end].1.start.saturating_sub(placed[first].1.start) as u64);
             lesson.answers.push(first..end + 1);
         }
         let length = lesson.answers.last().map_or(0, |answer| answer.end);
@@ -111,6 +126,7 @@ impl Lesson {
             return Fit::Whole;
         }
         self.answers.retain(|answer| answer.end <= context + 1);
+        self.answer_bytes.truncate(self.answers.len());
         let Some(last) = self.answers.last() else { return Fit::TooLong };
         self.tokens.truncate(last.end);
         Fit::Cut

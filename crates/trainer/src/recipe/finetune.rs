@@ -82,6 +82,9 @@ pub struct FinetuneRecipe {
 pub struct Replay {
     /// Tokens of them in each step, a multiple of `context`; they come on top of the conversations.
     pub batch_tokens: u64,
+    /// Share of the documents that is held out, which is to be that of the pretraining: a smaller one trains on what was
+    /// held out there, a larger one judges by what was trained on.
+    pub validation_share: f64,
     /// Where they come from, as in a pretraining.
     pub data: Vec<Source>,
 }

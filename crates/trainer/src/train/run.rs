@@ -59,8 +59,8 @@ impl<D: Training, S: Data> Run<'_, D, S> {
             let mean = 1.0 / summed.sums.of.max(1) as f64;
             let norm = self.team.norm(&self.model)? * mean;
             let made = Made { loss: summed.sums.mean(), norm, summed };
-            if let Some((policy, why)) = self.judge(&made) {
-                self.deal_with(policy, &made, why, on)?;
+            if let Some(bad) = self.judge(&made) {
+                self.deal_with(bad, &made, on)?;
                 continue;
             }
             let o = &self.course.optimizer;
@@ -134,7 +134,8 @@ impl<D: Training, S: Data> Run<'_, D, S> {
             rewards: made.summed.sums.preferred.rewards(),
             validation,
         };
-        let left = Duration::from_secs_f64((steps - step) as f64 * self.state.seconds / step as f64);
+        let left = (steps - step) as f64 * self.state.seconds / step as f64;
+        let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
         if let Some(journal) = &mut self.journal {
             journal.add(&metrics)?;
         }

@@ -32,6 +32,11 @@ pub(crate) fn tokenizer(folder: &Path) -> Tokenizer {
 /// Packs `count` documents of about `length` characters into `folder/packed`, with the tokenizer in
 /// `folder/vocabulary`. Every fourth is Korean by name.
 pub(crate) fn shards(folder: &Path, count: usize, length: usize) {
+    shards_with(folder, count, length, Some(END));
+}
+
+/// The same, with another token behind each document, or none.
+pub(crate) fn shards_with(folder: &Path, count: usize, length: usize, end: Option<u32>) {
     let tokenizer = tokenizer(&folder.join("vocabulary"));
     let mut lines = String::new();
     let mut state = 1u64;
@@ -49,7 +54,7 @@ pub(crate) fn shards(folder: &Path, count: usize, length: usize) {
     let options = PackOptions {
         shard_tokens: (count * length / 3) as u64,
         threads: 1,
-        end: Some(END),
+        end,
         tokenizer_name: folder.join("vocabulary").display().to_string(),
     };
     let target = folder.join("packed");

@@ -46,7 +46,7 @@ pub(super) const KEYS: Keys = &[
     ("model", &["from"]),
     ("lora", &["rank", "alpha", "targets"]),
     ("dpo", &["beta", "label_smoothing", "sft"]),
-    ("replay", &["batch_tokens", "data"]),
+    ("replay", &["batch_tokens", "validation_share", "data"]),
     ("replay.data", &["path", "share", "language"]),
     OPTIMIZER,
     SCHEDULE,
@@ -111,6 +111,7 @@ struct FileDpo {
 #[derive(Deserialize)]
 struct FileReplay {
     batch_tokens: Option<u64>,
+    validation_share: Option<f64>,
     data: Option<pretrain::Data>,
 }
 
@@ -165,7 +166,8 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
     if dpo.is_some() && loss.z_loss != 0.0 {
         return Err(r.wrong("loss.z_loss", "[dpo] knows no `loss.z_loss`; leave it out"));
     }
-    let replay = file.replay.map(|file| replay(r, file, context as u64)).transpose()?;
+    let validation_share = r.within("validation_share", file.validation_share.unwrap_or(0.01), 0.0, 0.5)?;
+    let replay = file.replay.map(|file| replay(r, file, context as u64, validation_share)).transpose()?;
     if dpo.is_some() && replay.is_some() {
         return Err(r.wrong("replay", "[dpo] learns from pairs alone; leave [replay] out"));
     }
@@ -195,7 +197,7 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
         checkpoint_every: every("checkpoint_every", file.checkpoint_every)?,
         keep_last: r.at_least_one("keep_last", file.keep_last.unwrap_or(2) as u64)? as usize,
         keep_best: file.keep_best.unwrap_or(1),
-        validation_share: r.within("validation_share", file.validation_share.unwrap_or(0.01), 0.0, 0.5)?,
+        validation_share,
         validate_every: every("validate_every", file.validate_every)?,
         validation_tokens: file.validation_tokens.unwrap_or(50_000),
         sample_tokens: r.sample_tokens(file.sample_tokens, context)?,
@@ -238,7 +240,7 @@ fn preferences(r: &Resolving<'_>, dpo: &FileDpo) -> Result<Dpo, Error> {
 }
 
 /// What is read again: one sequence a step where it is not said how much.
-fn replay(r: &Resolving<'_>, file: FileReplay, context: u64) -> Result<Replay, Error> {
+fn replay(r: &Resolving<'_>, file: FileReplay, context: u64, validation_share: f64) -> Result<Replay, Error> {
     let batch_tokens = r.at_least_one("replay.batch_tokens", file.batch_tokens.unwrap_or(context))?;
     if !batch_tokens.is_multiple_of(context) {
         let whole = batch_tokens.div_ceil(context) * context;
@@ -247,7 +249,9 @@ fn replay(r: &Resolving<'_>, file: FileReplay, context: u64) -> Result<Replay, E
         );
         return Err(r.wrong("replay.batch_tokens", fact));
     }
-    Ok(Replay { batch_tokens, data: pretrain::data(r, "replay.data", file.data)? })
+    let validation_share = file.validation_share.unwrap_or(validation_share);
+    let validation_share = r.within("replay.validation_share", validation_share, 0.0, 0.5)?;
+    Ok(Replay { batch_tokens, validation_share, data: pretrain::data(r, "replay.data", file.data)? })
 }
 
 fn data(r: &Resolving<'_>, data: Option<Data>) -> Result<Vec<ConversationFile>, Error> {
