@@ -4,7 +4,9 @@
 mod team;
 
 use sai_decoder::{Config, Cpu, PeftAdapter, Target, merge};
-use sai_trainer::{Base, Conversations, Event, FinetuneRecipe, One, Options, Outcome, Ranks, finetune};
+use sai_trainer::{
+    Base, Conversations, Error, Event, FinetuneRecipe, One, Options, Outcome, Ranks, finetune,
+};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -14,22 +16,32 @@ fn fixture() -> PathBuf {
 }
 
 fn recipe(lora: &str) -> FinetuneRecipe {
+    recipe_from(lora, &fixture())
+}
+
+fn recipe_from(lora: &str, from: &Path) -> FinetuneRecipe {
     let text = format!(
         "data = {:?}\ncontext = 100\nvalidation_share = 0\nepochs = 6\nbatch_conversations = 2\n\
          checkpoint_every = 3\n{lora}\n[model]\nfrom = {:?}\n",
         fixture().join("chat.jsonl").display().to_string(),
-        fixture().display().to_string()
+        from.display().to_string()
     );
     FinetuneRecipe::parse(&text, Path::new("r.toml"), &["optimizer.learning_rate=2e-2".to_owned()]).unwrap()
 }
 
 /// Trains until so many steps are made.
 fn run(out: &Path, recipe: &FinetuneRecipe, resume: bool, stop: u64) -> Outcome {
-    run_on(&One::default(), out, recipe, resume, stop)
+    run_on(&One::default(), out, recipe, resume, stop).unwrap()
 }
 
 /// One rank's part of it.
-fn run_on(ranks: &dyn Ranks, out: &Path, recipe: &FinetuneRecipe, resume: bool, stop: u64) -> Outcome {
+fn run_on(
+    ranks: &dyn Ranks,
+    out: &Path,
+    recipe: &FinetuneRecipe,
+    resume: bool,
+    stop: u64,
+) -> Result<Outcome, Error> {
     let base = Base::open(recipe).unwrap();
     let go_on = &mut |_, _| ControlFlow::Continue(());
     let read = Conversations::read(recipe, &base.tokenizer, &base.template, 1, go_on).unwrap();
@@ -49,7 +61,26 @@ fn run_on(ranks: &dyn Ranks, out: &Path, recipe: &FinetuneRecipe, resume: bool, 
         }
         Ok(())
     })
-    .unwrap()
+}
+
+#[test]
+fn an_adapter_goes_on_beside_the_weights_that_it_was_trained_for() {
+    let home = tempfile::tempdir().unwrap();
+    let from = home.path().join("base");
+    std::fs::create_dir(&from).unwrap();
+    for entry in std::fs::read_dir(fixture()).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), from.join(entry.file_name())).unwrap();
+    }
+    let (recipe, out) = (recipe_from("[lora]\nrank = 4", &from), home.path().join("run"));
+    run(&out, &recipe, false, 4);
+    run(&out, &recipe, true, 5);
+    let weights = from.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let error = run_on(&One::default(), &out, &recipe, true, 6).unwrap_err().to_string();
+    assert!(error.contains("began from another model than `model.from` is now"), "{error}");
 }
 
 #[test]
@@ -93,7 +124,7 @@ fn several_ranks_train_the_adapter_of_one() {
     // Of three, one has none of a step's two conversations.
     for size in [2, 3] {
         let out = home.path().join(size.to_string());
-        let found = team::together(size, |rank| run_on(rank, &out, &recipe, false, u64::MAX));
+        let found = team::together(size, |rank| run_on(rank, &out, &recipe, false, u64::MAX).unwrap());
         assert_eq!(found[0].metrics.len(), one.metrics.len());
         for (a, b) in one.metrics.iter().zip(&found[0].metrics) {
             assert!((a.loss - b.loss).abs() < 1e-4 && a.trained == b.trained, "{a:?} {b:?}");
