@@ -100,3 +100,24 @@ fn a_run_goes_on_with_another_number_of_ranks() {
     assert!(rest[0].finished);
     alike(&whole, &rest[0]);
 }
+
+/// Every batch that is worse than most before it is passed over: the run goes back to the step before it and reads on.
+#[test]
+fn ranks_go_back_together() {
+    let home = tempfile::tempdir().unwrap();
+    made::shards(home.path(), 150, 60);
+    let back = ["steps=90", "loss.leap=0.01", "loss.on_leap=rewind", "checkpoint_every=1"];
+    let one = run(home.path(), "one", false, u64::MAX, &One::default(), &back);
+    assert!(one.finished);
+    // What was read, but for the batches that were passed over: some were.
+    assert_eq!(one.metrics.iter().map(|m| m.step).collect::<Vec<_>>(), (1..=90).collect::<Vec<_>>());
+    let without = run(home.path(), "without", false, u64::MAX, &One::default(), &["steps=90"]);
+    // A line that was read back may differ in the last place of a decimal.
+    let apart = one.metrics.iter().zip(&without.metrics).position(|(a, b)| (a.loss - b.loss).abs() > 1e-9);
+    assert!(apart.is_some_and(|at| at >= 32), "{apart:?}");
+    let two = together(2, |rank| run(home.path(), "two", false, u64::MAX, rank, &back));
+    assert_eq!(two[0].metrics.len(), 90);
+    for (a, b) in one.metrics.iter().zip(&two[0].metrics) {
+        assert!((a.loss - b.loss).abs() < 1e-3, "{a:?} {b:?}");
+    }
+}
