@@ -271,6 +271,8 @@ pub enum Found {
     PickleFolder(String),
     /// A folder with GGUF files and no safetensors; the name of one.
     GgufFolder(String),
+    /// A folder with an adapter and no model.
+    Adapter,
     /// A folder with several `.safetensors` files and no index; the name of one.
     NoIndex(String),
     /// A folder with weights and no `config.json`.
@@ -313,6 +315,9 @@ impl fmt::Display for Found {
             Found::GgufFolder(name) => {
                 write!(f, "the folder has no .safetensors file, but GGUF; give the file itself: {}", Shown(name))
             }
+            Found::Adapter => f.write_str(
+                "the folder has an adapter (LoRA) and no model; make one of both with `sai merge BASE ADAPTER MERGED`",
+            ),
             Found::NoIndex(name) => write!(
                 f,
                 "the folder has several .safetensors files ({} among them) and no model.safetensors.index.json; fetch \

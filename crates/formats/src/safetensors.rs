@@ -48,6 +48,9 @@ pub fn open(path: &Path) -> Result<Tensors, Error> {
         return shards::open(path, &index);
     }
     let names = recognise::names(path)?;
+    if names.iter().any(|name| name == "adapter_config.json") {
+        return Err(Error::found(path, Found::Adapter));
+    }
     let mut weights = names.iter().filter(|n| n.ends_with(".safetensors"));
     match (weights.next(), weights.next()) {
         (Some(name), None) if !is_shard(name) => {

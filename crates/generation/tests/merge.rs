@@ -37,6 +37,27 @@ fn a_merged_folder_is_pefts() {
             }
         }
     }
+    // What the adapter was trained with comes along, but for the description.
+    let adapter = home.path().join("adapter");
+    std::fs::create_dir(&adapter).unwrap();
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::copy(fixture("adapters/all").join(name), adapter.join(name)).unwrap();
+    }
+    for name in ["chat_template.jinja", "generation_config.json", "config.json"] {
+        std::fs::write(adapter.join(name), "{}").unwrap();
+    }
+    let base = fixture("training/untied");
+    let (model, target) = (FolderModel::merged(&base, &adapter, None).unwrap(), home.path().join("own"));
+    assert!(model.write(&target, false, &mut |_| ControlFlow::Continue(())).unwrap().is_continue());
+    let read = |folder: &std::path::Path, name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!([read(&target, "chat_template.jinja"), read(&target, "generation_config.json")], ["{}", "{}"]);
+    assert_eq!(read(&target, "config.json"), read(&base, "config.json"));
+    let refused = sai_decoder::Config::open(&fixture("adapters/all")).err().unwrap().to_string();
+    assert!(
+        refused.contains("has an adapter (LoRA) and no model") && refused.contains("sai merge"),
+        "{refused}"
+    );
+
     let refused =
         FolderModel::merged(&fixture("training/tied"), &fixture("adapters/all"), None).err().unwrap();
     assert!(refused.to_string().contains("another model"), "{refused}");

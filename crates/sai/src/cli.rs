@@ -1,5 +1,6 @@
 //! The arguments of the command: its verbs, and the flags that the verbs share.
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ui::Ui;
@@ -104,11 +105,11 @@ pub(crate) struct ModelArgs {
     pub(crate) model: String,
 
     /// Threads to compute with; 0 takes every core
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     pub(crate) threads: usize,
 
     /// Tokens of context; the model's own length, but at most 8192, where not given
-    #[arg(short, long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size", "ctx"])]
+    #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size", "ctx"])]
     pub(crate) context: Option<usize>,
 
     /// Where to compute; auto picks the best device with room for the model
@@ -122,6 +123,11 @@ pub(crate) struct ModelArgs {
     /// How keys and values are kept: q8_0 takes half the memory of f16, and f16 half of f32's
     #[arg(long, value_enum, default_value_t = CacheKind::F16, alias = "cache_type")]
     pub(crate) cache_type: CacheKind,
+}
+
+/// Takes a number of threads that a machine can have.
+pub(crate) fn thread_count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(..=512)
 }
 
 /// Threads to work on: as many as asked for, or one for each core.

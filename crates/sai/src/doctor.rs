@@ -16,7 +16,7 @@ use crate::ui::{Size, Ui};
 #[derive(clap::Args)]
 pub(crate) struct Doctor {
     /// Threads to measure with; 0 takes every core
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 
     /// Print JSON

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sai_decoder::Cpu;
-use sai_trainer::{Base, Conversations, FinetuneRecipe, Found, Options};
+use sai_trainer::{Base, Conversations, FinetuneRecipe, Found, Length, Options};
 
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ranks::Team;
@@ -53,7 +53,7 @@ pub(crate) struct Finetune {
     inspect: Option<usize>,
 
     /// Threads to compute with; 0 takes every core
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 }
 
@@ -86,7 +86,12 @@ impl Finetune {
             stop: &|| interrupt.pending(),
             ranks: team.ranks(),
         };
-        let amount = format!("{} {what}", Thousands(conversations.trained()));
+        let trained = Thousands(conversations.trained());
+        let amount = match recipe.length {
+            Length::Epochs(1.0) => format!("{trained} {what}"),
+            Length::Epochs(epochs) => format!("{epochs} times {trained} {what}"),
+            Length::Steps(_) => format!("drawn from {trained} {what}"),
+        };
         let model = out.join("model");
         let next = match &recipe.lora {
             None => format!("sai chat -m {}", model.display()),

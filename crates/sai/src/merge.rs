@@ -17,15 +17,16 @@ Examples:
 
 /// Merge a LoRA adapter into its model's weights.
 ///
-/// The adapter is a folder as sai or the `peft` library writes it; the result is a Hugging Face folder. The weights keep
-/// their types where --dtype does not say another.
+/// The adapter is a folder as sai or the `peft` library writes it; the result is a Hugging Face folder, with the chat
+/// template and the tokenizer's files of the adapter where it has some. The weights keep their types where --dtype does not
+/// say another. A run's folder means its newest checkpoint.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Merge {
-    /// The model that was adapted: Hugging Face folder, Hub id or short name
+    /// The model that was adapted: Hugging Face folder, run, Hub id or short name
     base: String,
 
-    /// Folder of the adapter
+    /// Folder of the adapter, or of the run that trained it
     adapter: PathBuf,
 
     /// Folder to make
@@ -47,14 +48,15 @@ impl Merge {
             bail!("{target}: it is there already; give --force to replace it, or another name");
         }
         let base = match crate::models::locate(&self.base, ui)? {
-            Source::Path(path) => path,
+            Source::Path(path) => sai_trainer::newest(&path, "config.json"),
             Source::Memory { name, .. } => bail!(
                 "{}: it is a GGUF; make a folder of it with `sai convert {} FOLDER`, and merge into that",
                 name.display(),
                 self.base
             ),
         };
-        let model = FolderModel::merged(&base, &self.adapter, self.dtype.map(Into::into))?;
+        let adapter = sai_trainer::newest(&self.adapter, "adapter_config.json");
+        let model = FolderModel::merged(&base, &adapter, self.dtype.map(Into::into))?;
         let bytes = model.bytes();
         crate::watched::run(ui, ui.bytes_bar(bytes, "merge"), |progress| {
             model.write(&self.target, self.force, progress)

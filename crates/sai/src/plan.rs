@@ -249,9 +249,9 @@ impl Page<'_> {
             Thousands(p.steps),
             Thousands(p.tokens)
         )?;
-        write!(f, "device hours  {}", Thousands(p.device_hours.ceil() as u64))?;
+        write!(f, "device hours  {}", Amount(p.device_hours))?;
         if let Some(cost) = p.cost {
-            write!(f, ", which cost {}", Thousands(cost.ceil() as u64))?;
+            write!(f, ", which cost {}", Amount(cost))?;
         }
         if count > 1.0 {
             let sent = p.sent_per_step / 1e9;
@@ -259,6 +259,19 @@ impl Page<'_> {
             write!(f, "\nsent          {sent:.1} GB a step and device; {rate:.2} GB/s of network keep up")?;
         }
         writeln!(f)
+    }
+}
+
+/// Whole ones where there are many, and two digits of few.
+struct Amount(f64);
+
+impl Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n >= 100.0 => write!(f, "{}", Thousands(n.ceil() as u64)),
+            n if n >= 0.01 => write!(f, "{n:.2}"),
+            n => write!(f, "{n:.1e}"),
+        }
     }
 }
 

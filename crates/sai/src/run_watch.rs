@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use sai_trainer::{Error, Event, Metrics, Outcome, Sample};
 
+use crate::terminal::clean::visible;
 use crate::ui::{Size, Thousands, Ui};
 
 /// A run on the screen: its bar, notices, and samples of what the model says.
@@ -46,9 +47,11 @@ impl<'w> RunWatch<'w> {
     /// The disk refuses a sample.
     pub(crate) fn on(&mut self, event: Event<'_>) -> Result<(), Error> {
         match event {
-            Event::Begins { memory, parameters, step, steps } => {
+            Event::Begins { memory, parameters, trained, step, steps } => {
+                let of =
+                    if trained == parameters { String::new() } else { format!("{} of ", Thousands(trained)) };
                 self.ui.note(format_args!(
-                    "{} parameters · {} in {} steps · {} of memory (activations {})",
+                    "{of}{} parameters · {} in {} steps · {} of memory (activations {})",
                     Thousands(parameters),
                     self.amount,
                     Thousands(steps),
@@ -96,7 +99,9 @@ impl<'w> RunWatch<'w> {
     fn sample(&self, path: &Path, step: u64, prompt: &str) -> Result<(), Error> {
         match (self.say)(path, prompt) {
             Ok(text) => {
-                self.bar.suspend(|| self.ui.note(format_args!("  {prompt} ▸ {text}")));
+                // On one line, and nothing that a terminal would obey: a half-trained model says anything.
+                let [shown_prompt, shown] = [prompt, &text].map(|text| visible(text).replace('\n', "⏎"));
+                self.bar.suspend(|| self.ui.note(format_args!("  {shown_prompt} ▸ {shown}")));
                 sai_trainer::add_sample(&self.out, &Sample { step, prompt: prompt.to_owned(), text })
             }
             Err(e) => {

@@ -35,7 +35,7 @@ pub(crate) struct Sample {
     near: Option<PathBuf>,
 
     /// Threads to read on; 0 takes every core
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 
     /// Print what was taken of each source as a JSON array

@@ -29,7 +29,14 @@ fn help_and_version_are_answers() {
 #[test]
 fn a_wrong_question_is_code_two() {
     let home = home();
-    for wrong in [&["--no-such-flag"][..], &["generate", "--temp", "warm"], &["inspect"], &["cook"], &[]] {
+    for wrong in [
+        &["--no-such-flag"][..],
+        &["generate", "--temp", "warm"],
+        &["inspect"],
+        &["cook"],
+        &["doctor", "-t", "100000"],
+        &[],
+    ] {
         let ran = run(sai(home.path()).args(wrong));
         assert_eq!(ran.code, Some(2), "{wrong:?} {ran:?}");
         assert_eq!(ran.out, "");

@@ -39,6 +39,12 @@ impl Pattern {
             "llama3" => Split::Llama3,
             "qwen2" => Split::Qwen2,
             "smollm" => Split::SmolLm,
+            word if word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {
+                return Err(TrainError::Recipe(format!(
+                    "`{word}` is neither gpt2, llama3, qwen2 nor smollm, and as a regular expression would cut at this \
+                     word only"
+                )));
+            }
             other => Split::new(other)
                 .map_err(|why| TrainError::Recipe(format!("the pattern is no regular expression: {why}")))?,
         };

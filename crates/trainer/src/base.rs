@@ -10,11 +10,14 @@ use std::path::{Path, PathBuf};
 
 /// The folder that `from` means: itself, or the newest checkpoint where it is a run's folder.
 fn folder(from: &Path) -> PathBuf {
-    let newest = from.join("model");
-    if !from.join("config.json").is_file() && newest.join("config.json").is_file() {
-        return newest;
-    }
-    from.to_owned()
+    newest(from, "config.json")
+}
+
+/// The newest checkpoint in a run's folder, where that has a file of this name and the folder itself has none; else the
+/// folder.
+pub fn newest(run: &Path, file: &str) -> PathBuf {
+    let newest = run.join("model");
+    if !run.join(file).is_file() && newest.join(file).is_file() { newest } else { run.to_owned() }
 }
 
 /// The description and the weights of the model at `from`, made to hold sequences of `context` tokens.
@@ -75,6 +78,16 @@ impl Base {
         let (config, tensors) = open(&from, 0)?;
         let place = recipe.tokenizer.clone().unwrap_or_else(|| from.clone());
         let tokenizer = Tokenizer::from_folder(&place)?.with_ends(&ends(&from)?);
+        if recipe.tokenizer.is_some() && from.join("tokenizer.json").is_file() {
+            let own = Tokenizer::from_folder(&from)?;
+            if own.fingerprint()? != tokenizer.fingerprint()? {
+                let fact = format!(
+                    "is another tokenizer than that of {}, whose weights know no other; leave `tokenizer` out",
+                    from.display()
+                );
+                return Err(Error::Data { path: place, fact });
+            }
+        }
         if tokenizer.vocab_size() > config.vocab_size {
             let fact = format!(
                 "has {} tokens, more than the {} of the model to begin from",

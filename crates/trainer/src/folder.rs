@@ -52,6 +52,11 @@ pub(crate) fn begin(
     } else if newest.is_none() && checkpoints.any()? {
         return wrong("none of its checkpoints is whole; give another --out to begin anew".to_owned());
     }
+    if newest.is_none()
+        && let Some(other) = other(out)?
+    {
+        return wrong(format!("has other things in it, such as {other}; give another --out"));
+    }
     if newest.is_none() && std::fs::read_to_string(&path).is_ok_and(|text| text.contains('#')) {
         return wrong(
             "has a recipe.toml with comments, which the resolved one would overwrite; give another --out"
@@ -60,6 +65,30 @@ pub(crate) fn begin(
     }
     whole(&path, recipe.as_bytes())?;
     Ok(newest)
+}
+
+/// What a run leaves in its folder, besides hidden files.
+const OWN: [&str; 8] = [
+    RECIPE,
+    "checkpoints",
+    "metrics.jsonl",
+    "tensorboard",
+    "samples.jsonl",
+    "reference.json",
+    "report.html",
+    "model",
+];
+
+/// Something in the folder that no run leaves there, by its name.
+fn other(out: &Path) -> Result<Option<String>, Error> {
+    let names = || -> std::io::Result<Vec<String>> {
+        std::fs::read_dir(out)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    let mut names = names().map_err(|e| Error::io(out, "read the folder", e))?;
+    names.sort();
+    Ok(names
+        .into_iter()
+        .find(|name| !name.starts_with('.') && !name.ends_with(".part") && !OWN.contains(&name.as_str())))
 }
 
 /// Writes a small file so that it is there whole or not at all.

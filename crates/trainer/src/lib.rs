@@ -43,7 +43,7 @@ mod tensorboard;
 mod train;
 mod vocabulary;
 
-pub use base::Base;
+pub use base::{Base, newest};
 pub use batch::{Batch, Data, HeldOut, Position};
 pub use conversations::{BrokenConversation, Conversations, Example, Found, Lesson, Text};
 pub use corpus::Corpus;

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::beside;
 use crate::recipe::Model;
-use crate::train::{Aim, Begin, Job, train};
+use crate::train::{Aim, Begin, Job, train, unjudged};
 use crate::{Corpus, Error, Event, Options, Outcome, Recipe, base, vocabulary};
 use sai_decoder::training::Training;
 use std::path::Path;
@@ -35,6 +35,7 @@ pub fn pretrain<D: Training>(
     let first = data.shards().next();
     let (tokenizer, note) =
         first.map_or(Ok((Vec::new(), None)), |shards| vocabulary::files(recipe, shards))?;
+    let notes = note.into_iter().chain(unjudged(&data, recipe.validation_share)).collect();
     let files = beside(&config, first.and_then(|shards| shards.end()), tokenizer, path)?;
     let job = Job {
         course: recipe.course(),
@@ -44,7 +45,7 @@ pub fn pretrain<D: Training>(
         aim: Aim::Likelihood,
         data,
         files,
-        notes: note.into_iter().collect(),
+        notes,
     };
     train(device, job, options, on)
 }

@@ -47,6 +47,8 @@ pub enum Event<'a> {
         memory: Memory,
         /// Weights of the model.
         parameters: u64,
+        /// Weights that are trained: all, or those of an adapter.
+        trained: u64,
         /// Steps that were made before.
         step: u64,
         /// Steps of the whole run.
@@ -141,6 +143,14 @@ pub(crate) enum Aim {
     },
 }
 
+/// What is said where a recipe asks for validation and the data is too little for it.
+pub(crate) fn unjudged<S: Data>(data: &S, validation_share: f64) -> Option<String> {
+    (validation_share > 0.0 && data.held_out().is_empty()).then(|| {
+        "so little data that nothing of it is held out: there is no validation; give a larger `validation_share`"
+            .to_owned()
+    })
+}
+
 /// Checksum of a model's weights in the order of its files.
 fn checksum(tensors: &Tensors) -> u32 {
     tensors.iter().fold(0, |sum, tensor| {
@@ -205,7 +215,12 @@ pub(crate) fn train<D: Training, S: Data>(
         }
         state = found.clone();
     }
-    on(Event::Begins { memory, parameters: config.parameters(), step: state.step, steps: course.steps })?;
+    let parameters = config.parameters();
+    let trained = match &begin {
+        Begin::Adapter { lora, .. } => lora.parameters(&config),
+        _ => parameters,
+    };
+    on(Event::Begins { memory, parameters, trained, step: state.step, steps: course.steps })?;
     for note in notes {
         on(Event::Note(note))?;
     }

@@ -90,7 +90,19 @@ fn a_wrong_key_is_named_with_its_line_and_the_right_one() {
     assert!(error.contains("--set steps=many: invalid type"), "{error}");
     assert!(said("steps = = 3", &[]).starts_with("r.toml: line 1: "));
     let error = said(&format!("{SMALL}[optimizer]\nbeta1 = 1.5\n"), &[]);
-    assert!(error.starts_with("r.toml: line 11: `optimizer.beta1` is 1.5, outside"), "{error}");
+    assert!(
+        error.starts_with("r.toml: line 11: `optimizer.beta1` is 1.5; it is to be 0.0 to below 1"),
+        "{error}"
+    );
+    for (set, fact) in [
+        ("optimizer.learning_rate=0", "`optimizer.learning_rate` is 0.0; it is to be above 0 to 10.0"),
+        ("model.rope_theta=nan", "`model.rope_theta` is NaN; it is to be above 0"),
+        ("model.rms_norm_eps=inf", "`model.rms_norm_eps` is inf; it is to be above 0"),
+        ("model.num_layers=0", "`model.num_layers` is 0; it is to be at least 1"),
+        ("validation_tokens=0", "`validation_tokens` is 0; it is to be at least 1"),
+    ] {
+        assert!(said(SMALL, &[set]).contains(fact), "{}", said(SMALL, &[set]));
+    }
 }
 
 #[test]

@@ -225,6 +225,8 @@ fn a_folder_holds_one_run() {
     assert!(error.contains("another `optimizer`, `seed`"), "{error}");
     // Keys that do not decide the weights may change.
     assert!(run(home.path(), "run", &["checkpoint_every=2"], true, u64::MAX).unwrap().0.finished);
+    let error = run(home.path(), "packed", &[], false, 1).unwrap_err().to_string();
+    assert!(error.contains("has other things in it, such as pack.json"), "{error}");
     // A person's own recipe is not overwritten.
     let mine = home.path().join("mine/recipe.toml");
     std::fs::create_dir(mine.parent().unwrap()).unwrap();
@@ -259,4 +261,20 @@ fn a_loss_that_leaps_stops_or_goes_back_and_names_its_documents() {
     assert!(error.contains("going back did not help three times"), "{error}");
     // The checkpoint is as it was.
     assert!(run(home.path(), "rewind", &rewind, true, 1).is_ok());
+}
+
+#[test]
+fn a_token_that_the_model_does_not_know_is_named_with_its_document() {
+    let home = home();
+    let packed = home.path().join("packed");
+    for entry in std::fs::read_dir(&packed).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().ends_with(".tokens") {
+            let mut bytes = std::fs::read(entry.path()).unwrap();
+            // Tokens of the first document, behind the header.
+            bytes[256..258].fill(0xFF);
+            std::fs::write(entry.path(), bytes).unwrap();
+        }
+    }
+    let error = run(home.path(), "run", &["steps=60"], false, u64::MAX).unwrap_err().to_string();
+    assert!(error.contains("packed #") && error.contains("has token 65535, and the model has 72"), "{error}");
 }

@@ -16,8 +16,9 @@ use std::path::Path;
 const SHARD_BYTES: u64 = 5_000_000_000;
 
 /// Files of a folder besides its weights, its description first.
+const CONFIG: &str = "config.json";
 const BESIDE: [&str; 12] = [
-    "config.json",
+    CONFIG,
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -75,7 +76,7 @@ impl FolderModel {
     /// The base is no such folder, the adapter has parts that sai does not merge or was made for another model, or a file
     /// cannot be read.
     pub fn merged(base: &Path, adapter: &Path, dtype: Option<DType>) -> Result<FolderModel, Error> {
-        let adapter = PeftAdapter::open(adapter)?;
+        let (trained, adapter) = (adapter, PeftAdapter::open(adapter)?);
         let (container, config) = Config::open(base)?;
         let Container::Safetensors(tensors) = container else {
             let fact = "is a GGUF file; make a folder of it with `sai convert`, and merge into that";
@@ -87,7 +88,9 @@ impl FolderModel {
         let tensors = sai_decoder::merge(&config, &tensors, &adapter, dtype)?;
         let mut files = Vec::new();
         for name in BESIDE {
-            let path = base.join(name);
+            // The template and the ends that the adapter was trained with are its own.
+            let own = Some(trained.join(name)).filter(|own| name != CONFIG && own.is_file());
+            let path = own.unwrap_or_else(|| base.join(name));
             match std::fs::read(&path) {
                 Ok(bytes) => files.push((name, bytes)),
                 Err(e) if e.kind() == ErrorKind::NotFound => {}

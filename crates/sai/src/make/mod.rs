@@ -54,7 +54,7 @@ pub(crate) struct Make {
     until: Option<Stage>,
 
     /// Threads to compute with; 0 takes every core
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 }
 

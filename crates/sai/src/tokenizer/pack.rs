@@ -48,7 +48,7 @@ pub(crate) struct Pack {
     eos: String,
 
     /// Threads to encode on; 0 takes every core
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 
     /// What was packed as one JSON object

@@ -69,7 +69,7 @@ pub(super) struct Train {
     memory: Option<u64>,
 
     /// Threads to work with; 0 takes every core
-    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 
     /// Print what was done as a JSON object

@@ -40,6 +40,9 @@ impl FileSchedule {
     }
 }
 
+/// The largest number that is no whole one.
+const BELOW_ONE: f64 = 1.0 - f64::EPSILON;
+
 /// What filling up needs to name a key's place.
 pub(super) struct Resolving<'p> {
     pub(super) path: &'p Path,
@@ -48,7 +51,6 @@ pub(super) struct Resolving<'p> {
 
 impl Resolving<'_> {
     pub(super) fn optimizer(&self, o: &FileOptimizer, rate: f64, decay: f64) -> Result<Optimizer, Error> {
-        const BELOW_ONE: f64 = 1.0 - f64::EPSILON;
         let rate = o.learning_rate.unwrap_or(rate);
         Ok(Optimizer {
             learning_rate: self.within("optimizer.learning_rate", rate, f64::MIN_POSITIVE, 10.0)?,
@@ -126,7 +128,13 @@ impl Resolving<'_> {
 
     pub(super) fn within(&self, key: &str, value: f64, least: f64, most: f64) -> Result<f64, Error> {
         if !(least..=most).contains(&value) {
-            return Err(self.wrong(key, format!("`{key}` is {value}, outside of {least} to {most}")));
+            let from = if least == f64::MIN_POSITIVE { "above 0".to_owned() } else { format!("{least:?}") };
+            let to = match most {
+                f64::MAX => String::new(),
+                BELOW_ONE => " to below 1".to_owned(),
+                most => format!(" to {most:?}"),
+            };
+            return Err(self.wrong(key, format!("`{key}` is {value:?}; it is to be {from}{to}")));
         }
         Ok(value)
     }

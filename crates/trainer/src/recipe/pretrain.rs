@@ -293,7 +293,7 @@ fn resolve(r: &Resolving<'_>, file: File) -> Result<Recipe, Error> {
         keep_best: file.keep_best.unwrap_or(1),
         validation_share: r.within("validation_share", file.validation_share.unwrap_or(0.01), 0.0, 0.5)?,
         validate_every: every("validate_every", file.validate_every, 20)?,
-        validation_tokens: file.validation_tokens.unwrap_or(50_000),
+        validation_tokens: r.at_least_one("validation_tokens", file.validation_tokens.unwrap_or(50_000))?,
         sample_tokens: r.sample_tokens(file.sample_tokens, context)?,
         samples: file.samples.unwrap_or_default(),
         tokenizer: file.tokenizer,
@@ -349,14 +349,17 @@ fn model(r: &Resolving<'_>, m: FileModel) -> Result<Model, Error> {
         }
         return Ok(Model::From { from });
     }
-    let need = |key: &str, value: Option<usize>| {
-        value.ok_or_else(|| r.wrong("model", format!("lacks `model.{key}`, which has no default")))
+    let some = |key: &str, value: usize| Ok(r.at_least_one(&format!("model.{key}"), value as u64)? as usize);
+    let need = |key: &str, value: Option<usize>| match value {
+        Some(value) => some(key, value),
+        None => Err(r.wrong("model", format!("lacks `model.{key}`, which has no default"))),
     };
+    let above_zero = |key: &str, value: f64, most: f64| r.within(key, value, f64::MIN_POSITIVE, most);
     let hidden_size = need("hidden_size", m.hidden_size)?;
     let num_heads = need("num_heads", m.num_heads)?;
     let head_dim = match m.head_dim {
-        Some(dim) => dim,
-        None if num_heads > 0 && hidden_size.is_multiple_of(num_heads) => hidden_size / num_heads,
+        Some(dim) => some("head_dim", dim)?,
+        None if hidden_size.is_multiple_of(num_heads) => hidden_size / num_heads,
         None => {
             let fact = format!(
                 "{num_heads} heads do not share a width of {hidden_size} evenly; give `model.head_dim`"
@@ -370,10 +373,10 @@ fn model(r: &Resolving<'_>, m: FileModel) -> Result<Model, Error> {
         intermediate_size: need("intermediate_size", m.intermediate_size)?,
         num_layers: need("num_layers", m.num_layers)?,
         num_heads,
-        num_kv_heads: m.num_kv_heads.unwrap_or(num_heads),
+        num_kv_heads: some("num_kv_heads", m.num_kv_heads.unwrap_or(num_heads))?,
         head_dim,
-        rms_norm_eps: m.rms_norm_eps.unwrap_or(1e-5),
-        rope_theta: m.rope_theta.unwrap_or(10_000.0),
+        rms_norm_eps: above_zero("model.rms_norm_eps", m.rms_norm_eps.unwrap_or(1e-5), 1.0)?,
+        rope_theta: above_zero("model.rope_theta", m.rope_theta.unwrap_or(10_000.0), 1e15)?,
         tie_word_embeddings: m.tie_word_embeddings.unwrap_or(true),
     }))
 }

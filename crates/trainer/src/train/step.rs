@@ -33,6 +33,20 @@ pub(super) struct Made {
     pub(super) norm: f64,
 }
 
+/// Says in which document a token is that the model does not know.
+fn damaged<S: Data>(batch: &Batch, data: &S, token: u32, vocab_size: usize) -> Error {
+    let has = |rows: &Range<usize>| {
+        [&batch.tokens, &batch.targets].iter().any(|all| all[rows.clone()].contains(&token))
+    };
+    let place = batch.documents.iter().position(has).and_then(|i| batch.origins.get(i));
+    let path = place.map_or_else(String::new, |&origin| data.name(origin)).into();
+    let fact = format!(
+        "has token {token}, and the model has {vocab_size}: the file is damaged; `sai tokenizer inspect --verify` tells \
+         of shards what differs"
+    );
+    Error::Data { path, fact }
+}
+
 impl<D: Training, S: Data> Run<'_, D, S> {
     /// Sums the gradients of a step, a pass for as many of this rank's units as there is room for. Every rank reads all
     /// units, so that each knows where the data goes on. `None` where it was told to stop.
@@ -89,12 +103,18 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         last: bool,
         summed: &mut Summed,
     ) -> Result<(), Error> {
-        let Self { team, objective, model, pass, .. } = self;
+        let Self { team, objective, model, pass, data, .. } = self;
         let mut sent = Ok(());
         let sums = objective.learn(model, pass, batch, &mut |d, g, range| {
             if last && sent.is_ok() {
                 sent = team.send_gradients(d, g, range);
             }
+        });
+        let sums = sums.map_err(|e| match e {
+            Error::Decoder(sai_decoder::Error::TokenOutOfRange { token, vocab_size }) => {
+                damaged(batch, data, token, vocab_size)
+            }
+            other => other,
         })?;
         sent?;
         if !sums.loss.is_finite() && summed.bad.is_none() {

@@ -199,7 +199,7 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
         keep_best: file.keep_best.unwrap_or(1),
         validation_share,
         validate_every: every("validate_every", file.validate_every)?,
-        validation_tokens: file.validation_tokens.unwrap_or(50_000),
+        validation_tokens: r.at_least_one("validation_tokens", file.validation_tokens.unwrap_or(50_000))?,
         sample_tokens: r.sample_tokens(file.sample_tokens, context)?,
         samples: file.samples.unwrap_or_default(),
         tokenizer: file.tokenizer,
