@@ -68,8 +68,11 @@ impl Folder {
         self.stage(Stage::Evaluate).join("evaluation.json")
     }
 
-    /// Makes the folder, and keeps other processes out of it until the file is closed.
-    pub(crate) fn claim(&self) -> Result<File, Error> {
+    /// Whether the folder is a making's, or may become one.
+    ///
+    /// # Errors
+    /// It has files of something else.
+    pub(crate) fn own(&self) -> Result<(), Error> {
         let root = &self.root;
         let mut entries = root.read_dir().into_iter().flatten().filter_map(Result::ok);
         let stranger = entries.any(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
@@ -77,6 +80,13 @@ impl Folder {
             let fact = "has files, and none is a manifest of `sai make`; give another folder with -o";
             return Err(Error::data(root, fact));
         }
+        Ok(())
+    }
+
+    /// Makes the folder, and keeps other processes out of it until the file is closed.
+    pub(crate) fn claim(&self) -> Result<File, Error> {
+        self.own()?;
+        let root = &self.root;
         std::fs::create_dir_all(root.join("stages")).map_err(|e| Error::io(root, "make the folder", e))?;
         let path = root.join("stages/.lock");
         let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", e))?;

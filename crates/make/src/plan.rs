@@ -65,6 +65,7 @@ pub struct Estimate {
 /// # Errors
 /// As of [`crate::make`], as far as they can be foreseen.
 pub fn plan(recipe: &MakeRecipe, options: &Options<'_>) -> Result<Vec<Planned>, Error> {
+    Folder::new(&options.out).own()?;
     let manifest = Manifest::open(&options.out)?.unwrap_or_else(|| Manifest::new(&recipe.name));
     of(recipe, options, &manifest)
 }

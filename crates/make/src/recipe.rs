@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 use crate::{Error, Stage};
-use sai_corpus::SampleRecipe;
+use sai_corpus::{RulesShare, SampleRecipe};
 use sai_decoder::Mix;
 use sai_formats::DType;
 use sai_generation::Advice;
@@ -203,7 +203,7 @@ impl MakeRecipe {
             let fact = format!("`name` is {:?}; a model's name is letters, digits, -, _ and .", self.name);
             return Err(self.wrong(fact));
         }
-        self.sample()?;
+        self.check_sample()?;
         let anywhere = Folder::new(Path::new(""));
         let pretrain = self.pretrain(&anywhere)?;
         if let Model::From { .. } = pretrain.model {
@@ -231,6 +231,25 @@ impl MakeRecipe {
             return Err(self.wrong(fact));
         }
         Ok(())
+    }
+
+    /// Without documents there is no pretraining, and without conversations no fine-tuning.
+    fn check_sample(&self) -> Result<(), Error> {
+        let sample = self.sample()?;
+        let made = |count: fn(&RulesShare) -> u64| sample.rules.as_ref().map_or(0, count);
+        let documents = made(|rules| rules.documents.saturating_add(rules.dialogues));
+        let conversations = made(|rules| rules.conversations);
+        sample.check().map_err(|e| self.wrong(e.to_string()))?;
+        let fact = match () {
+            () if sample.documents.is_empty() && documents == 0 => {
+                Some("documents` and `rules` give no documents to learn to read from")
+            }
+            () if sample.conversations.is_empty() && conversations == 0 => {
+                Some("conversations` and `rules` give no conversations to learn to answer from")
+            }
+            () => None,
+        };
+        fact.map_or(Ok(()), |fact| Err(self.wrong(format!("`sample.{fact}"))))
     }
 
     /// Tokens of the vocabulary, for a model of `rows` rows.

@@ -3,7 +3,8 @@
 use sai_make::MakeRecipe;
 use std::path::Path;
 
-const SMALL: &str = "name = \"small\"\n[sample]\n[pretrain]\nsteps = 10\n[pretrain.model]\nvocab_size = 300\n\
+const SMALL: &str = "name = \"small\"\n[sample]\n\
+                     rules = { files = [\"x\"], documents = 1, conversations = 1 }\n[pretrain]\nsteps = 10\n[pretrain.model]\nvocab_size = 300\n\
                      hidden_size = 32\nintermediate_size = 64\nnum_layers = 1\nnum_heads = 2\n[finetune]\n";
 
 fn parse(text: &str, overrides: &[&str]) -> Result<MakeRecipe, String> {
@@ -29,13 +30,17 @@ fn those_that_come_with_sai_are_read() {
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     assert!(parse(SMALL, &[]).is_ok());
+    let lines: Vec<&str> =
+        SMALL.lines().filter(|line| !line.contains("sample") && !line.contains("rules")).collect();
+    assert!(parse(&lines.join("\n"), &[]).err().unwrap().contains("lacks the table [sample]"));
     for (from, to, said) in [
         ("[sample]", "[smaple]", "r.toml: line 2: `smaple` is no table or key of a recipe; `sample` is"),
         ("name =", "nane =", "r.toml: line 1: `nane` is no table or key of a recipe; `name` is"),
         ("\"small\"", "\"a/b\"", "a model's name is letters"),
-        ("[sample]\n", "", "lacks the table [sample]"),
-        ("steps = 10", "stepz = 10", "r.toml: line 4: `stepz` is no key of a recipe; `steps` is"),
-        ("steps = 10", "steps = \"10\"", "r.toml: line 4: invalid type: string"),
+        ("[sample]\nrules =", "[make]\nrules =", "`make` is no table or key"),
+        ("documents = 1, ", "", "`sample.documents` and `rules` give no documents"),
+        ("steps = 10", "stepz = 10", "r.toml: line 5: `stepz` is no key of a recipe; `steps` is"),
+        ("steps = 10", "steps = \"10\"", "r.toml: line 5: invalid type: string"),
         ("steps = 10", "steps = 10\ndata = \"shards\"", "`pretrain.data` is what the stages before make"),
         (
             "[finetune]",
@@ -48,7 +53,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             "[finetune]",
             "[finetune]\n[card]\nlicence = \"x\"",
-            "line 13: `licence` is no key of a recipe; `license` is",
+            "line 14: `licence` is no key of a recipe; `license` is",
         ),
         ("[finetune]", "[finetune]\n[finetune.lora]\nrank = 4", "an adapter is no model of its own"),
         ("[sample]", "[sample]\nheld = 1", "line 3: unknown field `held`"),

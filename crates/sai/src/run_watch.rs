@@ -51,7 +51,7 @@ impl<'w> RunWatch<'w> {
                 let of =
                     if trained == parameters { String::new() } else { format!("{} of ", Thousands(trained)) };
                 self.ui.note(format_args!(
-                    "{of}{} parameters · {} in {} steps · {} of memory (activations {})",
+                    "{of}{} parameters · {} in {} steps\n{} of memory, {} of it activations",
                     Thousands(parameters),
                     self.amount,
                     Thousands(steps),

@@ -132,6 +132,10 @@ fn what_makes_no_sense_is_said_in_a_line() {
     let home = tempfile::tempdir().unwrap();
     let error = fails(&mut make(home.path(), &["--set", "pretrain.stepz=1"]));
     assert!(error.contains("--set pretrain.stepz=1: `stepz` is no key of a recipe; `steps` is"), "{error}");
+    let error = fails(&mut make(home.path(), &["--set", "sample.rules.conversations=0", "--dry-run"]));
+    assert!(error.contains("`sample.conversations` and `rules` give no conversations"), "{error}");
+    let error = fails(&mut make(home.path(), &["--set", "sample.held_out=2", "--dry-run"]));
+    assert!(error.contains("sample: `held_out` is 2"), "{error}");
     let error = fails(&mut make(home.path(), &["--from", "finetune"]));
     assert!(error.contains("sample has not been done in this folder"), "{error}");
     let ran = run(&mut make(home.path(), &["--until", "cake"]));

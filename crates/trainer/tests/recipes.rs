@@ -94,6 +94,12 @@ fn a_wrong_key_is_named_with_its_line_and_the_right_one() {
         error.starts_with("r.toml: line 11: `optimizer.beta1` is 1.5; it is to be 0.0 to below 1"),
         "{error}"
     );
+    // Recipes of other verbs are called so.
+    for (text, verb) in [("name = 'a'\n[sample]\n[card]\n", "make"), ("epochs = 3\n[lora]\n", "finetune")] {
+        assert_eq!(said(text, &[]), format!("r.toml: this is a recipe of `sai {verb}`"));
+    }
+    let error = FinetuneRecipe::parse(SMALL, Path::new("r.toml"), &[]).unwrap_err().to_string();
+    assert_eq!(error, "r.toml: this is a recipe of `sai pretrain`");
     for (set, fact) in [
         ("optimizer.learning_rate=0", "`optimizer.learning_rate` is 0.0; it is to be above 0 to 10.0"),
         ("model.rope_theta=nan", "`model.rope_theta` is NaN; it is to be above 0"),

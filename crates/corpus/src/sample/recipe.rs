@@ -153,7 +153,11 @@ impl SampleRecipe {
         Ok(recipe.sample)
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Holds the shares to what shares can be.
+    ///
+    /// # Errors
+    /// One is none.
+    pub fn check(&self) -> Result<(), Error> {
         if !(0.0..0.5).contains(&self.held_out) {
             let share = self.held_out;
             return Err(Error::Sample(format!("`held_out` is {share}; it is a share from 0 to below 0.5")));

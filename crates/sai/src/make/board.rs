@@ -11,7 +11,7 @@ use crate::terminal::clean::visible;
 use crate::ui::Ui;
 
 /// Cells of a bar.
-const CELLS: usize = 24;
+const CELLS: usize = 20;
 /// How often a plain line says how far a stage is.
 const EVERY: Duration = Duration::from_secs(15);
 

@@ -66,7 +66,15 @@ pub fn read<F: DeserializeOwned>(
     let damaged = |e: toml::de::Error| said.damaged(&e);
     let mut places = Places::new(keys);
     let parsed = said.parsed()?;
-    places.note_text(said.text, parsed.get_ref(), said.path)?;
+    places.note_text(said.text, parsed.get_ref(), said.path).map_err(|e| {
+        match said.table.is_none().then(|| other_verb(parsed.get_ref(), keys)).flatten() {
+            Some(verb) => {
+                let fact = format!("this is a recipe of `sai {verb}`");
+                Error::Recipe { path: said.path.to_owned(), place: String::new(), fact }
+            }
+            None => e,
+        }
+    })?;
     // Types are checked in the text alone, where they have lines.
     F::deserialize(Deserializer::from(parsed.clone())).map_err(damaged)?;
     let mut table = Table::deserialize(Deserializer::from(parsed)).map_err(damaged)?;
@@ -91,6 +99,21 @@ pub fn read<F: DeserializeOwned>(
         merge(&mut table, one);
     }
     Ok((table.try_into().map_err(damaged)?, places))
+}
+
+/// The verb whose recipe a text is, where it is not the one that `keys` are of.
+fn other_verb(recipe: &DeTable<'_>, keys: Keys) -> Option<&'static str> {
+    let has = |names: &[&str]| names.iter().any(|&name| recipe.contains_key(name));
+    let knows = |name: &str| keys.iter().any(|(section, keys)| section.is_empty() && keys.contains(&name));
+    if has(&["sample", "pretrain", "finetune", "evaluate", "card"]) {
+        return Some("make");
+    }
+    if !knows("epochs") {
+        return has(&["epochs", "batch_conversations", "template", "lora", "dpo", "replay"])
+            .then_some("finetune");
+    }
+    let model = recipe.get("model").and_then(|model| model.get_ref().as_table());
+    model.is_some_and(|model| model.contains_key("hidden_size")).then_some("pretrain")
 }
 
 /// The table that an override `key=value` is, which was said as `said`. A value that is no TOML is a string.
