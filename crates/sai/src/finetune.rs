@@ -48,7 +48,7 @@ pub(crate) struct Finetune {
     #[arg(long)]
     resume: bool,
 
-    /// Print the first N conversations with the tokens that are trained on in colour, and train nothing
+    /// Print the first N conversations, in the order of training, with the tokens that are trained on in colour
     #[arg(long, value_name = "N", conflicts_with_all = ["out", "resume"])]
     inspect: Option<usize>,
 
