@@ -83,13 +83,9 @@ impl Stage {
     /// the stages that are the same on every machine to this number.
     pub fn code(self) -> u32 {
         match self {
-            Stage::Sample
-            | Stage::Tokenizer
-            | Stage::Pack
-            | Stage::Pretrain
-            | Stage::Finetune
-            | Stage::Convert
-            | Stage::Quantize => 1,
+            Stage::Sample | Stage::Tokenizer | Stage::Pack | Stage::Convert | Stage::Quantize => 1,
+            // Pieces of documents are shuffled, where whole documents were.
+            Stage::Pretrain | Stage::Finetune => 2,
             Stage::Evaluate | Stage::Card => 3,
         }
     }
