@@ -174,7 +174,7 @@ fn of_two_answers_the_better_is_preferred() {
     let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
     assert!(last["rewards"]["accuracy"] == 1.0, "{last}");
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures/sft");
-    succeeds(sai(home.path()).arg("merge").arg(base).args(["adapted/model", "merged"]));
+    succeeds(sai(home.path()).arg("merge").arg(base).args(["adapted", "merged"]));
     let more = ["finetune", "r.toml", "--out", "more", "--set", "model.from=merged", "--set", "steps=1"];
     assert!(succeeds(sai(home.path()).args(more)).err.contains("1 steps · loss"));
     // Conversations are no pairs, and pairs no conversations.

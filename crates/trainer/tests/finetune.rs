@@ -434,6 +434,28 @@ fn a_template_that_does_not_tell_whose_tokens_are_whose_is_refused() {
     assert!(error.contains("with no token that ends an answer"), "{error}");
 }
 
+#[test]
+fn a_tokenizer_that_is_not_the_models_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let own = home.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    for entry in std::fs::read_dir(fixture()).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), own.join(entry.file_name())).unwrap();
+    }
+    let said = format!("tokenizer={:?}", own.display().to_string());
+    let recipe = recipe(&fixture().join("chat.jsonl"), &[&said]);
+    assert!(Base::open(&recipe).is_ok());
+    // Two tokens change places.
+    let file = own.join("tokenizer.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+    let [a, b] = ["a", "b"].map(|token| vocab[token].clone());
+    (vocab["a"], vocab["b"]) = (b, a);
+    std::fs::write(&file, json.to_string()).unwrap();
+    let error = Base::open(&recipe).err().unwrap().to_string();
+    assert!(error.contains("is another tokenizer than that of"), "{error}");
+}
+
 /// Many templates look at the first turn: they cannot open an answer before there is one.
 #[test]
 fn a_conversation_that_the_template_cannot_open_is_passed_over() {
