@@ -3,7 +3,7 @@
 use crate::checkpoint::beside;
 use crate::recipe::Warmup;
 use crate::replay::{Replayed, documents};
-use crate::train::{Aim, Begin, Job, train, unjudged};
+use crate::train::{Aim, Begin, Job, train};
 use crate::{Base, Conversations, Error, Event, FinetuneRecipe, Options, Outcome};
 use sai_decoder::training::Training;
 use serde_json::Value;
@@ -40,8 +40,7 @@ pub fn finetune<D: Training>(
     }
     let pairs = if recipe.dpo.is_some() { conversations.read_in_run() } else { Vec::new() };
     let replay = recipe.replay.as_ref().map(|replay| documents(recipe, replay, &base)).transpose()?;
-    let Base { config, tensors, tokenizer, files, mut notes, .. } = base;
-    notes.extend(unjudged(&conversations, recipe.validation_share));
+    let Base { config, tensors, tokenizer, files, notes, .. } = base;
     let end = tokenizer.eos().first().copied();
     let (files, begin) = match &recipe.lora {
         None => (beside(&config, end, files, path)?, Begin::Weights(tensors)),
@@ -65,6 +64,7 @@ pub fn finetune<D: Training>(
         begin,
         aim,
         data: (),
+        validates: recipe.validation_share > 0.0,
         notes,
     };
     match replay {

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::beside;
 use crate::recipe::Model;
-use crate::train::{Aim, Begin, Job, train, unjudged};
+use crate::train::{Aim, Begin, Job, train};
 use crate::{Corpus, Error, Event, Options, Outcome, Recipe, base, vocabulary};
 use sai_decoder::training::Training;
 use std::path::Path;
@@ -35,7 +35,6 @@ pub fn pretrain<D: Training>(
     let first = data.shards().next();
     let (tokenizer, note) =
         first.map_or(Ok((Vec::new(), None)), |shards| vocabulary::files(recipe, shards))?;
-    let notes = note.into_iter().chain(unjudged(&data, recipe.validation_share)).collect();
     let files = beside(&config, first.and_then(|shards| shards.end()), tokenizer, path)?;
     let job = Job {
         course: recipe.course(),
@@ -45,7 +44,8 @@ pub fn pretrain<D: Training>(
         aim: Aim::Likelihood,
         data,
         files,
-        notes,
+        validates: recipe.validation_share > 0.0,
+        notes: note.into_iter().collect(),
     };
     train(device, job, options, on)
 }

@@ -101,6 +101,8 @@ pub(crate) struct Job<S> {
     pub(crate) data: S,
     /// Files that make a folder of weights a model.
     pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// Whether some of it is to be held out, to validate on.
+    pub(crate) validates: bool,
     /// What a person should know before the first step.
     pub(crate) notes: Vec<String>,
 }
@@ -108,8 +110,8 @@ pub(crate) struct Job<S> {
 impl<S> Job<S> {
     /// The same with other data.
     pub(crate) fn with<T>(self, data: T) -> Job<T> {
-        let Job { course, recipe, config, begin, aim, data: _, files, notes } = self;
-        Job { course, recipe, config, begin, aim, data, files, notes }
+        let Job { course, recipe, config, begin, aim, data: _, files, validates, notes } = self;
+        Job { course, recipe, config, begin, aim, data, files, validates, notes }
     }
 }
 
@@ -143,14 +145,6 @@ pub(crate) enum Aim {
     },
 }
 
-/// What is said where a recipe asks for validation and the data is too little for it.
-pub(crate) fn unjudged<S: Data>(data: &S, validation_share: f64) -> Option<String> {
-    (validation_share > 0.0 && data.held_out().is_empty()).then(|| {
-        "so little data that nothing of it is held out: there is no validation; give a larger `validation_share`"
-            .to_owned()
-    })
-}
-
 /// Checksum of a model's weights in the order of its files.
 fn checksum(tensors: &Tensors) -> u32 {
     tensors.iter().fold(0, |sum, tensor| {
@@ -167,7 +161,7 @@ pub(crate) fn train<D: Training, S: Data>(
     options: &Options<'_, D>,
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
-    let Job { course, recipe, config, begin, aim, data, files, notes } = job;
+    let Job { course, recipe, config, begin, aim, data, files, validates, mut notes } = job;
     let memory = match &begin {
         Begin::Adapter { lora, .. } => Memory::of_adapter(&config, lora, course.rows, course.recompute),
         _ => Memory::of(&config, course.rows, course.recompute),
@@ -221,6 +215,11 @@ pub(crate) fn train<D: Training, S: Data>(
         _ => parameters,
     };
     on(Event::Begins { memory, parameters, trained, step: state.step, steps: course.steps })?;
+    let held_out = data.held_out();
+    if validates && held_out.is_empty() {
+        let fact = "so little data that nothing of it is held out: there is no validation; give a larger";
+        notes.push(format!("{fact} `validation_share`"));
+    }
     for note in notes {
         on(Event::Note(note))?;
     }
@@ -248,7 +247,7 @@ pub(crate) fn train<D: Training, S: Data>(
     }
     let run = Run {
         journal: first.then(|| Journal::open(out, state.step)).transpose()?,
-        held_out: data.held_out(),
+        held_out,
         saved: resumed.map(|(_, state)| state.step),
         course,
         recipe,
