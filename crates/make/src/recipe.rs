@@ -240,16 +240,14 @@ impl MakeRecipe {
         let documents = made(|rules| rules.documents.saturating_add(rules.dialogues));
         let conversations = made(|rules| rules.conversations);
         sample.check().map_err(|e| self.wrong(e.to_string()))?;
-        let fact = match () {
-            () if sample.documents.is_empty() && documents == 0 => {
-                Some("documents` and `rules` give no documents to learn to read from")
-            }
-            () if sample.conversations.is_empty() && conversations == 0 => {
-                Some("conversations` and `rules` give no conversations to learn to answer from")
-            }
-            () => None,
+        let lacks = if sample.documents.is_empty() && documents == 0 {
+            "documents` and `rules` give no documents to learn to read from"
+        } else if sample.conversations.is_empty() && conversations == 0 {
+            "conversations` and `rules` give no conversations to learn to answer from"
+        } else {
+            return Ok(());
         };
-        fact.map_or(Ok(()), |fact| Err(self.wrong(format!("`sample.{fact}"))))
+        Err(self.wrong(format!("`sample.{lacks}")))
     }
 
     /// Tokens of the vocabulary, for a model of `rows` rows.

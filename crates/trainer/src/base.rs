@@ -38,10 +38,7 @@ pub(crate) fn open(from: &Path, context: usize) -> Result<(Config, Tensors), Err
 /// They are not the same.
 pub(crate) fn holds(from: &Path, shards: &Shards) -> Result<(), Error> {
     let path = folder(from);
-    if !path.join("tokenizer.json").is_file() {
-        return Ok(());
-    }
-    if Tokenizer::from_folder(&path)?.fingerprint()? == shards.fingerprint() {
+    if !has_other(&path, shards.fingerprint())? {
         return Ok(());
     }
     let fact = format!(
@@ -50,6 +47,12 @@ pub(crate) fn holds(from: &Path, shards: &Shards) -> Result<(), Error> {
         shards.tokenizer()
     );
     Err(Error::Data { path, fact })
+}
+
+/// Whether a model's folder has a tokenizer with another fingerprint.
+fn has_other(folder: &Path, fingerprint: [u8; 32]) -> Result<bool, Error> {
+    let has = folder.join("tokenizer.json").is_file();
+    Ok(has && Tokenizer::from_folder(folder)?.fingerprint()? != fingerprint)
 }
 
 /// A model that answers are to be taught: its weights, its vocabulary and how it reads a conversation.
@@ -78,15 +81,12 @@ impl Base {
         let (config, tensors) = open(&from, 0)?;
         let place = recipe.tokenizer.clone().unwrap_or_else(|| from.clone());
         let tokenizer = Tokenizer::from_folder(&place)?.with_ends(&ends(&from)?);
-        if recipe.tokenizer.is_some() && from.join("tokenizer.json").is_file() {
-            let own = Tokenizer::from_folder(&from)?;
-            if own.fingerprint()? != tokenizer.fingerprint()? {
-                let fact = format!(
-                    "is another tokenizer than that of {}, whose weights know no other; leave `tokenizer` out",
-                    from.display()
-                );
-                return Err(Error::Data { path: place, fact });
-            }
+        if recipe.tokenizer.is_some() && has_other(&from, tokenizer.fingerprint()?)? {
+            let fact = format!(
+                "is another tokenizer than that of {}, whose weights know no other; leave `tokenizer` out",
+                from.display()
+            );
+            return Err(Error::Data { path: place, fact });
         }
         if tokenizer.vocab_size() > config.vocab_size {
             let fact = format!(

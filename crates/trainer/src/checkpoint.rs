@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Version of the state's file.
 const FORMAT: u32 = 3;
+/// The folder of checkpoints in a run's.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 const STATE: &str = "state.json";
 const WEIGHTS: &str = "model.safetensors";
 const ADAPTER: &str = "adapter_model.safetensors";
@@ -112,7 +114,7 @@ impl Checkpoints {
 
     /// Those that the first rank keeps, for the others to read.
     pub(crate) fn of_first(run: &Path, keep: (usize, usize), beside: Vec<(String, Vec<u8>)>) -> Checkpoints {
-        let folder = run.join("checkpoints");
+        let folder = run.join(CHECKPOINTS);
         Checkpoints { run: run.to_owned(), folder, keep_last: keep.0, keep_best: keep.1, beside }
     }
 
@@ -223,7 +225,7 @@ impl Checkpoints {
         if let Some(name) = target.file_name() {
             let (link, new) = (self.run.join("model"), self.run.join(".sai-model"));
             let _ = fs::remove_file(&new);
-            std::os::unix::fs::symlink(Path::new("checkpoints").join(name), &new)
+            std::os::unix::fs::symlink(Path::new(CHECKPOINTS).join(name), &new)
                 .and_then(|()| fs::rename(&new, &link))
                 .map_err(|e| Error::io(&link, "point at the newest checkpoint", e))?;
         }

@@ -134,7 +134,7 @@ impl Corpus {
         });
         let corpus = Corpus { sources, drawing, sum };
         for opened in &corpus.sources {
-            if !(0..opened.documents).any(|document| corpus.trains_on(opened, document)) {
+            if !(0..opened.documents).any(|document| corpus.taught(opened, document).is_some()) {
                 let of = opened.language.as_ref().map_or_else(String::new, |l| format!(" of language `{l}`"));
                 let fact = format!("has no document{of} to train on");
                 return Err(Error::Data { path: opened.path.clone(), fact });
@@ -202,7 +202,7 @@ impl Corpus {
             Some((number + 1, first + document.tokens.len() as u64))
         });
         documents.take_while(move |&(_, first)| first < to).flat_map(move |(number, first)| {
-            let tokens = self.foretold(source, number).filter(|_| self.trains_on(source, number));
+            let tokens = self.taught(source, number);
             let (context, rows) = (self.drawing.context, tokens.map_or(0, |tokens| tokens.len()));
             // Every `context`-th row begins a piece; the first of these that is in the stretch.
             let begin = (from.saturating_sub(first) as usize).next_multiple_of(context);
@@ -264,10 +264,12 @@ impl Corpus {
         Some(Foretold { document: source.shards.document(number)?, opening: source.shards.end() })
     }
 
-    fn trains_on(&self, source: &Opened, number: u64) -> bool {
-        let found = self.foretold(source, number);
-        !held_out(number, self.drawing.held_out)
-            && found.is_some_and(|found| found.len() > 0 && wanted(source, &found.document))
+    /// A document, where it is one to train on.
+    fn taught<'a>(&self, source: &'a Opened, number: u64) -> Option<Foretold<'a>> {
+        if held_out(number, self.drawing.held_out) {
+            return None;
+        }
+        self.foretold(source, number).filter(|found| found.len() > 0 && wanted(source, &found.document))
     }
 }
 

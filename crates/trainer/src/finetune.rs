@@ -1,7 +1,6 @@
 //! From a recipe, a model and conversations to a run.
 
 use crate::checkpoint::beside;
-use crate::recipe::Warmup;
 use crate::replay::{Replayed, documents};
 use crate::train::{Aim, Begin, Job, train};
 use crate::{Base, Conversations, Error, Event, FinetuneRecipe, Options, Outcome};
@@ -32,10 +31,7 @@ pub fn finetune<D: Training>(
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let steps = conversations.steps();
-    if let Warmup::Steps(warmup) = recipe.schedule.warmup
-        && warmup >= steps
-    {
-        let fact = format!("`schedule.warmup_steps` is {warmup}, but the run has only {steps} steps");
+    if let Some(fact) = recipe.schedule.warmup.wrong(steps) {
         return Err(Error::Recipe { path: path.to_owned(), place: String::new(), fact });
     }
     let pairs = if recipe.dpo.is_some() { conversations.read_in_run() } else { Vec::new() };

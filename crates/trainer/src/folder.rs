@@ -1,6 +1,6 @@
 //! A run's folder: whose it is, and which recipe it follows.
 
-use crate::checkpoint::{Checkpoints, Newest, State};
+use crate::checkpoint::{CHECKPOINTS, Checkpoints, Newest, State};
 use crate::recipe::differences;
 use crate::{Error, Event};
 use std::fs::File;
@@ -8,8 +8,20 @@ use std::path::{Path, PathBuf};
 
 const RECIPE: &str = "recipe.toml";
 
-/// Makes the run's folder and keeps other processes out of it until the file is closed.
+/// Makes the run's folder and keeps other processes out of it until the file is closed. A folder of something else is
+/// refused, and stays as it is.
 pub(crate) fn claim(out: &Path) -> Result<File, Error> {
+    if !out.join(CHECKPOINTS).is_dir() && out.is_dir() {
+        let wrong = |fact: String| Err(Error::Data { path: out.to_owned(), fact });
+        if let Some(other) = other(out)? {
+            return wrong(format!("has other things in it, such as {other}; give another --out"));
+        }
+        if std::fs::read_to_string(out.join(RECIPE)).is_ok_and(|text| text.contains('#')) {
+            let fact =
+                "has a recipe.toml with comments, which the resolved one would overwrite; give another --out";
+            return wrong(fact.to_owned());
+        }
+    }
     std::fs::create_dir_all(out).map_err(|e| Error::io(out, "make the folder", e))?;
     let path = out.join(".lock");
     let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", e))?;
@@ -52,17 +64,6 @@ pub(crate) fn begin(
     } else if newest.is_none() && checkpoints.any()? {
         return wrong("none of its checkpoints is whole; give another --out to begin anew".to_owned());
     }
-    if newest.is_none()
-        && let Some(other) = other(out)?
-    {
-        return wrong(format!("has other things in it, such as {other}; give another --out"));
-    }
-    if newest.is_none() && std::fs::read_to_string(&path).is_ok_and(|text| text.contains('#')) {
-        return wrong(
-            "has a recipe.toml with comments, which the resolved one would overwrite; give another --out"
-                .to_owned(),
-        );
-    }
     whole(&path, recipe.as_bytes())?;
     Ok(newest)
 }
@@ -70,7 +71,7 @@ pub(crate) fn begin(
 /// What a run leaves in its folder, besides hidden files.
 const OWN: [&str; 8] = [
     RECIPE,
-    "checkpoints",
+    CHECKPOINTS,
     "metrics.jsonl",
     "tensorboard",
     "samples.jsonl",

@@ -115,6 +115,16 @@ pub enum Warmup {
 }
 
 impl Warmup {
+    /// What is wrong with it in a run of `steps`.
+    pub(crate) fn wrong(self, steps: u64) -> Option<String> {
+        match self {
+            Warmup::Steps(warmup) if warmup >= steps => {
+                Some(format!("`schedule.warmup_steps` is {warmup}, but the run has only {steps} steps"))
+            }
+            _ => None,
+        }
+    }
+
     /// Its steps in a run of `steps`.
     pub fn steps(self, steps: u64) -> u64 {
         match self {

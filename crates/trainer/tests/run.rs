@@ -227,6 +227,7 @@ fn a_folder_holds_one_run() {
     assert!(run(home.path(), "run", &["checkpoint_every=2"], true, u64::MAX).unwrap().0.finished);
     let error = run(home.path(), "packed", &[], false, 1).unwrap_err().to_string();
     assert!(error.contains("has other things in it, such as pack.json"), "{error}");
+    assert!(!home.path().join("packed/checkpoints").exists());
     // A person's own recipe is not overwritten.
     let mine = home.path().join("mine/recipe.toml");
     std::fs::create_dir(mine.parent().unwrap()).unwrap();

@@ -15,8 +15,9 @@ use std::path::Path;
 /// Bytes of a shard, as `transformers` cuts them.
 const SHARD_BYTES: u64 = 5_000_000_000;
 
-/// Files of a folder besides its weights, its description first.
+/// The description of a model.
 const CONFIG: &str = "config.json";
+/// Files of a folder besides its weights, its description first.
 const BESIDE: [&str; 12] = [
     CONFIG,
     "generation_config.json",

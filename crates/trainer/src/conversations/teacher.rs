@@ -63,24 +63,10 @@ impl<'t> Teacher<'t> {
             Lesson { tokens: Vec::new(), answers: Vec::new(), answer_bytes: Vec::new(), straddling: 0 };
         let answers = messages.iter().enumerate().skip(prompt);
         for (i, _) in answers.filter(|(_, message)| message.role == "assistant") {
-            // That it writes the whole was seen: where it does not write a beginning, it is for this conversation.
-            let beginning = |turns: usize, open: bool| {
-                self.render(&messages[..turns], open).map_err(|refusal| match refusal {
-                    Refusal::Template(fact) => {
-                        let turns = if turns == 0 {
-                            "no turn before an answer".to_owned()
-                        } else {
-                            format!("{turns} turns")
-                        };
-                        Refusal::Conversation(format!("the chat template cannot write {turns}: {fact}"))
-                    }
-                    own => own,
-                })
-            };
-            let opened = beginning(i, true)?;
+            let opened = self.beginning(&messages[..i], true)?;
             let closed = match i + 1 == messages.len() {
                 true => whole.clone(),
-                false => beginning(i + 1, false)?,
+                false => self.beginning(&messages[..=i], false)?,
             };
             for part in [&opened, &closed] {
                 if !whole.starts_with(part.as_str()) || part.len() < opened.len() {
@@ -108,6 +94,20 @@ impl<'t> Teacher<'t> {
         let length = lesson.answers.last().map_or(0, |answer| answer.end);
         lesson.tokens = placed.into_iter().take(length).map(|(id, _)| id).collect();
         Ok(lesson)
+    }
+
+    /// The first turns of a conversation whose whole the template writes: where it does not write these, it is for this
+    /// conversation.
+    fn beginning(&self, messages: &[Message], open: bool) -> Result<String, Refusal> {
+        self.render(messages, open).map_err(|refusal| match (refusal, messages.len()) {
+            (Refusal::Template(fact), 0) => Refusal::Conversation(format!(
+                "the chat template cannot write no turn before an answer: {fact}"
+            )),
+            (Refusal::Template(fact), turns) => {
+                Refusal::Conversation(format!("the chat template cannot write {turns} turns: {fact}"))
+            }
+            (own, _) => own,
+        })
     }
 
     fn render(&self, messages: &[Message], open: bool) -> Result<String, Refusal> {

@@ -89,6 +89,12 @@ pub struct Replay {
     pub data: Vec<Source>,
 }
 
+/// Whether a key is one of this kind of recipe and not of [`crate::Recipe`]'s.
+pub(super) fn is_own(key: &str) -> bool {
+    let has = |of: Keys| of.iter().any(|(section, keys)| section.is_empty() && keys.contains(&key));
+    has(resolve::KEYS) && !has(super::pretrain::KEYS)
+}
+
 /// The model to begin from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FromModel {
@@ -161,13 +167,8 @@ impl FinetuneRecipe {
     pub fn is_meant(path: &Path, overrides: &[String]) -> Result<bool, Error> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the recipe", e))?;
         let table: toml::Table = toml::from_str(&text).unwrap_or_default();
-        let keys = |of: Keys| of.iter().filter(|(name, _)| name.is_empty()).flat_map(|(_, keys)| keys.iter());
-        let own = |key: &str| {
-            keys(resolve::KEYS).any(|known| *known == key)
-                && !keys(super::pretrain::KEYS).any(|known| *known == key)
-        };
         let said = overrides.iter().filter_map(|said| said.split(['=', '.']).next());
-        Ok(table.keys().any(|key| own(key)) || said.into_iter().any(|key| own(key.trim())))
+        Ok(table.keys().any(|key| is_own(key)) || said.into_iter().any(|key| is_own(key.trim())))
     }
 
     /// As [`FinetuneRecipe::open`], for a text; `path` is what messages call it.

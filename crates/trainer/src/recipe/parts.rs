@@ -74,10 +74,6 @@ impl Resolving<'_> {
                 let fact = "`warmup_steps` and `warmup_share` both say how long to warm up; give one";
                 return Err(self.wrong("schedule.warmup_share", fact));
             }
-            (Some(warmup), None, Some(steps)) if warmup >= steps => {
-                let fact = format!("`schedule.warmup_steps` is {warmup}, but the run has only {steps} steps");
-                return Err(self.wrong("schedule.warmup_steps", fact));
-            }
             (Some(warmup), ..) => Warmup::Steps(warmup),
             (None, Some(share), _) => {
                 Warmup::Share(self.within("schedule.warmup_share", share, 0.0, 0.99)?)
@@ -85,6 +81,9 @@ impl Resolving<'_> {
             (None, None, Some(steps)) => Warmup::Steps((steps / 20).min(2000)),
             (None, None, None) => Warmup::Share(0.03),
         };
+        if let Some(fact) = steps.and_then(|steps| warmup.wrong(steps)) {
+            return Err(self.wrong("schedule.warmup_steps", fact));
+        }
         Ok(Schedule {
             kind: s.kind.unwrap_or(ScheduleKind::Cosine),
             warmup,

@@ -1,5 +1,6 @@
 //! A recipe's text and its overrides, read strictly and put together.
 
+use super::finetune::is_own;
 use super::keys::{Keys, Places, line};
 use crate::Error;
 use serde::Deserialize;
@@ -104,13 +105,13 @@ pub fn read<F: DeserializeOwned>(
 /// The verb whose recipe a text is, where it is not the one that `keys` are of.
 fn other_verb(recipe: &DeTable<'_>, keys: Keys) -> Option<&'static str> {
     let has = |names: &[&str]| names.iter().any(|&name| recipe.contains_key(name));
-    let knows = |name: &str| keys.iter().any(|(section, keys)| section.is_empty() && keys.contains(&name));
     if has(&["sample", "pretrain", "finetune", "evaluate", "card"]) {
         return Some("make");
     }
-    if !knows("epochs") {
-        return has(&["epochs", "batch_conversations", "template", "lora", "dpo", "replay"])
-            .then_some("finetune");
+    let finetunes =
+        keys.iter().any(|(section, keys)| section.is_empty() && keys.iter().any(|key| is_own(key)));
+    if !finetunes {
+        return recipe.keys().any(|key| is_own(key.get_ref())).then_some("finetune");
     }
     let model = recipe.get("model").and_then(|model| model.get_ref().as_table());
     model.is_some_and(|model| model.contains_key("hidden_size")).then_some("pretrain")
