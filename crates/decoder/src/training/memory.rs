@@ -5,7 +5,7 @@ use crate::{Config, Lora};
 use sai_kernels::Training;
 
 /// Bytes of logits that exist at a time.
-const LOGITS_BYTES: usize = 48 << 20;
+const LOGITS_BYTES: usize = 32 << 20;
 
 /// What training takes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
