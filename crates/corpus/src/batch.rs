@@ -14,7 +14,7 @@ pub struct Batch {
     pub(crate) entries: Vec<Entry>,
     /// Languages, sources and licences, each once.
     pub(crate) names: Vec<String>,
-    pub(crate) broken: Vec<Broken>,
+    pub(crate) broken: Vec<BrokenDocument>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct Document<'a> {
 
 /// A document that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub struct BrokenDocument {
     /// Where it stands in its file.
     pub place: Place,
     /// What is wrong with it.
@@ -90,7 +90,7 @@ impl Batch {
     }
 
     /// What was passed over among them, where [`Options::skip_broken`](crate::Options::skip_broken) says so.
-    pub fn broken(&self) -> &[Broken] {
+    pub fn broken(&self) -> &[BrokenDocument] {
         &self.broken
     }
 

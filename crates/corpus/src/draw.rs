@@ -25,7 +25,7 @@ const HEAD: usize = 8 + 4 + 4;
 
 /// How much of a group is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
+pub enum SampleSize {
     /// Everything.
     All,
     /// So many texts.
@@ -35,7 +35,7 @@ pub enum Take {
 }
 
 /// A sample that is being drawn.
-pub struct Draw {
+pub struct DocumentSampler {
     groups: Vec<Group>,
     seed: u64,
     spool: Spool,
@@ -43,7 +43,7 @@ pub struct Draw {
 }
 
 struct Group {
-    take: Take,
+    take: SampleSize,
     met: u64,
     /// The smallest numbers so far, each with the length of its text.
     numbers: BinaryHeap<(u64, u32)>,
@@ -59,9 +59,9 @@ impl Group {
         let mut stays = true;
         while let Some(&(largest, length)) = self.numbers.peek() {
             let enough = match self.take {
-                Take::All => false,
-                Take::Texts(wanted) => self.numbers.len() as u64 > wanted,
-                Take::Bytes(wanted) => self.bytes - u64::from(length) >= wanted,
+                SampleSize::All => false,
+                SampleSize::Texts(wanted) => self.numbers.len() as u64 > wanted,
+                SampleSize::Bytes(wanted) => self.bytes - u64::from(length) >= wanted,
             };
             if !enough {
                 break;
@@ -74,15 +74,15 @@ impl Group {
     }
 }
 
-impl Draw {
+impl DocumentSampler {
     /// Draws from each group what `wanted` says of it. Texts wait in a file in `folder`, which goes with the sample.
     ///
     /// # Errors
     /// [`Error::Spool`] where there can be no file.
-    pub fn new(wanted: &[Take], seed: u64, folder: &Path) -> Result<Draw, Error> {
-        let group = |take: &Take| Group { take: *take, met: 0, numbers: BinaryHeap::new(), bytes: 0 };
+    pub fn new(wanted: &[SampleSize], seed: u64, folder: &Path) -> Result<DocumentSampler, Error> {
+        let group = |take: &SampleSize| Group { take: *take, met: 0, numbers: BinaryHeap::new(), bytes: 0 };
         let spool = Spool::new(folder)?;
-        Ok(Draw { groups: wanted.iter().map(group).collect(), seed, spool, block: Vec::new() })
+        Ok(DocumentSampler { groups: wanted.iter().map(group).collect(), seed, spool, block: Vec::new() })
     }
 
     /// Shows the sample the next text, of a group that `wanted` has. Texts come in an order that is always the same, or
@@ -118,9 +118,9 @@ impl Draw {
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn finish(mut self) -> Result<Drawn, Error> {
+    pub fn finish(mut self) -> Result<SampledDocuments, Error> {
         self.flush()?;
-        Ok(Drawn {
+        Ok(SampledDocuments {
             largest: self.groups.iter().map(|g| g.numbers.peek().map(|&(number, _)| number)).collect(),
             counts: self.groups.iter().map(|g| (g.numbers.len() as u64, g.met)).collect(),
             spool: self.spool,
@@ -129,13 +129,13 @@ impl Draw {
 }
 
 /// A sample that was drawn, in blocks.
-pub struct Drawn {
+pub struct SampledDocuments {
     largest: Vec<Option<u64>>,
     counts: Vec<(u64, u64)>,
     spool: Spool,
 }
 
-impl Drawn {
+impl SampledDocuments {
     /// Of each group how many texts are drawn, and from how many.
     pub fn counts(&self) -> &[(u64, u64)] {
         &self.counts

@@ -10,7 +10,7 @@ use crate::reader::Reader;
 
 /// What came of a batch.
 #[derive(Debug)]
-pub struct Finished<T> {
+pub struct BatchResult<T> {
     /// The result of the work.
     pub result: T,
     /// Bytes of the files that were read when the batch was.
@@ -34,7 +34,7 @@ pub fn in_order<W, T: Send>(
     threads: usize,
     worker: impl Fn() -> W + Sync,
     work: impl Fn(&mut W, Batch) -> T + Sync,
-    mut take: impl FnMut(Finished<T>) -> ControlFlow<()>,
+    mut take: impl FnMut(BatchResult<T>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Error> {
     let threads = threads.max(1);
     let bytes_total = reader.bytes_total();
@@ -70,7 +70,7 @@ pub fn in_order<W, T: Send>(
         }
         while let Some(result) = shelf.next(threads) {
             let (result, bytes_done) = result?;
-            if take(Finished { result, bytes_done, bytes_total }).is_break() {
+            if take(BatchResult { result, bytes_done, bytes_total }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }

@@ -17,7 +17,7 @@
 //! [`Options::block`] bytes for each thread, and as much as the longest document.
 //!
 //! [`sample`](fn@sample) draws what a small model is made from out of a corpus, and adds what [`rules`] make:
-//! conversations and short documents from a small grammar. [`Draw`] is the drawing.
+//! conversations and short documents from a small grammar. [`DocumentSampler`] is the drawing.
 //!
 //! This room prints nothing and knows nothing of tokens.
 
@@ -37,10 +37,10 @@ mod sample;
 mod source;
 mod spares;
 
-pub use batch::{Batch, Broken, Document};
-pub use draw::{Draw, Drawn, Take};
+pub use batch::{Batch, BrokenDocument, Document};
+pub use draw::{DocumentSampler, SampleSize, SampledDocuments};
 pub use error::{Error, Place};
-pub use in_order::{Finished, in_order};
+pub use in_order::{BatchResult, in_order};
 pub use inputs::find;
 pub use options::{Columns, Format, Options};
 pub use reader::{Raw, Reader};

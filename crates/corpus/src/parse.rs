@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::batch::{Batch, Broken, Entry};
+use crate::batch::{Batch, BrokenDocument, Entry};
 use crate::error::{Error, Place};
 use crate::options::{Columns, Options};
 
@@ -32,7 +32,7 @@ impl<'o> Collector<'o> {
         if !self.skip_broken {
             return Err(Error::Broken { path: self.batch.path.to_path_buf(), place, fact });
         }
-        self.batch.broken.push(Broken { place, fact });
+        self.batch.broken.push(BrokenDocument { place, fact });
         Ok(())
     }
 

@@ -66,7 +66,7 @@ pub struct Turn {
 
 /// A text and its language.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct GeneratedDocument {
     /// The text.
     pub text: String,
     /// Its language.

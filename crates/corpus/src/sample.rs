@@ -1,7 +1,7 @@
 //! A sample to make a small model from: documents and conversations that are drawn, and text made by rule.
 //!
 //! A [`SampleRecipe`] says what is drawn from where. [`sample`] reads each file once, draws evenly (see
-//! [`Draw`](crate::Draw)), keeps a share of the documents and conversations apart, and writes a folder:
+//! [`DocumentSampler`](crate::DocumentSampler)), keeps a share of the documents and conversations apart, and writes a folder:
 //!
 //! | | |
 //! | --- | --- |
@@ -12,7 +12,7 @@
 //! Which documents are held out is decided by their text, so one that is there twice is never on both sides. What rules
 //! make is held out where a language has nothing else, for it says little of other text.
 //!
-//! Memory: eight bytes a document that is compared with others, and what [`Draw`](crate::Draw) takes.
+//! Memory: eight bytes a document that is compared with others, and what [`DocumentSampler`](crate::DocumentSampler) takes.
 
 mod candidate;
 mod clean;
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use clean::Clean;
 pub use recipe::{Conversations, Documents, Rules as RulesShare, SampleRecipe};
 
-use crate::draw::{Draw, Take};
+use crate::draw::{DocumentSampler, SampleSize};
 use crate::error::Error;
 use crate::options::{Columns, Format, Options};
 use crate::random;
@@ -170,7 +170,7 @@ impl Writing<'_> {
             }
             found
         };
-        let takes: Vec<Take> = entries.iter().map(|entry| entry.take).collect();
+        let takes: Vec<SampleSize> = entries.iter().map(|entry| entry.take).collect();
         self.draw(reader, &takes, threads, candidates, progress, |writing, _, about, text| {
             writing.languages.insert(about.lang.to_owned());
             writing.document(about, text, true, "")
@@ -204,7 +204,7 @@ impl Writing<'_> {
             });
             found.collect::<Vec<_>>()
         };
-        let takes: Vec<Take> = entries.iter().map(|entry| entry.take).collect();
+        let takes: Vec<SampleSize> = entries.iter().map(|entry| entry.take).collect();
         self.draw(reader, &takes, threads, candidates, progress, |writing, entry, about, line| {
             let held_out = writing.conversation(about, line, line, "")?;
             let head: Option<Head> = serde_json::from_str(line).ok();
@@ -220,13 +220,13 @@ impl Writing<'_> {
     fn draw(
         &mut self,
         reader: Reader,
-        takes: &[Take],
+        takes: &[SampleSize],
         threads: usize,
         candidates: impl Fn(crate::Batch) -> Vec<Candidate> + Sync,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
         take: impl Fn(&mut Self, usize, About<'_>, &str) -> Result<(), Error>,
     ) -> Result<ControlFlow<()>, Error> {
-        let mut draw = Draw::new(takes, self.recipe.seed, self.folder.path())?;
+        let mut draw = DocumentSampler::new(takes, self.recipe.seed, self.folder.path())?;
         let mut met = HashSet::new();
         let mut failed = None;
         let flow = crate::in_order(

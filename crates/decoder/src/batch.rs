@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// Which of some rows' logits are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum LogitRows {
     /// None: the rows only fill the cache.
     None,
     /// Those of the last row: what comes next.
@@ -31,16 +31,16 @@ impl Batch {
     }
 
     /// Adds rows that continue `sequence`.
-    pub fn push(&mut self, sequence: &Sequence, tokens: &[u32], wanted: Wanted) {
+    pub fn push(&mut self, sequence: &Sequence, tokens: &[u32], wanted: LogitRows) {
         let rows = self.tokens.len()..self.tokens.len() + tokens.len();
         if rows.is_empty() {
             return;
         }
         self.tokens.extend_from_slice(tokens);
         match wanted {
-            Wanted::None => {}
-            Wanted::Last => self.wanted.push(rows.end - 1),
-            Wanted::All => self.wanted.extend(rows.clone()),
+            LogitRows::None => {}
+            LogitRows::Last => self.wanted.push(rows.end - 1),
+            LogitRows::All => self.wanted.extend(rows.clone()),
         }
         self.spans.push((sequence.index(), rows));
     }

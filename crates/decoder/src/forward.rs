@@ -8,7 +8,7 @@ use sai_kernels::{Device, Span};
 const ROWS: usize = 512;
 
 /// The activations of a pass, kept between passes.
-pub struct Run<D: Device> {
+pub struct RunState<D: Device> {
     /// Residual stream, (rows, hidden_size).
     x: D::Buffer,
     /// (rows, hidden_size)
@@ -29,14 +29,14 @@ pub struct Run<D: Device> {
     logits: D::Buffer,
 }
 
-impl<D: Device> Run<D> {
+impl<D: Device> RunState<D> {
     /// Rows that a pass computes best with; a longer prompt is given in pieces.
     pub const ROWS: usize = ROWS;
 
     /// Room for passes over `decoder`; it grows with the first large one.
-    pub fn new(decoder: &Decoder<D>) -> Run<D> {
+    pub fn new(decoder: &Decoder<D>) -> RunState<D> {
         let (d, c) = (&decoder.device, &decoder.config);
-        Run {
+        RunState {
             x: d.buffer(1, c.hidden_size),
             normed: d.buffer(1, c.hidden_size),
             qkv: d.buffer(1, c.heads().qkv_columns()),
@@ -54,7 +54,7 @@ impl<D: Device> Run<D> {
         &self.logits
     }
 
-    /// Bytes of activations in a pass of [`Run::ROWS`] rows that wants one row of logits.
+    /// Bytes of activations in a pass of [`RunState::ROWS`] rows that wants one row of logits.
     pub fn bytes(config: &Config) -> u64 {
         let c = config;
         let row = 2 * c.hidden_size
@@ -77,7 +77,7 @@ impl<D: Device> Decoder<D> {
         &self,
         cache: &mut KvCache<D>,
         batch: &Batch,
-        run: &'r mut Run<D>,
+        run: &'r mut RunState<D>,
     ) -> Result<&'r D::Buffer, Error> {
         let (d, c) = (&self.device, &self.config);
         let starts = self.admit(cache, batch)?;

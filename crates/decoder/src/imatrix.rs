@@ -11,7 +11,7 @@ mod dat;
 use crate::Error;
 use crate::weights::Names;
 use sai_formats::gguf::{self, Array, Gguf, Value};
-use sai_formats::{Bytes, DType, Spec, Tensor};
+use sai_formats::{Bytes, DType, Tensor, TensorSpec};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,7 @@ impl Imatrix {
             ("imatrix.chunk_size", Value::U32(self.chunk_size)),
         ]
         .map(|(key, value)| (key.to_owned(), value));
-        let spec = |name: String, columns| Spec { name, dtype: DType::F32, shape: vec![1, columns] };
+        let spec = |name: String, columns| TensorSpec { name, dtype: DType::F32, shape: vec![1, columns] };
         let specs = self.entries.iter().flat_map(|(name, entry)| {
             [spec(format!("{name}{SUMS}"), entry.sums.len()), spec(format!("{name}{COUNTS}"), 1)]
         });
@@ -163,8 +163,8 @@ impl Imatrix {
     ///
     /// # Errors
     /// It was made from another model.
-    pub(crate) fn check<'s>(&self, specs: impl Iterator<Item = &'s Spec>) -> Result<(), Error> {
-        let specs: HashMap<&str, &Spec> = specs.map(|spec| (spec.name.as_str(), spec)).collect();
+    pub(crate) fn check<'s>(&self, specs: impl Iterator<Item = &'s TensorSpec>) -> Result<(), Error> {
+        let specs: HashMap<&str, &TensorSpec> = specs.map(|spec| (spec.name.as_str(), spec)).collect();
         let wrong = |fact: String| Error::Imatrix {
             path: self.path.clone(),
             fact: format!("{fact}; it is of another model: make one of this model with `sai imatrix`"),

@@ -12,7 +12,7 @@
 //! [`fork`](KvCache::fork) costs nothing until one side writes, [`truncate`](KvCache::truncate) takes back,
 //! [`free`](KvCache::free) gives up.
 //!
-//! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`Recorder`] makes while the model
+//! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`ActivationRecorder`] makes while the model
 //! reads a text, says which errors matter.
 //!
 //! [`training`] is the same model with gradients, in f32. A [`Lora`] says which matrices small ones are trained in place of;
@@ -21,8 +21,10 @@
 //! This room has no SIMD (`kernels` does) and no threads but those that a plan is written with, knows no text (`tokenizer` does), and chooses no token
 //! (`generation` does). It never prints.
 
+mod activation_recorder;
 mod batch;
 mod config;
+mod converted_tensor;
 mod error;
 mod forward;
 mod imatrix;
@@ -30,26 +32,24 @@ mod kv_cache;
 mod lora;
 mod memory;
 mod model;
-mod moved;
 mod quantize;
-mod recorder;
 mod rope;
 pub mod training;
 mod weights;
 mod work;
 
-pub use batch::{Batch, Wanted};
+pub use activation_recorder::ActivationRecorder;
+pub use batch::{Batch, LogitRows};
 pub use config::Config;
+pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face};
 pub use error::Error;
-pub use forward::Run;
+pub use forward::RunState;
 pub use imatrix::Imatrix;
 pub use kv_cache::{KvCache, Sequence};
-pub use lora::{Change, Lora, PeftAdapter, Target, merge};
+pub use lora::{Lora, PeftAdapter, Target, WeightDelta, merge};
 pub use memory::Memory;
 pub use model::{Decoder, Layer, Linear};
-pub use moved::{KEPT_TYPES, Moved, ToGguf, to_gguf, to_hugging_face};
-pub use quantize::{Mix, Plan, Planned};
-pub use recorder::Recorder;
+pub use quantize::{Mix, Plan, PlannedTensor};
 pub use rope::{Rope, RopeScaling};
 pub use sai_kernels::{CacheType, Cpu, Device, Limits, RopeStyle};
-pub use work::Work;
+pub use work::TokenCost;

@@ -7,7 +7,7 @@ mod merge;
 mod peft;
 
 pub use merge::merge;
-pub use peft::{Change, PeftAdapter};
+pub use peft::{PeftAdapter, WeightDelta};
 
 use crate::{Config, Error};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What a model takes of memory, known before it is loaded.
 
-use crate::{Config, Run};
+use crate::{Config, RunState};
 use sai_kernels::{CacheShape, CacheType, PAGE};
 
 /// Bytes that a model needs.
@@ -20,7 +20,7 @@ impl Memory {
         Memory {
             weights,
             kv_cache: cache_shape(config, positions, dtype).bytes(),
-            activations: Run::<sai_kernels::Cpu>::bytes(config),
+            activations: RunState::<sai_kernels::Cpu>::bytes(config),
         }
     }
 

@@ -9,10 +9,10 @@ mod write;
 
 pub use mix::Mix;
 
-use crate::{Config, Error, Imatrix, Moved};
+use crate::{Config, ConvertedTensor, Error, Imatrix};
 use mix::{Facts, choose};
 use sai_formats::gguf::Value;
-use sai_formats::{DType, Spec};
+use sai_formats::{DType, TensorSpec};
 
 /// The version of the block layouts, which GGUF files of blocks name.
 const QUANTIZATION_VERSION: u32 = 2;
@@ -20,14 +20,14 @@ const QUANTIZATION_VERSION: u32 = 2;
 /// What becomes of each tensor of a model.
 #[derive(Debug)]
 pub struct Plan<'m> {
-    tensors: Vec<Planned<'m>>,
+    tensors: Vec<PlannedTensor<'m>>,
     metadata: Vec<(String, Value)>,
 }
 
 /// What becomes of a tensor.
 #[derive(Debug)]
-pub struct Planned<'m> {
-    source: &'m Moved,
+pub struct PlannedTensor<'m> {
+    source: &'m ConvertedTensor,
     /// The type that it will have.
     pub dtype: DType,
     /// The type that the mix has for it, where its rows do not divide into blocks of that.
@@ -36,7 +36,7 @@ pub struct Planned<'m> {
     importance: Option<Vec<f32>>,
 }
 
-impl Planned<'_> {
+impl PlannedTensor<'_> {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.source.spec.name
@@ -57,8 +57,8 @@ impl Planned<'_> {
         !self.from().is_float() && !self.dtype.is_float() && self.from() != self.dtype
     }
 
-    fn spec(&self) -> Spec {
-        Spec { dtype: self.dtype, ..self.source.spec.clone() }
+    fn spec(&self) -> TensorSpec {
+        TensorSpec { dtype: self.dtype, ..self.source.spec.clone() }
     }
 }
 
@@ -70,7 +70,7 @@ impl<'m> Plan<'m> {
     pub fn new(
         config: &Config,
         metadata: &[(String, Value)],
-        tensors: &'m [Moved],
+        tensors: &'m [ConvertedTensor],
         mix: Mix,
         imatrix: Option<&Imatrix>,
     ) -> Result<Plan<'m>, Error> {
@@ -83,14 +83,14 @@ impl<'m> Plan<'m> {
         if let Some(imatrix) = imatrix {
             imatrix.check(tensors.iter().map(|moved| &moved.spec))?;
         }
-        let plan = |source: &'m Moved| {
-            let Spec { name, dtype, shape } = &source.spec;
+        let plan = |source: &'m ConvertedTensor| {
+            let TensorSpec { name, dtype, shape } = &source.spec;
             if shape.len() < 2 || !name.ends_with(".weight") || name.ends_with("_norm.weight") {
-                return Planned { source, dtype: *dtype, wanted: None, importance: None };
+                return PlannedTensor { source, dtype: *dtype, wanted: None, importance: None };
             }
             let columns = shape.last().copied().unwrap_or(1);
             let (wanted, given) = choose(mix, name, columns, facts);
-            Planned {
+            PlannedTensor {
                 source,
                 dtype: given,
                 wanted: (wanted != given).then_some(wanted),
@@ -102,7 +102,7 @@ impl<'m> Plan<'m> {
     }
 
     /// The tensors, in the order of the file.
-    pub fn tensors(&self) -> &[Planned<'m>] {
+    pub fn tensors(&self) -> &[PlannedTensor<'m>] {
         &self.tensors
     }
 

@@ -8,7 +8,7 @@ use sai_kernels::{CacheType, PAGE};
 
 /// What a decoder reads and computes, apart from norms and other small change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
+pub struct TokenCost {
     /// Bytes of weights that every pass reads, however few rows it has.
     pub weights: u64,
     /// Bytes of keys and values that each earlier position adds to a token's pass.
@@ -21,9 +21,9 @@ pub struct Work {
     pub attention: u64,
 }
 
-impl Work {
+impl TokenCost {
     /// For a model as its file has it, with keys and values of type `dtype`.
-    pub fn of(config: &Config, container: &Container, dtype: CacheType) -> Work {
+    pub fn of(config: &Config, container: &Container, dtype: CacheType) -> TokenCost {
         let c = config;
         // An embedding that is not also the head is looked up: a row a token.
         let embedding = container.tensors().get(&Names::of(container).embedding());
@@ -31,21 +31,21 @@ impl Work {
             true => 0,
             false => embedding.map_or(0, |table| table.data.len()),
         };
-        Work {
+        TokenCost {
             weights: container.tensors().total_bytes() - looked_up as u64,
             cache: cache_shape(config, PAGE, dtype).bytes() / PAGE as u64,
-            ..Work::without_bytes(config)
+            ..TokenCost::without_bytes(config)
         }
     }
 
     /// The operations alone, for a model that lies in no file.
-    fn without_bytes(config: &Config) -> Work {
+    fn without_bytes(config: &Config) -> TokenCost {
         let c = config;
         let (hidden, queries) = (c.hidden_size as u64, (c.num_heads * c.head_dim) as u64);
         let layer = hidden * c.heads().qkv_columns() as u64
             + queries * hidden
             + 3 * hidden * c.intermediate_size as u64;
-        Work {
+        TokenCost {
             weights: 0,
             cache: 0,
             layers: 2 * layer * c.num_layers as u64,
@@ -59,7 +59,7 @@ impl Work {
     /// there are: forward, and twice as much back. That is six for each weight of a matrix, which is called 6N, and
     /// attention. What is computed again to save memory does not count. Chowdhery et al. 2022, appendix B.
     pub fn training_operations(config: &Config, tokens: f64, pairs: f64) -> f64 {
-        let work = Work::without_bytes(config);
+        let work = TokenCost::without_bytes(config);
         3.0 * ((work.layers + work.head) as f64 * tokens + work.attention as f64 * pairs)
     }
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_prompt_is_its_tokens() {
-        let work = Work { weights: 1000, cache: 10, layers: 100, head: 7, attention: 3 };
+        let work = TokenCost { weights: 1000, cache: 10, layers: 100, head: 7, attention: 3 };
         for (position, tokens) in [(0, 1), (5, 1), (0, 4), (9, 13)] {
             let one_by_one: u64 = (position..position + tokens).map(|p| work.decode_operations(p)).sum();
             let heads = (tokens as u64 - 1) * work.head;

@@ -2,7 +2,7 @@
 //! them is the same.
 
 use proptest::prelude::*;
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, Run, Sequence, Wanted};
+use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, LogitRows, RunState, Sequence};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -19,9 +19,9 @@ fn cache(positions: usize) -> KvCache<Cpu> {
 fn feed(cache: &mut KvCache<Cpu>, rows: &[(&Sequence, &[u32])]) -> Result<Vec<f32>, Error> {
     let mut batch = Batch::new();
     for (sequence, tokens) in rows {
-        batch.push(sequence, tokens, Wanted::Last);
+        batch.push(sequence, tokens, LogitRows::Last);
     }
-    Ok(MODEL.forward(cache, &batch, &mut Run::new(&MODEL))?.values().to_vec())
+    Ok(MODEL.forward(cache, &batch, &mut RunState::new(&MODEL))?.values().to_vec())
 }
 
 /// Logits after the tokens, computed in one pass of an empty cache.
@@ -71,14 +71,14 @@ fn wanted_rows_come_in_order() {
     let mut cache = cache(64);
     let (first, second) = (cache.start(), cache.start());
     let mut batch = Batch::new();
-    batch.push(&first, &a, Wanted::None);
-    batch.push(&second, &b, Wanted::All);
-    let mut run = Run::new(&MODEL);
+    batch.push(&first, &a, LogitRows::None);
+    batch.push(&second, &b, LogitRows::All);
+    let mut run = RunState::new(&MODEL);
     let logits = MODEL.forward(&mut cache, &batch, &mut run).unwrap().values().to_vec();
     let want: Vec<f32> = (1..=4).flat_map(|n| fresh(&b[..n])).collect();
     assert!(close(&logits, &want));
     batch.clear();
-    batch.push(&first, &[1], Wanted::None);
+    batch.push(&first, &[1], LogitRows::None);
     assert_eq!(MODEL.forward(&mut cache, &batch, &mut run).unwrap().rows(), 0);
 }
 

@@ -5,7 +5,7 @@
 mod real_model;
 
 use real_model::smollm2;
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, Run, Wanted};
+use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, LogitRows, RunState};
 use sai_formats::{Container, DType, Tensor, Tensors, gguf::Gguf, safetensors};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -39,9 +39,9 @@ fn run(decoder: &Decoder<Cpu>, prompt: &[u32], tokens: usize) -> (Vec<f32>, Vec<
     let mut cache =
         KvCache::new(&decoder.device, &decoder.config, prompt.len() + tokens, CacheType::F32).unwrap();
     let sequence = cache.start();
-    let mut run = Run::new(decoder);
+    let mut run = RunState::new(decoder);
     let mut batch = Batch::new();
-    batch.push(&sequence, prompt, Wanted::All);
+    batch.push(&sequence, prompt, LogitRows::All);
     let prompt_logits = decoder.forward(&mut cache, &batch, &mut run).unwrap().values().to_vec();
     let vocab_size = decoder.config.vocab_size;
     let mut last = prompt_logits[prompt_logits.len() - vocab_size..].to_vec();
@@ -50,7 +50,7 @@ fn run(decoder: &Decoder<Cpu>, prompt: &[u32], tokens: usize) -> (Vec<f32>, Vec<
         let token = likeliest(&last);
         greedy.push(token);
         batch.clear();
-        batch.push(&sequence, &[token], Wanted::Last);
+        batch.push(&sequence, &[token], LogitRows::Last);
         last = decoder.forward(&mut cache, &batch, &mut run).unwrap().values().to_vec();
     }
     (prompt_logits, greedy, last)

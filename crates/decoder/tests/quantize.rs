@@ -1,8 +1,8 @@
 //! A whole model into every mix and back, and the importances that guide it.
 
 use sai_decoder::{
-    Batch, CacheType, Config, Cpu, Decoder, Error, Imatrix, KvCache, Mix, Moved, Plan, Recorder, Run, Wanted,
-    to_gguf,
+    ActivationRecorder, Batch, CacheType, Config, ConvertedTensor, Cpu, Decoder, Error, Imatrix, KvCache,
+    LogitRows, Mix, Plan, RunState, to_gguf,
 };
 use sai_formats::gguf::{Gguf, Value};
 use sai_formats::{Container, DType, Tensor, Tensors};
@@ -71,7 +71,7 @@ fn folder(tied: bool) -> Tensors {
 struct Model {
     config: Config,
     metadata: Vec<(String, Value)>,
-    tensors: Vec<Moved>,
+    tensors: Vec<ConvertedTensor>,
 }
 
 fn model(tied: bool) -> Model {
@@ -108,19 +108,19 @@ fn logits(container: &Container, config: Config) -> Vec<f32> {
     let mut cache = KvCache::new(&decoder.device, &decoder.config, 32, CacheType::F32).unwrap();
     let sequence = cache.start();
     let mut batch = Batch::new();
-    batch.push(&sequence, &tokens, Wanted::All);
-    let mut run = Run::new(&decoder);
+    batch.push(&sequence, &tokens, LogitRows::All);
+    let mut run = RunState::new(&decoder);
     decoder.forward(&mut cache, &batch, &mut run).unwrap().values().to_vec()
 }
 
 /// What a model of many texts would find, made of one pass over `folder`.
 fn recorded(tied: bool, container: &Container) -> Imatrix {
-    let decoder = Decoder::load(Recorder::new(Cpu::new(1)), config(tied), container).unwrap();
+    let decoder = Decoder::load(ActivationRecorder::new(Cpu::new(1)), config(tied), container).unwrap();
     let mut cache = KvCache::new(&decoder.device, &decoder.config, 64, CacheType::F32).unwrap();
     let sequence = cache.start();
     let mut batch = Batch::new();
-    batch.push(&sequence, &(0..48).map(|i| i * 29 % VOCAB as u32).collect::<Vec<_>>(), Wanted::None);
-    let mut run = Run::new(&decoder);
+    batch.push(&sequence, &(0..48).map(|i| i * 29 % VOCAB as u32).collect::<Vec<_>>(), LogitRows::None);
+    let mut run = RunState::new(&decoder);
     decoder.forward(&mut cache, &batch, &mut run).unwrap();
     decoder.device.imatrix(vec!["text.txt".into()], 1, 48)
 }
@@ -203,7 +203,7 @@ fn the_bytes_do_not_depend_on_the_threads() {
 fn blocks_of_the_same_type_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let first = model(true).file(Mix::Q4_K_S, None, 2, &folder.path().join("first.gguf"));
-    let tensors: Vec<Moved> = first.tensors.iter().map(Moved::unchanged).collect();
+    let tensors: Vec<ConvertedTensor> = first.tensors.iter().map(ConvertedTensor::unchanged).collect();
     let metadata: Vec<_> = first.metadata.iter().map(|(k, v)| (k.to_owned(), v.clone())).collect();
     let again = Model { config: config(true), metadata, tensors };
     let plan = again.plan(Mix::Q4_K_S, None).unwrap();

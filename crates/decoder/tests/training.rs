@@ -5,7 +5,7 @@
 #![allow(clippy::single_range_in_vec_init)]
 
 use sai_decoder::training::{AdamW, Layout, Memory, Model, Moments, Packed, Pass, Recompute};
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Device, Error, KvCache, Run, Wanted};
+use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Device, Error, KvCache, LogitRows, RunState};
 use sai_formats::{DType, safetensors};
 use serde::Deserialize;
 use std::ops::Range;
@@ -242,9 +242,9 @@ fn both_forwards_agree_on_every_fixture() {
         let mut batch = Batch::new();
         for rows in documents {
             let sequence = cache.start();
-            batch.push(&sequence, &tokens[rows], Wanted::All);
+            batch.push(&sequence, &tokens[rows], LogitRows::All);
         }
-        let mut run = Run::new(&decoder);
+        let mut run = RunState::new(&decoder);
         let logits = decoder.forward(&mut cache, &batch, &mut run).unwrap().values();
         for (row, logits) in logits.chunks(decoder.config.vocab_size).enumerate() {
             let sum: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();

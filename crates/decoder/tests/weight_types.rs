@@ -1,6 +1,6 @@
 //! A model runs with weights of any type: random blocks of each, against the same blocks expanded to f32.
 
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, Run, Wanted};
+use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, LogitRows, RunState};
 use sai_formats::{Container, DType, Tensor, Tensors};
 use std::path::Path;
 
@@ -103,11 +103,11 @@ fn logits(tensors: Vec<Tensor>, tokens: &[u32], piece: usize) -> Vec<f32> {
     let decoder = Decoder::load(Cpu::new(2), config(), &container).unwrap();
     let mut cache = KvCache::new(&decoder.device, &decoder.config, 64, CacheType::F32).unwrap();
     let sequence = cache.start();
-    let mut run = Run::new(&decoder);
+    let mut run = RunState::new(&decoder);
     let mut all = Vec::new();
     for piece in tokens.chunks(piece) {
         let mut batch = Batch::new();
-        batch.push(&sequence, piece, Wanted::All);
+        batch.push(&sequence, piece, LogitRows::All);
         all.extend_from_slice(decoder.forward(&mut cache, &batch, &mut run).unwrap().values());
     }
     all

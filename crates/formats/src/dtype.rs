@@ -37,28 +37,28 @@ pub enum DType {
     /// 256 six-bit values in 16 groups with eight-bit scales.
     Q6_K,
     /// A type that sai can name and measure, but not compute with.
-    Other(Foreign),
+    Other(UnsupportedType),
 }
 
 /// A row of the table of types that sai names but does not run: integers, eight-bit floats, the IQ family.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Foreign {
+pub struct UnsupportedType {
     name: &'static str,
     ggml: Option<u32>,
     block_len: u16,
     block_bytes: u16,
 }
 
-const fn ggml(name: &'static str, id: u32, block_len: u16, block_bytes: u16) -> Foreign {
-    Foreign { name, ggml: Some(id), block_len, block_bytes }
+const fn ggml(name: &'static str, id: u32, block_len: u16, block_bytes: u16) -> UnsupportedType {
+    UnsupportedType { name, ggml: Some(id), block_len, block_bytes }
 }
 
-const fn plain(name: &'static str, block_len: u16, block_bytes: u16) -> Foreign {
-    Foreign { name, ggml: None, block_len, block_bytes }
+const fn plain(name: &'static str, block_len: u16, block_bytes: u16) -> UnsupportedType {
+    UnsupportedType { name, ggml: None, block_len, block_bytes }
 }
 
 /// Types of GGUF files (with their number there) and of safetensors files (without).
-const FOREIGN: &[Foreign] = &[
+const FOREIGN: &[UnsupportedType] = &[
     ggml("Q8_1", 9, 32, 40),
     ggml("Q8_K", 15, 256, 292),
     ggml("IQ2_XXS", 16, 256, 66),
@@ -115,7 +115,7 @@ impl DType {
     ];
 
     /// Name, GGML number, elements and bytes of a block: the one table behind the methods below.
-    const fn facts(self) -> Foreign {
+    const fn facts(self) -> UnsupportedType {
         match self {
             DType::F32 => ggml("F32", 0, 1, 4),
             DType::F16 => ggml("F16", 1, 1, 2),
@@ -197,7 +197,7 @@ impl fmt::Debug for DType {
     }
 }
 
-impl fmt::Debug for Foreign {
+impl fmt::Debug for UnsupportedType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }

@@ -29,7 +29,7 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
         /// What it seems to be instead.
-        found: Found,
+        found: FileKind,
     },
     /// A header count or length promises more than the file can hold, or the file ends inside its header.
     #[error(
@@ -250,7 +250,7 @@ impl fmt::Display for NotHeld {
 /// What a path seems to be, where it is no model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found {
+pub enum FileKind {
     /// A file of no bytes.
     Empty,
     /// The text that git keeps in place of a large file.
@@ -283,52 +283,52 @@ pub enum Found {
     NoModel,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Found::Empty => f.write_str("the file is empty; fetch it again"),
-            Found::LfsPointer => f.write_str(
+            FileKind::Empty => f.write_str("the file is empty; fetch it again"),
+            FileKind::LfsPointer => f.write_str(
                 "this is a git-lfs pointer, not the weights; run `git lfs pull` in its folder, or fetch the file itself",
             ),
-            Found::WebPage => f.write_str(
+            FileKind::WebPage => f.write_str(
                 "this is a web page, not a model; the download link led to a page; fetch the file itself",
             ),
-            Found::Pickle => f.write_str(
+            FileKind::Pickle => f.write_str(
                 "this is a PyTorch checkpoint (pickle, which can run code when read); convert it to safetensors",
             ),
-            Found::OldGgml => {
+            FileKind::OldGgml => {
                 f.write_str("this is a GGML file from before GGUF; convert the original model to GGUF")
             }
-            Found::Text => f.write_str("this is text, not a model; give a .gguf file or a model's folder"),
-            Found::Unknown(start) => {
+            FileKind::Text => f.write_str("this is text, not a model; give a .gguf file or a model's folder"),
+            FileKind::Unknown(start) => {
                 f.write_str("this is neither GGUF nor safetensors (it starts with bytes")?;
                 start.iter().take(8).try_for_each(|byte| write!(f, " {byte:02x}"))?;
                 f.write_str("); give a .gguf file or a model's folder")
             }
-            Found::NotAFile => f.write_str("this is neither a file nor a folder; give a .gguf file or a model's folder"),
-            Found::PickleFolder(name) => write!(
+            FileKind::NotAFile => f.write_str("this is neither a file nor a folder; give a .gguf file or a model's folder"),
+            FileKind::PickleFolder(name) => write!(
                 f,
                 "the folder's weights are PyTorch checkpoints ({}: pickle, which can run code when read); convert \
                  them to safetensors",
                 Shown(name)
             ),
-            Found::GgufFolder(name) => {
+            FileKind::GgufFolder(name) => {
                 write!(f, "the folder has no .safetensors file, but GGUF; give the file itself: {}", Shown(name))
             }
-            Found::Adapter => f.write_str(
+            FileKind::Adapter => f.write_str(
                 "the folder has an adapter (LoRA) and no model; make one of both with `sai merge BASE ADAPTER MERGED`",
             ),
-            Found::NoIndex(name) => write!(
+            FileKind::NoIndex(name) => write!(
                 f,
                 "the folder has several .safetensors files ({} among them) and no model.safetensors.index.json; fetch \
                  the index too",
                 Shown(name)
             ),
-            Found::NoConfig => f.write_str("the folder has weights but no config.json; fetch it into the same folder"),
-            Found::NoWeights => {
+            FileKind::NoConfig => f.write_str("the folder has weights but no config.json; fetch it into the same folder"),
+            FileKind::NoWeights => {
                 f.write_str("the folder has a config.json but no .safetensors file; fetch the weights into it")
             }
-            Found::NoModel => f.write_str(
+            FileKind::NoModel => f.write_str(
                 "the folder has neither config.json nor .safetensors files; give a .gguf file or a model's folder",
             ),
         }
@@ -488,7 +488,7 @@ impl Error {
         Error::Tensor { path: path.to_owned(), tensor: tensor.to_owned(), problem }
     }
 
-    pub(crate) fn found(path: &Path, found: Found) -> Error {
+    pub(crate) fn found(path: &Path, found: FileKind) -> Error {
         Error::NotAModel { path: path.to_owned(), found }
     }
 }

@@ -1,7 +1,7 @@
 //! One door for every kind of model.
 
 use crate::gguf::{self, Gguf};
-use crate::{Error, Found, Source, Tensors, recognise, safetensors};
+use crate::{Error, FileKind, Source, Tensors, recognise, safetensors};
 
 /// A model's files, opened.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub fn open(source: impl Into<Source>) -> Result<Container, Error> {
     if path.is_dir() {
         let tensors = safetensors::open(path)?;
         if !path.join("config.json").is_file() {
-            return Err(Error::found(path, Found::NoConfig));
+            return Err(Error::found(path, FileKind::NoConfig));
         }
         return Ok(Container::Safetensors(tensors));
     }

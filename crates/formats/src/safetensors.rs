@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::TensorProblem;
-use crate::{Bytes, DType, Error, Found, Tensor, Tensors, recognise};
+use crate::{Bytes, DType, Error, FileKind, Tensor, Tensors, recognise};
 use header::Header;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
@@ -49,7 +49,7 @@ pub fn open(path: &Path) -> Result<Tensors, Error> {
     }
     let names = recognise::names(path)?;
     if names.iter().any(|name| name == "adapter_config.json") {
-        return Err(Error::found(path, Found::Adapter));
+        return Err(Error::found(path, FileKind::Adapter));
     }
     let mut weights = names.iter().filter(|n| n.ends_with(".safetensors"));
     match (weights.next(), weights.next()) {
@@ -57,7 +57,7 @@ pub fn open(path: &Path) -> Result<Tensors, Error> {
             let only = path.join(name);
             Tensors::new(path, file(recognise::map(&only)?, &only)?)
         }
-        (Some(name), _) => Err(Error::found(path, Found::NoIndex(name.clone()))),
+        (Some(name), _) => Err(Error::found(path, FileKind::NoIndex(name.clone()))),
         (None, _) => Err(Error::found(path, recognise::folder(path)?)),
     }
 }
@@ -95,7 +95,7 @@ fn file(bytes: Bytes, path: &Path) -> Result<Vec<Tensor>, Error> {
     };
     let Some(rest) = bytes.get(PREFIX..) else {
         return Err(match recognise::file(&bytes) {
-            Found::Unknown(_) => past_end("the length of the header", 0, PREFIX as u64),
+            FileKind::Unknown(_) => past_end("the length of the header", 0, PREFIX as u64),
             found => Error::found(path, found),
         });
     };

@@ -10,7 +10,7 @@ use crate::{DType, Error, WriteBehind};
 
 /// A tensor to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spec {
+pub struct TensorSpec {
     /// Its name.
     pub name: String,
     /// How its elements are stored.
@@ -19,7 +19,7 @@ pub struct Spec {
     pub shape: Vec<usize>,
 }
 
-impl Spec {
+impl TensorSpec {
     /// The bytes of the tensor; `None` where its rows do not fill whole blocks, or the count overflows.
     pub fn bytes(&self) -> Option<usize> {
         self.dtype.bytes_for(self.shape.last().copied().unwrap_or(1))?;
@@ -37,7 +37,7 @@ pub struct Writer {
     target: PathBuf,
     file: BufWriter<WriteBehind>,
     temporary: TempPath,
-    specs: Vec<Spec>,
+    specs: Vec<TensorSpec>,
     /// For each tensor, how many zero bytes follow it.
     padding: Vec<usize>,
     /// The tensor being written.
@@ -51,7 +51,7 @@ impl Writer {
     pub(crate) fn start(
         target: &Path,
         header: &[u8],
-        specs: Vec<Spec>,
+        specs: Vec<TensorSpec>,
         padding: Vec<usize>,
     ) -> Result<Writer, Error> {
         let folder = match target.parent() {
@@ -75,7 +75,7 @@ impl Writer {
     }
 
     /// The tensor whose bytes are due next, or whose bytes have begun; `None` when all are written.
-    pub fn next_tensor(&self) -> Option<&Spec> {
+    pub fn next_tensor(&self) -> Option<&TensorSpec> {
         self.specs.get(self.at)
     }
 
@@ -155,7 +155,7 @@ impl Writer {
 }
 
 /// Refuses tensors that cannot be written: names that are there twice, shapes that do not fit their type.
-pub(crate) fn check(target: &Path, specs: &[Spec]) -> Result<(), Error> {
+pub(crate) fn check(target: &Path, specs: &[TensorSpec]) -> Result<(), Error> {
     let wrong = |problem| Err(Error::Write { path: target.to_owned(), problem });
     let mut seen = std::collections::HashSet::new();
     for spec in specs {
@@ -163,7 +163,7 @@ pub(crate) fn check(target: &Path, specs: &[Spec]) -> Result<(), Error> {
             return wrong(format!("tensor `{}` is given twice", spec.name));
         }
         if spec.bytes().is_none() {
-            let Spec { name, dtype, shape } = spec;
+            let TensorSpec { name, dtype, shape } = spec;
             return wrong(format!("tensor `{name}` of shape {shape:?} does not fill {dtype} blocks"));
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{fixture, fnv, message};
 use sai_formats::gguf::{self, Array, Gguf, Value, ValueType};
-use sai_formats::{Bytes, DType, Error, Spec, Tensor};
+use sai_formats::{Bytes, DType, Error, Tensor, TensorSpec};
 use serde_json::Value as Json;
 
 fn expected() -> Json {
@@ -110,7 +110,7 @@ fn writes_what_it_reads() {
     let path = folder.path().join("again.gguf");
     let original = Gguf::open(&fixture("gguf/v3.gguf")).unwrap();
     let metadata: Vec<_> = original.metadata.iter().map(|(k, v)| (k.to_owned(), v.clone())).collect();
-    let specs = original.tensors.iter().map(|t| Spec {
+    let specs = original.tensors.iter().map(|t| TensorSpec {
         name: t.name.clone(),
         dtype: t.dtype,
         shape: t.shape.clone(),
@@ -134,7 +134,8 @@ fn writes_what_it_reads() {
 fn a_writer_that_is_not_fed_right_leaves_no_trace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.gguf");
-    let spec = |name: &str, dtype, shape: &[usize]| Spec { name: name.into(), dtype, shape: shape.into() };
+    let spec =
+        |name: &str, dtype, shape: &[usize]| TensorSpec { name: name.into(), dtype, shape: shape.into() };
     let one = || vec![spec("a", DType::F32, &[2])];
     let start = |specs| gguf::create(&path, &[], specs);
 

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::{fixture, fnv, message};
-use sai_formats::{Bytes, DType, Spec, safetensors};
+use sai_formats::{Bytes, DType, TensorSpec, safetensors};
 use serde_json::Value as Json;
 
 const PATH: &str = "m.safetensors";
@@ -181,8 +181,11 @@ fn writes_what_it_reads_the_same_each_time() {
         ["format", "b", "a", "c"].map(|k| (k.to_owned(), "pt".to_owned())).into();
     let write = |name: &str| {
         let path = folder.path().join(name);
-        let spec =
-            |t: &sai_formats::Tensor| Spec { name: t.name.clone(), dtype: t.dtype, shape: t.shape.clone() };
+        let spec = |t: &sai_formats::Tensor| TensorSpec {
+            name: t.name.clone(),
+            dtype: t.dtype,
+            shape: t.shape.clone(),
+        };
         let mut writer = safetensors::create(&path, &text, original.iter().map(spec).collect()).unwrap();
         while let Some(spec) = writer.next_tensor() {
             let data = original.get(&spec.name).unwrap().data.clone();
@@ -201,7 +204,7 @@ fn writes_what_it_reads_the_same_each_time() {
         let width = tensor.dtype.block_bytes();
         assert!((same.data.as_ptr() as usize).is_multiple_of(width), "{} is not aligned", same.name);
     }
-    let q4 = Spec { name: "q".into(), dtype: DType::Q4_0, shape: vec![32] };
+    let q4 = TensorSpec { name: "q".into(), dtype: DType::Q4_0, shape: vec![32] };
     let path = folder.path().join("q");
     let text = message(safetensors::create(&path, &[], vec![q4]), &path);
     assert!(text.starts_with("tensor `q` is of type Q4_0, which safetensors does not have"), "{text}");

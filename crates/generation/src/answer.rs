@@ -1,6 +1,6 @@
 //! An answer as it grows, token by token.
 
-use crate::stop::{Checked, Stops};
+use crate::stop::{StopCheck, Stops};
 use crate::{Error, Model, Request, Sampler, Step};
 
 /// An answer as it grows.
@@ -42,8 +42,8 @@ impl<'a> Answer<'a> {
         self.history.push(pick.token);
         self.tokens.push(pick.token);
         let text = match self.stops.push(&self.stream.push(pick.token)) {
-            Checked::Text(text) => text,
-            Checked::Stopped(text) => {
+            StopCheck::Text(text) => text,
+            StopCheck::Stopped(text) => {
                 self.stopped = true;
                 text
             }
@@ -64,8 +64,8 @@ impl<'a> Answer<'a> {
             return;
         }
         match self.stops.push(&self.stream.finish()) {
-            Checked::Text(text) => self.text.push_str(&text),
-            Checked::Stopped(text) => {
+            StopCheck::Text(text) => self.text.push_str(&text),
+            StopCheck::Stopped(text) => {
                 self.text.push_str(&text);
                 return;
             }

@@ -10,7 +10,7 @@ use crate::Error;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sai_decoder::{
-    Batch, CacheType, Config, Cpu, Decoder, Device, KvCache, Memory, Run, Sequence, Wanted, Work,
+    Batch, CacheType, Config, Cpu, Decoder, Device, KvCache, LogitRows, Memory, RunState, Sequence, TokenCost,
 };
 use sai_formats::{Container, DType, Source};
 use std::ops::ControlFlow;
@@ -95,7 +95,7 @@ pub struct BenchReport {
     /// The type of most of its weights.
     pub dtype: DType,
     /// What a token takes.
-    pub work: Work,
+    pub work: TokenCost,
     /// Bytes of all weights.
     pub weights: u64,
     /// Opening the files and making the model ready.
@@ -126,7 +126,7 @@ impl Bench {
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Option<BenchReport>, Error> {
         let (container, config, started) = self.open(model)?;
-        let (work, dtype) = (Work::of(&config, &container, self.cache_type), main_type(&container));
+        let (work, dtype) = (TokenCost::of(&config, &container, self.cache_type), main_type(&container));
         let weights = container.tensors().total_bytes();
         let decoder = Decoder::load(Cpu::new(self.threads), config, &container)?;
         // What the device needs of the weights it holds itself.
@@ -216,7 +216,7 @@ struct Timer<'a> {
     bench: &'a Bench,
     cache: KvCache<Cpu>,
     sequence: Sequence,
-    run: Run<Cpu>,
+    run: RunState<Cpu>,
     random: ChaCha8Rng,
     /// Tokens computed, for the listener.
     done: usize,
@@ -226,20 +226,20 @@ impl<'a> Timer<'a> {
     fn new(decoder: &'a Decoder<Cpu>, bench: &'a Bench) -> Result<Timer<'a>, Error> {
         let mut cache = KvCache::new(&decoder.device, &decoder.config, bench.positions(), bench.cache_type)?;
         let sequence = cache.start();
-        let (run, random) = (Run::new(decoder), ChaCha8Rng::seed_from_u64(0));
+        let (run, random) = (RunState::new(decoder), ChaCha8Rng::seed_from_u64(0));
         Ok(Timer { decoder, bench, cache, sequence, run, random, done: 0 })
     }
 
     /// Warms up, fills the sequence to its depth, and times reading and writing in turns.
     fn run(&mut self, on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>) -> Result<Option<Times>, Error> {
         let &Bench { prompt, generate, depth, repeats, .. } = self.bench;
-        let warm_up = prompt.min(Run::<Cpu>::ROWS);
+        let warm_up = prompt.min(RunState::<Cpu>::ROWS);
         let total = warm_up + WARM_UP + depth + repeats * (prompt + generate);
         let mut times = Times { prefill: Vec::new(), decode: Vec::new() };
         let mut on = |done: usize| on(done, total);
 
         self.cache.truncate(&self.sequence, 0);
-        for (tokens, piece) in [(warm_up, warm_up), (WARM_UP, 1), (depth, Run::<Cpu>::ROWS)] {
+        for (tokens, piece) in [(warm_up, warm_up), (WARM_UP, 1), (depth, RunState::<Cpu>::ROWS)] {
             self.cache.truncate(&self.sequence, 0);
             if self.pieces(tokens, piece, &mut on)?.is_none() {
                 return Ok(None);
@@ -247,7 +247,7 @@ impl<'a> Timer<'a> {
         }
         for _ in 0..repeats {
             for (tokens, piece, times) in
-                [(prompt, Run::<Cpu>::ROWS, &mut times.prefill), (generate, 1, &mut times.decode)]
+                [(prompt, RunState::<Cpu>::ROWS, &mut times.prefill), (generate, 1, &mut times.decode)]
             {
                 self.cache.truncate(&self.sequence, depth);
                 match self.pieces(tokens, piece, &mut on)? {
@@ -287,7 +287,7 @@ impl<'a> Timer<'a> {
         let tokens: Vec<u32> = (0..rows).map(|_| (self.random.next_u64() % vocab_size) as u32).collect();
         let started = Instant::now();
         let mut batch = Batch::new();
-        batch.push(&self.sequence, &tokens, Wanted::Last);
+        batch.push(&self.sequence, &tokens, LogitRows::Last);
         self.decoder.forward(&mut self.cache, &batch, &mut self.run)?;
         Ok(started.elapsed())
     }

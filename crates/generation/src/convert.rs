@@ -12,7 +12,7 @@ pub use folder::FolderModel;
 pub use gguf::GgufModel;
 
 use crate::Error;
-use sai_decoder::Moved;
+use sai_decoder::ConvertedTensor;
 use sai_formats::{DType, Writer};
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -28,44 +28,44 @@ pub type Progress<'p> = dyn FnMut(u64) -> ControlFlow<()> + 'p;
 /// Writes the tensors that a file asks for, and finishes it. `done` counts bytes over all files.
 fn fill(
     mut writer: Writer,
-    tensors: &HashMap<&str, &Moved>,
+    tensors: &HashMap<&str, &ConvertedTensor>,
     done: &mut u64,
     progress: &mut Progress<'_>,
 ) -> Result<ControlFlow<()>, Error> {
     while let Some(name) = writer.next_tensor().map(|spec| spec.name.clone()) {
         // The writer knows these tensors only.
-        let Some(moved) = tensors.get(name.as_str()) else { break };
-        for piece in moved.tensor()?.data.chunks(PIECE) {
+        let Some(converted) = tensors.get(name.as_str()) else { break };
+        for piece in converted.tensor()?.data.chunks(PIECE) {
             writer.write(piece).map_err(sai_decoder::Error::from)?;
             *done += piece.len() as u64;
             if progress(*done).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        moved.release();
+        converted.release();
     }
     writer.finish().map_err(sai_decoder::Error::from)?;
     Ok(ControlFlow::Continue(()))
 }
 
 /// Tensors by the names that they will have.
-fn by_name(tensors: &[Moved]) -> HashMap<&str, &Moved> {
-    tensors.iter().map(|moved| (moved.spec.name.as_str(), moved)).collect()
+fn by_name(tensors: &[ConvertedTensor]) -> HashMap<&str, &ConvertedTensor> {
+    tensors.iter().map(|converted| (converted.spec.name.as_str(), converted)).collect()
 }
 
 /// The bytes of all tensors together, as they will be written.
-fn bytes(tensors: &[Moved]) -> u64 {
-    tensors.iter().filter_map(|moved| moved.spec.bytes()).map(|bytes| bytes as u64).sum()
+fn bytes(tensors: &[ConvertedTensor]) -> u64 {
+    tensors.iter().filter_map(|converted| converted.spec.bytes()).map(|bytes| bytes as u64).sum()
 }
 
 /// The type that most of the weights are in.
-fn main_type(tensors: &[Moved]) -> DType {
+fn main_type(tensors: &[ConvertedTensor]) -> DType {
     let mut sums: Vec<(DType, usize)> = Vec::new();
-    for moved in tensors {
-        let elements: usize = moved.spec.shape.iter().product();
-        match sums.iter_mut().find(|(dtype, _)| *dtype == moved.spec.dtype) {
+    for converted in tensors {
+        let elements: usize = converted.spec.shape.iter().product();
+        match sums.iter_mut().find(|(dtype, _)| *dtype == converted.spec.dtype) {
             Some((_, sum)) => *sum += elements,
-            None => sums.push((moved.spec.dtype, elements)),
+            None => sums.push((converted.spec.dtype, elements)),
         }
     }
     sums.into_iter().max_by_key(|(_, sum)| *sum).map_or(DType::F32, |(dtype, _)| dtype)

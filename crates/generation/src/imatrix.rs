@@ -2,7 +2,9 @@
 
 use crate::model::Parts;
 use crate::{Error, LoadOptions};
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Imatrix, KvCache, Recorder, Run, Wanted};
+use sai_decoder::{
+    ActivationRecorder, Batch, CacheType, Config, Cpu, Decoder, Imatrix, KvCache, LogitRows, RunState,
+};
 use sai_formats::Source;
 use std::ops::ControlFlow;
 
@@ -41,18 +43,18 @@ pub fn imatrix(
         return Err(Error::EmptyPrompt);
     }
 
-    let decoder = Decoder::load(Recorder::new(Cpu::new(options.threads)), config, &container)?;
+    let decoder = Decoder::load(ActivationRecorder::new(Cpu::new(options.threads)), config, &container)?;
     // Nothing is made with these keys and values but the sums, so they may as well be exact.
     let mut cache = KvCache::new(&decoder.device, &decoder.config, chunk, CacheType::F32)?;
-    let mut run = Run::new(&decoder);
+    let mut run = RunState::new(&decoder);
     let mut batch = Batch::new();
     let mut read = 0;
     for tokens in encoded.iter().flat_map(|tokens| tokens.chunks(own)) {
         let tokens: Vec<u32> = bos.into_iter().chain(tokens.iter().copied()).collect();
         let sequence = cache.start();
-        for piece in tokens.chunks(Run::<Recorder<Cpu>>::ROWS) {
+        for piece in tokens.chunks(RunState::<ActivationRecorder<Cpu>>::ROWS) {
             batch.clear();
-            batch.push(&sequence, piece, Wanted::None);
+            batch.push(&sequence, piece, LogitRows::None);
             decoder.forward(&mut cache, &batch, &mut run)?;
         }
         cache.free(sequence);

@@ -7,7 +7,7 @@
 //! against the memory that there is. A [`Session`] is one running text over a model: it keeps what it has computed,
 //! so that a prompt that begins as the last one ended costs only what is new. [`Sampling`] says how the next token
 //! is chosen, with the definitions of `transformers` in the order of 42dot's example, and [`Draft`] how several are
-//! guessed so that one pass checks them together. [`score`], [`foresee`] and [`perplexity`] judge a text instead of making one, and
+//! guessed so that one pass checks them together. [`score`], [`cross_entropy`] and [`perplexity`] judge a text instead of making one, and
 //! a [`Bench`] how fast a model is; [`imatrix()`] watches a model read.
 //!
 //! Whoever calls hears of every step through a closure and can stop at any; the text that reaches them is whole
@@ -15,35 +15,35 @@
 //!
 //! This room never prints, and reads no clock but to time its own work. Random choices come from a seed.
 
-mod advice;
 mod answer;
 mod bench;
 pub mod convert;
 mod draft;
 mod error;
+mod generation_config;
 mod imatrix;
 mod model;
 mod prompt;
 mod prompt_cache;
+mod replies;
 mod sampling;
-mod says;
 mod scoring;
 mod session;
 mod stop;
 mod vocabulary;
 
-pub use advice::Advice;
 pub use bench::{Bench, BenchModel, BenchReport, RandomModel, Spread};
 pub use draft::Draft;
 pub use error::Error;
+pub use generation_config::GenerationConfig;
 pub use imatrix::imatrix;
 pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
 pub use prompt::ChatPrompt;
+pub use replies::{Turn, answer, chat_replies, continuation};
 pub use sai_decoder::{CacheType, Config, Device, Imatrix, Memory, Mix, Plan};
 pub use sai_formats::Source;
 pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenizer};
-pub use sampling::{Candidate, Pick, Sampler, Sampling, processors};
-pub use says::{Turn, answer, continuation, converse};
-pub use scoring::{Foreseen, Perplexity, foresee, perplexity, score};
+pub use sampling::{Candidate, SampledToken, Sampler, Sampling, processors};
+pub use scoring::{CrossEntropy, Perplexity, cross_entropy, perplexity, score};
 pub use session::{Completion, Event, FinishReason, Request, Session, Step, Timings, Usage};
 pub use vocabulary::open_tokenizer;

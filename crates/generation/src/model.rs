@@ -2,7 +2,7 @@
 
 pub(crate) mod gguf;
 
-use crate::{Advice, Error, prompt_cache};
+use crate::{Error, GenerationConfig, prompt_cache};
 use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
 use sai_formats::{Container, Source};
 use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
@@ -41,7 +41,7 @@ pub struct Model {
     /// How a conversation is written; `None` for a model that was not taught to chat.
     pub template: Option<ChatTemplate>,
     /// How it says that its tokens are best chosen.
-    pub advice: Advice,
+    pub generation_config: GenerationConfig,
     /// Positions of a session's context.
     pub context: usize,
     /// Precision of keys and values.
@@ -72,7 +72,7 @@ impl Model {
             return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
         }
 
-        let Parts { tokenizer, template, advice, name } = Parts::of(&container, path)?;
+        let Parts { tokenizer, template, generation_config, name } = Parts::of(&container, path)?;
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::Vocabulary {
                 path: path.to_path_buf(),
@@ -99,7 +99,7 @@ impl Model {
             decoder,
             tokenizer,
             template,
-            advice,
+            generation_config,
             context,
             cache_type: options.cache_type,
             memory,
@@ -128,7 +128,7 @@ impl Model {
 pub(crate) struct Parts {
     pub(crate) tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
-    advice: Advice,
+    generation_config: GenerationConfig,
     name: Option<String>,
 }
 
@@ -141,7 +141,7 @@ impl Parts {
                 Ok(Parts {
                     tokenizer: Tokenizer::from_folder(folder)?.with_ends(&crate::convert::ends(folder)?),
                     template: ChatTemplate::from_folder(folder)?,
-                    advice: Advice::of_folder(folder)?,
+                    generation_config: GenerationConfig::of_folder(folder)?,
                     name: None,
                 })
             }

@@ -86,7 +86,7 @@ pub struct Candidate {
 
 /// A choice.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pick {
+pub struct SampledToken {
     /// The token.
     pub token: u32,
     /// Its log-probability under the model itself, before any processing.
@@ -117,7 +117,7 @@ impl Sampler {
 
     /// Chooses the token that follows `history`, and lists the `candidates` likeliest before and after
     /// processing.
-    pub fn pick(&mut self, logits: &[f32], history: &[u32], candidates: usize) -> Pick {
+    pub fn pick(&mut self, logits: &[f32], history: &[u32], candidates: usize) -> SampledToken {
         self.scores.clear();
         self.scores.extend_from_slice(logits);
         self.sampling.process(&mut self.scores, history);
@@ -127,7 +127,7 @@ impl Sampler {
         } else {
             likeliest(&self.scores)
         };
-        Pick {
+        SampledToken {
             token,
             logprob: logits.get(token as usize).map_or(f32::NEG_INFINITY, |l| l - log_sum_exp(logits)),
             raw: top(logits, candidates),

@@ -2,7 +2,7 @@
 
 use crate::sampling::log_sum_exp;
 use crate::{Error, Model};
-use sai_decoder::{Batch, KvCache, Run, Wanted};
+use sai_decoder::{Batch, KvCache, LogitRows, RunState};
 use std::ops::ControlFlow;
 
 /// Rows whose logits are held at a time: at 50,000 tokens of vocabulary, some 13 MB.
@@ -20,7 +20,7 @@ pub fn score(model: &Model, tokens: &[u32]) -> Result<Vec<f32>, Error> {
     scorer.score(tokens, 1)
 }
 
-/// How well a model foresees a text.
+/// How well a model predicts a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Perplexity {
     /// `exp` of the mean negative log-probability of the scored tokens.
@@ -71,9 +71,9 @@ pub fn perplexity(
     Ok(sums.perplexity(windows))
 }
 
-/// How well a model foresees documents, whatever its vocabulary.
+/// How well a model predicts documents, whatever its vocabulary.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Foreseen {
+pub struct CrossEntropy {
     /// Documents.
     pub documents: u64,
     /// Bytes of their texts.
@@ -84,8 +84,8 @@ pub struct Foreseen {
     pub nats: f64,
 }
 
-impl Foreseen {
-    /// Bits that a byte costs: the fewer, the better it is foreseen.
+impl CrossEntropy {
+    /// Bits that a byte costs: the fewer, the better it is predicted.
     pub fn bits_per_byte(&self) -> f64 {
         self.nats / std::f64::consts::LN_2 / self.bytes.max(1) as f64
     }
@@ -103,18 +103,18 @@ impl Foreseen {
 ///
 /// # Errors
 /// The window is not one that the context holds.
-pub fn foresee<'t>(
+pub fn cross_entropy<'t>(
     model: &Model,
     texts: impl Iterator<Item = &'t str>,
     window: usize,
-    on: &mut dyn FnMut(&Foreseen) -> ControlFlow<()>,
-) -> Result<ControlFlow<(), Foreseen>, Error> {
+    on: &mut dyn FnMut(&CrossEntropy) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), CrossEntropy>, Error> {
     if window < 4 || window > model.context {
         return Err(Error::Window { window, context: model.context });
     }
     let opening = model.tokenizer.eos().first().or(model.tokenizer.bos().as_ref()).copied();
     let mut scorer = Scorer::new(model, window)?;
-    let mut found = Foreseen::default();
+    let mut found = CrossEntropy::default();
     for text in texts {
         let ids: Vec<u32> = opening.into_iter().chain(model.tokenizer.encode_plain(text)).collect();
         let mut scored = 1;
@@ -167,14 +167,14 @@ impl Sums {
 struct Scorer<'m> {
     model: &'m Model,
     cache: KvCache<sai_decoder::Cpu>,
-    run: Run<sai_decoder::Cpu>,
+    run: RunState<sai_decoder::Cpu>,
 }
 
 impl<'m> Scorer<'m> {
     fn new(model: &'m Model, length: usize) -> Result<Scorer<'m>, Error> {
         let decoder = &model.decoder;
         let cache = KvCache::new(&decoder.device, &decoder.config, length, model.cache_type)?;
-        Ok(Scorer { model, cache, run: Run::new(decoder) })
+        Ok(Scorer { model, cache, run: RunState::new(decoder) })
     }
 
     /// Log-probabilities of the tokens from `first` on, which is at least 1.
@@ -187,9 +187,9 @@ impl<'m> Scorer<'m> {
         let quiet = first.saturating_sub(1).min(tokens.len());
         let last = tokens.len().saturating_sub(1).max(quiet);
         let pieces = tokens[..quiet]
-            .chunks(Run::<sai_decoder::Cpu>::ROWS)
-            .map(|piece| (piece, Wanted::None))
-            .chain(tokens[quiet..last].chunks(ROWS).map(|piece| (piece, Wanted::All)));
+            .chunks(RunState::<sai_decoder::Cpu>::ROWS)
+            .map(|piece| (piece, LogitRows::None))
+            .chain(tokens[quiet..last].chunks(ROWS).map(|piece| (piece, LogitRows::All)));
         let mut next = quiet + 1;
         let mut result = Ok(());
         for (piece, wanted) in pieces {

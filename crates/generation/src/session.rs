@@ -4,7 +4,7 @@ use crate::answer::Answer;
 use crate::draft::{Draft, Drafter};
 use crate::prompt_cache;
 use crate::{Candidate, ChatPrompt, Error, Message, Model, Sampling};
-use sai_decoder::{Batch, Cpu, KvCache, Run, Sequence, Wanted};
+use sai_decoder::{Batch, Cpu, KvCache, LogitRows, RunState, Sequence};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -133,7 +133,7 @@ pub struct Session<'m> {
     sequence: Sequence,
     /// What the cache holds.
     tokens: Vec<u32>,
-    run: Run<Cpu>,
+    run: RunState<Cpu>,
 }
 
 impl<'m> Session<'m> {
@@ -145,7 +145,7 @@ impl<'m> Session<'m> {
         let decoder = &model.decoder;
         let mut cache = KvCache::new(&decoder.device, &decoder.config, model.context, model.cache_type)?;
         let sequence = cache.start();
-        Ok(Session { model, cache, sequence, tokens: Vec::new(), run: Run::new(decoder) })
+        Ok(Session { model, cache, sequence, tokens: Vec::new(), run: RunState::new(decoder) })
     }
 
     /// The model that speaks.
@@ -267,7 +267,7 @@ impl<'m> Session<'m> {
                     (context - self.tokens.len()).min(request.max_new_tokens - answer.tokens.len()) - 1;
                 (guesses, row) = (drafter.guess(&answer.history, room), 0);
                 usage.drafted_tokens += guesses.len();
-                self.compute(&[&[step.token], &guesses[..]].concat(), Wanted::All)?;
+                self.compute(&[&[step.token], &guesses[..]].concat(), LogitRows::All)?;
             }
         }
         // Guesses that were not chosen are no part of the text.
@@ -292,9 +292,9 @@ impl<'m> Session<'m> {
     ) -> Result<ControlFlow<()>, Error> {
         let total = tokens.len();
         let mut done = 0;
-        for piece in tokens.chunks(Run::<Cpu>::ROWS) {
+        for piece in tokens.chunks(RunState::<Cpu>::ROWS) {
             done += piece.len();
-            self.compute(piece, if done == total { Wanted::Last } else { Wanted::None })?;
+            self.compute(piece, if done == total { LogitRows::Last } else { LogitRows::None })?;
             if on(Event::Prefill { done, total }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -302,7 +302,7 @@ impl<'m> Session<'m> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn compute(&mut self, tokens: &[u32], wanted: Wanted) -> Result<(), Error> {
+    fn compute(&mut self, tokens: &[u32], wanted: LogitRows) -> Result<(), Error> {
         let mut batch = Batch::new();
         batch.push(&self.sequence, tokens, wanted);
         self.model.decoder.forward(&mut self.cache, &batch, &mut self.run)?;

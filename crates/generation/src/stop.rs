@@ -8,7 +8,7 @@ pub(crate) struct Stops<'a> {
 
 /// What a piece of text led to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Checked {
+pub(crate) enum StopCheck {
     /// This much is certain not to begin a stop string.
     Text(String),
     /// A stop string is complete; this came before it.
@@ -23,16 +23,16 @@ impl<'a> Stops<'a> {
         }
     }
 
-    pub(crate) fn push(&mut self, piece: &str) -> Checked {
+    pub(crate) fn push(&mut self, piece: &str) -> StopCheck {
         self.held.push_str(piece);
         if let Some(at) = self.strings.iter().filter_map(|stop| self.held.find(stop)).min() {
             self.held.truncate(at);
-            return Checked::Stopped(std::mem::take(&mut self.held));
+            return StopCheck::Stopped(std::mem::take(&mut self.held));
         }
         // The longest tail that begins a stop string stays.
         let tail = self.strings.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
         let rest = self.held.split_off(self.held.len() - tail);
-        Checked::Text(std::mem::replace(&mut self.held, rest))
+        StopCheck::Text(std::mem::replace(&mut self.held, rest))
     }
 
     /// What was held back, when no more comes.
@@ -58,8 +58,8 @@ mod tests {
         let mut out = String::new();
         for piece in pieces {
             match stops.push(piece) {
-                Checked::Text(text) => out.push_str(&text),
-                Checked::Stopped(text) => return (out + &text, true),
+                StopCheck::Text(text) => out.push_str(&text),
+                StopCheck::Stopped(text) => return (out + &text, true),
             }
         }
         (out + &stops.finish(), false)

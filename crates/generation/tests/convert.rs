@@ -352,10 +352,10 @@ fn a_quantised_file_is_expanded_only_when_asked() {
     with_tokenizer_json(&folder, "gpt2", json!({ "hidden_size": 64 }));
     let mut model = GgufModel::open(&folder, None).unwrap();
     // As `sai quantize` would: the plan with other types. Zeros are zeros in every type.
-    for moved in model.tensors.iter_mut().filter(|moved| moved.spec.shape.len() == 2) {
-        moved.spec.dtype = DType::Q8_0;
+    for converted in model.tensors.iter_mut().filter(|converted| converted.spec.shape.len() == 2) {
+        converted.spec.dtype = DType::Q8_0;
     }
-    let specs = model.tensors.iter().map(|moved| moved.spec.clone()).collect();
+    let specs = model.tensors.iter().map(|converted| converted.spec.clone()).collect();
     let mut writer = sai_formats::gguf::create(&gguf, &model.metadata, specs).unwrap();
     while let Some(bytes) = writer.next_tensor().map(|spec| spec.bytes().unwrap()) {
         writer.write(&vec![0; bytes]).unwrap();

@@ -1,9 +1,9 @@
 //! The model's card: what it is, of what it was made, what it knows, what it is not good for.
 
-use crate::stages::At;
+use crate::stages::RunContext;
 use crate::{Error, Evaluation};
 use sai_corpus::Count;
-use sai_generation::{Advice, Config};
+use sai_generation::{Config, GenerationConfig};
 use sai_trainer::{FinetuneRecipe, Length, Metrics, Recipe};
 use std::fmt::Write;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn gather(at: &At<'_>) -> Result<Facts, Error> {
+    pub(crate) fn gather(at: &RunContext<'_>) -> Result<Facts, Error> {
         Ok(Facts {
             counts: json(&at.folder.counts())?,
             evaluation: json(&at.folder.evaluation())?,
@@ -36,7 +36,7 @@ impl Facts {
     }
 
     /// The card, as Markdown with the front matter that the Hub reads.
-    pub(crate) fn card(&self, at: &At<'_>) -> Result<String, Error> {
+    pub(crate) fn card(&self, at: &RunContext<'_>) -> Result<String, Error> {
         let (recipe, card) = (at.recipe, &at.recipe.card);
         let mut out = front_matter(at);
         let title = card.title.as_ref().unwrap_or(&recipe.name);
@@ -134,7 +134,7 @@ impl Facts {
     }
 
     /// The settings that decide on it, and the recipe.
-    fn settings(&self, at: &At<'_>) -> String {
+    fn settings(&self, at: &RunContext<'_>) -> String {
         let (c, p, f) = (&self.config, &self.pretrain, &self.finetune);
         let length = match f.length {
             Length::Epochs(epochs) => format!("{epochs} epochs"),
@@ -142,7 +142,7 @@ impl Facts {
         };
         let file = at.recipe.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let sets: String = at.recipe.overrides().iter().map(|said| format!(" --set '{said}'")).collect();
-        let drawn = advice(&at.recipe.convert.sampling);
+        let drawn = generation_config(&at.recipe.convert.sampling);
         let mut out = String::from("| | |\n| --- | --- |\n");
         for (name, value) in [
             ("layers", c.num_layers.to_string()),
@@ -176,7 +176,7 @@ impl Facts {
 }
 
 /// How tokens are best drawn, in words.
-fn advice(said: &Advice) -> String {
+fn generation_config(said: &GenerationConfig) -> String {
     let number = |name: &str, value: Option<f32>| value.map(|value| format!("{name} {value}"));
     let words = [
         number("temperature", said.temperature),
@@ -190,7 +190,7 @@ fn advice(said: &Advice) -> String {
 }
 
 /// What the Hub reads of a card.
-fn front_matter(at: &At<'_>) -> String {
+fn front_matter(at: &RunContext<'_>) -> String {
     let card = &at.recipe.card;
     let mut out = String::from("---\n");
     let list = |out: &mut String, key: &str, values: &[String]| {

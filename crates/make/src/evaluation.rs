@@ -3,7 +3,7 @@
 use crate::Error;
 use sai_corpus::{Options, Reader};
 use sai_formats::Source;
-use sai_generation::{LoadOptions, Model, Turn, converse, foresee};
+use sai_generation::{LoadOptions, Model, Turn, chat_replies, cross_entropy};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ const WINDOW: usize = 512;
 
 /// What is to be found out.
 #[derive(Clone, Debug)]
-pub struct Examination {
+pub struct EvaluationOptions {
     /// Models, with what they are to be called. The last one is asked.
     pub models: Vec<(String, Source)>,
     /// Files of documents, with what they are to be called: their language.
@@ -34,7 +34,7 @@ pub struct Evaluation {
     /// Of each model.
     pub models: Vec<ModelFigures>,
     /// Conversations with the last one.
-    pub conversations: Vec<Vec<Said>>,
+    pub conversations: Vec<Vec<RecordedTurn>>,
 }
 
 /// What a model knows.
@@ -48,7 +48,7 @@ pub struct ModelFigures {
     pub languages: Vec<LanguageFigures>,
 }
 
-/// How well texts of a language are foretold.
+/// How well texts of a language are predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageFigures {
     /// Which.
@@ -67,7 +67,7 @@ pub struct LanguageFigures {
 
 /// A turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct RecordedTurn {
     /// What was said to the model.
     pub said: String,
     /// What it answered: the likeliest tokens.
@@ -83,8 +83,8 @@ pub struct Said {
 ///
 /// # Errors
 /// A model or a text cannot be read.
-pub fn examine(
-    what: &Examination,
+pub fn evaluate(
+    what: &EvaluationOptions,
     progress: &mut dyn FnMut(f64, &str) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), Evaluation>, Error> {
     let mut texts = Vec::new();
@@ -102,20 +102,21 @@ pub fn examine(
         let mut languages = Vec::new();
         for (language, texts) in &texts {
             let now = format!("{language}, {name}");
-            let mut so_far = |f: &sai_generation::Foreseen| progress((done + f.bytes as f64) / total, &now);
-            let ControlFlow::Continue(foreseen) =
-                foresee(&model, texts.iter().map(String::as_str), window, &mut so_far)?
+            let mut so_far =
+                |f: &sai_generation::CrossEntropy| progress((done + f.bytes as f64) / total, &now);
+            let ControlFlow::Continue(cross_entropy) =
+                cross_entropy(&model, texts.iter().map(String::as_str), window, &mut so_far)?
             else {
                 return Ok(ControlFlow::Break(()));
             };
-            done += foreseen.bytes as f64;
+            done += cross_entropy.bytes as f64;
             languages.push(LanguageFigures {
                 language: (*language).clone(),
-                documents: foreseen.documents,
-                text_bytes: foreseen.bytes,
-                tokens: foreseen.tokens,
-                bits_per_byte: foreseen.bits_per_byte(),
-                perplexity: foreseen.perplexity(),
+                documents: cross_entropy.documents,
+                text_bytes: cross_entropy.bytes,
+                tokens: cross_entropy.tokens,
+                bits_per_byte: cross_entropy.bits_per_byte(),
+                perplexity: cross_entropy.perplexity(),
             });
         }
         found.models.push(ModelFigures { name: name.clone(), bytes: bytes_of(source), languages });
@@ -127,8 +128,9 @@ pub fn examine(
                 return Ok(ControlFlow::Break(()));
             }
             done += 1000.0;
-            let turns = converse(&model, ask, what.answer_tokens.min(model.context / 2))?;
-            let said = |t: Turn| Said { said: t.said, answer: t.answer, tokens: t.tokens, ended: t.ended };
+            let turns = chat_replies(&model, ask, what.answer_tokens.min(model.context / 2))?;
+            let said =
+                |t: Turn| RecordedTurn { said: t.said, answer: t.answer, tokens: t.tokens, ended: t.ended };
             found.conversations.push(turns.into_iter().map(said).collect());
         }
     }

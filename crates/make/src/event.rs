@@ -1,7 +1,7 @@
 //! What a caller hears of a making, and says about it.
 
 use crate::manifest::{Machine, Reason};
-use crate::{Planned, Stage};
+use crate::{PlannedStage, Stage};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub struct Options<'o> {
 #[derive(Debug)]
 pub enum Event<'e> {
     /// What is to be done, before anything is.
-    Plan(&'e [Planned]),
+    Plan(&'e [PlannedStage]),
     /// A stage begins.
     Begins {
         /// Which.
@@ -77,23 +77,23 @@ pub enum Event<'e> {
 }
 
 /// Hears of events. It may be called from another thread, one at a time.
-pub type Hears<'h> = dyn FnMut(Event<'_>) + Send + 'h;
+pub type OnEvent<'h> = dyn FnMut(Event<'_>) + Send + 'h;
 
 /// A stage at work: whom it tells, and whether it is to stop.
-pub(crate) struct Told<'t> {
+pub(crate) struct StageContext<'t> {
     pub(crate) stage: Stage,
-    pub(crate) on: &'t mut Hears<'t>,
+    pub(crate) on: &'t mut OnEvent<'t>,
     pub(crate) stop: &'t (dyn Fn() -> bool + Sync),
 }
 
-impl Told<'_> {
+impl StageContext<'_> {
     /// Tells how far the stage is, and asks whether to go on.
     pub(crate) fn at(&mut self, part: f64, now: &str) -> ControlFlow<()> {
         (self.on)(Event::Progress { stage: self.stage, part: part.clamp(0.0, 1.0), now });
         if (self.stop)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// As [`Told::at`], `done` of `total`.
+    /// As [`StageContext::at`], `done` of `total`.
     pub(crate) fn of(&mut self, done: u64, total: u64, now: &str) -> ControlFlow<()> {
         self.at(done as f64 / total.max(1) as f64, now)
     }

@@ -11,7 +11,7 @@
 //! done, without doing it.
 //!
 //! Two calls are here because no room below knows both of their sides: [`vocabulary`], a vocabulary from documents, and
-//! [`examine`], what models know of texts and say.
+//! [`evaluate`], what models know of texts and say.
 //!
 //! This room prints nothing, reads no environment and ends no process. It computes nothing by itself: what a step of
 //! training is, or a block of four bits, it does not know.
@@ -32,11 +32,11 @@ mod stages;
 pub mod vocabulary;
 
 pub use error::Error;
-pub use evaluation::{Evaluation, Examination, LanguageFigures, ModelFigures, Said, examine};
-pub use event::{Event, Hears, Options};
+pub use evaluation::{Evaluation, EvaluationOptions, LanguageFigures, ModelFigures, RecordedTurn, evaluate};
+pub use event::{Event, OnEvent, Options};
 pub use folder::Folder;
 pub use making::make;
-pub use manifest::{Code, FileFacts, Machine, Made, Manifest, Reason, why};
-pub use plan::{Estimate, Planned, What, plan};
-pub use recipe::{Ask, Card, Convert, Evaluate, MakeRecipe, Pack, Quantize, Vocabulary};
+pub use manifest::{CodeVersion, FileFacts, Machine, Manifest, Reason, StageRecord, why};
+pub use plan::{Estimate, PlannedStage, StageAction, plan};
+pub use recipe::{Card, Convert, Evaluate, MakeRecipe, Pack, Quantize, RecordedPrompt, Vocabulary};
 pub use stage::Stage;

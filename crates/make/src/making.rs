@@ -1,9 +1,9 @@
 //! The making itself: stages in their order, those that are out of date.
 
-use crate::event::Told;
-use crate::manifest::{Code, FileFacts, Made, Manifest, Reason};
-use crate::stages::{self, At, Job};
-use crate::{Error, Event, Folder, Hears, MakeRecipe, Options, Stage, files, plan};
+use crate::event::StageContext;
+use crate::manifest::{CodeVersion, FileFacts, Manifest, Reason, StageRecord};
+use crate::stages::{self, RunContext, StageJob};
+use crate::{Error, Event, Folder, MakeRecipe, OnEvent, Options, Stage, files, plan};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,7 +17,7 @@ use std::time::Instant;
 ///
 /// # Errors
 /// The folder is another's or in use, or a stage fails. What was done before stays.
-pub fn make(recipe: &MakeRecipe, options: &Options<'_>, on: &mut Hears<'_>) -> Result<bool, Error> {
+pub fn make(recipe: &MakeRecipe, options: &Options<'_>, on: &mut OnEvent<'_>) -> Result<bool, Error> {
     let folder = Folder::new(&options.out);
     let _lock = folder.claim()?;
     let mut manifest = Manifest::open(folder.root())?.unwrap_or_else(|| Manifest::new(&recipe.name));
@@ -34,7 +34,7 @@ pub fn make(recipe: &MakeRecipe, options: &Options<'_>, on: &mut Hears<'_>) -> R
         if (options.stop)() {
             return Ok(false);
         }
-        let at = At { recipe, folder: &folder, options, manifest: &manifest };
+        let at = RunContext { recipe, folder: &folder, options, manifest: &manifest };
         let due = due(&at, stage, options.from == Some(stage))?;
         let made = manifest.stages.get(&stage);
         if due.reasons.is_empty() {
@@ -49,14 +49,14 @@ pub fn make(recipe: &MakeRecipe, options: &Options<'_>, on: &mut Hears<'_>) -> R
 }
 
 /// What a stage would be done with now, and why it is to be done, if it is.
-pub(crate) struct Due {
+pub(crate) struct StageCheck {
     pub(crate) reasons: Vec<Reason>,
-    job: Job,
+    job: StageJob,
     inputs: BTreeMap<String, FileFacts>,
 }
 
 /// Looks at whether a stage is out of date.
-pub(crate) fn due(at: &At<'_>, stage: Stage, asked: bool) -> Result<Due, Error> {
+pub(crate) fn due(at: &RunContext<'_>, stage: Stage, asked: bool) -> Result<StageCheck, Error> {
     let job = stages::job(at, stage)?;
     let root = at.folder.root();
     let mut inputs = BTreeMap::new();
@@ -67,7 +67,7 @@ pub(crate) fn due(at: &At<'_>, stage: Stage, asked: bool) -> Result<Due, Error> 
     let mut reasons = match at.manifest.stages.get(&stage) {
         None => vec![Reason::New],
         Some(made) => {
-            let mut reasons = made.reasons(&Code::of(stage), &job.settings, &inputs);
+            let mut reasons = made.reasons(&CodeVersion::of(stage), &job.settings, &inputs);
             if reasons.is_empty() && !made.finished {
                 reasons.push(Reason::Unfinished);
             } else if reasons.is_empty() {
@@ -80,7 +80,7 @@ pub(crate) fn due(at: &At<'_>, stage: Stage, asked: bool) -> Result<Due, Error> 
     if asked && !reasons.contains(&Reason::New) && !reasons.contains(&Reason::Unfinished) {
         reasons.push(Reason::Asked);
     }
-    Ok(Due { reasons, job, inputs })
+    Ok(StageCheck { reasons, job, inputs })
 }
 
 /// Does a stage, from its beginning or from where it stopped; whether it got to its end.
@@ -89,10 +89,10 @@ fn follow(
     options: &Options<'_>,
     manifest: &mut Manifest,
     stage: Stage,
-    due: Due,
-    on: &mut Hears<'_>,
+    due: StageCheck,
+    on: &mut OnEvent<'_>,
 ) -> Result<bool, Error> {
-    let Due { reasons, job, inputs } = due;
+    let StageCheck { reasons, job, inputs } = due;
     on(Event::Begins { stage, reasons: &reasons });
     let folder = Folder::new(&options.out);
     let before = manifest.stages.get(&stage).cloned();
@@ -103,9 +103,9 @@ fn follow(
     }
     let spent = before.as_ref().filter(|_| goes_on).map_or(0.0, |made| made.seconds);
     let outputs = before.map(|made| made.outputs).unwrap_or_default();
-    let mut made = Made {
+    let mut made = StageRecord {
         finished: false,
-        code: Code::of(stage),
+        code: CodeVersion::of(stage),
         settings: job.settings,
         inputs,
         outputs,
@@ -117,8 +117,8 @@ fn follow(
     manifest.write(folder.root())?;
 
     let began = Instant::now();
-    let at = At { recipe, folder: &folder, options, manifest };
-    let mut told = Told { stage, on, stop: options.stop };
+    let at = RunContext { recipe, folder: &folder, options, manifest };
+    let mut told = StageContext { stage, on, stop: options.stop };
     let result = stages::run(&at, stage, &mut told);
     made.seconds = spent + began.elapsed().as_secs_f64();
     let finished = match &result {

@@ -18,16 +18,16 @@ pub struct Manifest {
     /// The model's name.
     pub name: String,
     /// The stages that were begun, with what is known of each.
-    pub stages: BTreeMap<Stage, Made>,
+    pub stages: BTreeMap<Stage, StageRecord>,
 }
 
 /// A stage that was begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Made {
+pub struct StageRecord {
     /// Whether it was ended too.
     pub finished: bool,
     /// What did it.
-    pub code: Code,
+    pub code: CodeVersion,
     /// Settings by dotted name, as JSON or TOML writes them.
     pub settings: BTreeMap<String, String>,
     /// Files that it read. Those in the run's folder are named from there.
@@ -44,17 +44,17 @@ pub struct Made {
 
 /// What did a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Code {
+pub struct CodeVersion {
     /// [`Stage::code`].
     pub stage: u32,
     /// sai's version.
     pub sai: String,
 }
 
-impl Code {
+impl CodeVersion {
     /// That of this program.
-    pub fn of(stage: Stage) -> Code {
-        Code { stage: stage.code(), sai: env!("CARGO_PKG_VERSION").to_owned() }
+    pub fn of(stage: Stage) -> CodeVersion {
+        CodeVersion { stage: stage.code(), sai: env!("CARGO_PKG_VERSION").to_owned() }
     }
 }
 
@@ -95,9 +95,9 @@ pub enum Reason {
     /// Other code did it.
     Code {
         /// That code.
-        from: Code,
+        from: CodeVersion,
         /// The code now.
-        to: Code,
+        to: CodeVersion,
     },
     /// It was asked for.
     Asked,
@@ -189,11 +189,11 @@ impl Manifest {
     }
 }
 
-impl Made {
+impl StageRecord {
     /// What differs between what was done and what is to be done now.
     pub(crate) fn reasons(
         &self,
-        code: &Code,
+        code: &CodeVersion,
         settings: &BTreeMap<String, String>,
         inputs: &BTreeMap<String, FileFacts>,
     ) -> Vec<Reason> {

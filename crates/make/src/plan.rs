@@ -3,8 +3,8 @@
 mod guess;
 
 use crate::making::due;
-use crate::manifest::{Made, Manifest, Reason};
-use crate::stages::At;
+use crate::manifest::{Manifest, Reason, StageRecord};
+use crate::stages::RunContext;
 use crate::{Error, Folder, MakeRecipe, Options, Stage};
 use guess::Expected;
 use sai_decoder::Cpu;
@@ -20,11 +20,11 @@ const CHECKPOINT: u64 = 12;
 
 /// What is to be done with a stage.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
+pub struct PlannedStage {
     /// Which.
     pub stage: Stage,
     /// Whether it is to be done.
-    pub what: What,
+    pub what: StageAction,
     /// How long it will take; none where nothing is known of it.
     pub time: Option<Estimate>,
     /// Bytes that its files take, or will take where it is not done yet; none where nothing is known of it.
@@ -33,7 +33,7 @@ pub struct Planned {
 
 /// Whether a stage is to be done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum StageAction {
     /// It was, and nothing has changed.
     Kept,
     /// It is, for these reasons.
@@ -44,10 +44,10 @@ pub enum What {
     LeftOut,
 }
 
-impl What {
+impl StageAction {
     /// Whether there may be work.
     pub fn runs(&self) -> bool {
-        matches!(self, What::Runs(_) | What::Follows(_))
+        matches!(self, StageAction::Runs(_) | StageAction::Follows(_))
     }
 }
 
@@ -63,8 +63,8 @@ pub struct Estimate {
 /// Says what [`crate::make`] would do. Nothing is written.
 ///
 /// # Errors
-/// As of [`crate::make`], as far as they can be foreseen.
-pub fn plan(recipe: &MakeRecipe, options: &Options<'_>) -> Result<Vec<Planned>, Error> {
+/// As of [`crate::make`], as far as they can be predicted.
+pub fn plan(recipe: &MakeRecipe, options: &Options<'_>) -> Result<Vec<PlannedStage>, Error> {
     Folder::new(&options.out).own()?;
     let manifest = Manifest::open(&options.out)?.unwrap_or_else(|| Manifest::new(&recipe.name));
     of(recipe, options, &manifest)
@@ -74,7 +74,7 @@ pub(crate) fn of(
     recipe: &MakeRecipe,
     options: &Options<'_>,
     manifest: &Manifest,
-) -> Result<Vec<Planned>, Error> {
+) -> Result<Vec<PlannedStage>, Error> {
     let finished = |stage: Stage| manifest.stages.get(&stage).is_some_and(|made| made.finished);
     let mut passed_over =
         Stage::ALL.into_iter().filter(|&stage| options.from.is_some_and(|from| stage < from));
@@ -82,8 +82,8 @@ pub(crate) fn of(
         return Err(Error::NotMade { folder: options.out.clone(), stage });
     }
     let folder = Folder::new(&options.out);
-    let at = At { recipe, folder: &folder, options, manifest };
-    let mut planned: Vec<Planned> = Vec::new();
+    let at = RunContext { recipe, folder: &folder, options, manifest };
+    let mut planned: Vec<PlannedStage> = Vec::new();
     let mut speed = Speed { at: &at, peak: None };
     for stage in Stage::ALL {
         let first = options.from.is_some_and(|first| stage < first);
@@ -92,33 +92,33 @@ pub(crate) fn of(
         let follows = needed.rev().find(|p| p.what.runs()).map(|p| p.stage);
         let made = manifest.stages.get(&stage);
         let what = match follows {
-            _ if first || last => What::LeftOut,
-            Some(earlier) if made.is_some_and(|made| made.finished) => What::Follows(earlier),
-            Some(_) => What::Runs(vec![Reason::New]),
+            _ if first || last => StageAction::LeftOut,
+            Some(earlier) if made.is_some_and(|made| made.finished) => StageAction::Follows(earlier),
+            Some(_) => StageAction::Runs(vec![Reason::New]),
             None => match due(&at, stage, options.from == Some(stage))?.reasons {
-                reasons if reasons.is_empty() => What::Kept,
-                reasons => What::Runs(reasons),
+                reasons if reasons.is_empty() => StageAction::Kept,
+                reasons => StageAction::Runs(reasons),
             },
         };
         let time = if what.runs() { speed.estimate(stage, made)? } else { None };
         let disk = match what {
-            What::LeftOut if made.is_none() => None,
+            StageAction::LeftOut if made.is_none() => None,
             _ => disk(&at, stage, made)?,
         };
-        planned.push(Planned { stage, what, time, disk });
+        planned.push(PlannedStage { stage, what, time, disk });
     }
     Ok(planned)
 }
 
 /// How fast this machine is.
 struct Speed<'a> {
-    at: &'a At<'a>,
+    at: &'a RunContext<'a>,
     /// Operations a second, once measured.
     peak: Option<f64>,
 }
 
 impl Speed<'_> {
-    fn estimate(&mut self, stage: Stage, made: Option<&Made>) -> Result<Option<Estimate>, Error> {
+    fn estimate(&mut self, stage: Stage, made: Option<&StageRecord>) -> Result<Option<Estimate>, Error> {
         let before = made.filter(|made| made.finished && made.seconds > 0.0);
         Ok(match (before, stage) {
             (Some(made), Stage::Pretrain) => {
@@ -167,7 +167,7 @@ impl Speed<'_> {
 }
 
 /// About how many tokens fine-tuning reads; none where there are no conversations.
-fn finetune_tokens(at: &At<'_>) -> Result<Option<f64>, Error> {
+fn finetune_tokens(at: &RunContext<'_>) -> Result<Option<f64>, Error> {
     let recipe = at.recipe.finetune(at.folder)?;
     let sample = at.manifest.stages.get(&Stage::Sample);
     let files = sample.into_iter().flat_map(|made| &made.outputs);
@@ -189,7 +189,7 @@ fn finetune_tokens(at: &At<'_>) -> Result<Option<f64>, Error> {
 }
 
 /// What a stage's files take, as far as it can be known.
-fn disk(at: &At<'_>, stage: Stage, made: Option<&Made>) -> Result<Option<u64>, Error> {
+fn disk(at: &RunContext<'_>, stage: Stage, made: Option<&StageRecord>) -> Result<Option<u64>, Error> {
     let recipe = at.recipe.pretrain(at.folder)?;
     let parameters = recipe.config(at.recipe.path())?.parameters();
     let checkpoints = |last: usize, best: usize| parameters * CHECKPOINT * (last + best) as u64;

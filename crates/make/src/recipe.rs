@@ -5,8 +5,8 @@ use crate::{Error, Stage};
 use sai_corpus::{RulesShare, SampleRecipe};
 use sai_decoder::Mix;
 use sai_formats::DType;
-use sai_generation::Advice;
-use sai_trainer::recipe::{Keys, Said, nearest, read};
+use sai_generation::GenerationConfig;
+use sai_trainer::recipe::{Keys, RecipeText, nearest, read};
 use sai_trainer::{FinetuneRecipe, Model, Recipe};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub struct Pack {
 pub struct Convert {
     dtype: Option<String>,
     /// How the model's tokens are best chosen, for whoever runs it.
-    pub sampling: Advice,
+    pub sampling: GenerationConfig,
 }
 
 /// `[quantize]`.
@@ -81,7 +81,7 @@ pub struct Quantize {
 #[serde(default)]
 pub struct Evaluate {
     /// What is said to the model: a question, or the turns of a conversation.
-    pub ask: Vec<Ask>,
+    pub ask: Vec<RecordedPrompt>,
     /// Tokens of an answer at most.
     pub answer_tokens: Option<usize>,
     /// Bytes of held-out text of each language that are read, at most.
@@ -91,19 +91,19 @@ pub struct Evaluate {
 /// What a person says in a conversation that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "`ask` is a list of questions, or of lists of what is said turn by turn")]
-pub enum Ask {
+pub enum RecordedPrompt {
     /// One question.
     Once(String),
     /// Several turns, with the model's answers between them.
     Turns(Vec<String>),
 }
 
-impl Ask {
+impl RecordedPrompt {
     /// The turns.
     pub fn turns(&self) -> &[String] {
         match self {
-            Ask::Once(one) => std::slice::from_ref(one),
-            Ask::Turns(turns) => turns,
+            RecordedPrompt::Once(one) => std::slice::from_ref(one),
+            RecordedPrompt::Turns(turns) => turns,
         }
     }
 }
@@ -177,7 +177,7 @@ impl MakeRecipe {
     /// # Errors
     /// As [`MakeRecipe::open`].
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<MakeRecipe, Error> {
-        let said = Said { text, path, table: None, overrides };
+        let said = RecipeText { text, path, table: None, overrides };
         let head = head(&said)?;
         let recipe = MakeRecipe {
             name: head.name.unwrap_or_default(),
@@ -338,8 +338,8 @@ impl MakeRecipe {
     }
 
     /// The table of a stage that another room knows.
-    pub(crate) fn said(&self, table: &'static str) -> Said<'_> {
-        Said { text: &self.text, path: &self.path, table: Some(table), overrides: &self.overrides }
+    pub(crate) fn said(&self, table: &'static str) -> RecipeText<'_> {
+        RecipeText { text: &self.text, path: &self.path, table: Some(table), overrides: &self.overrides }
     }
 
     /// The table of a stage, with what other stages and the recipe's head give to it.
@@ -382,8 +382,8 @@ struct Given<'r> {
 }
 
 impl Given<'_> {
-    fn said(&self) -> Said<'_> {
-        Said { overrides: &self.overrides, ..self.recipe.said(self.table) }
+    fn said(&self) -> RecipeText<'_> {
+        RecipeText { overrides: &self.overrides, ..self.recipe.said(self.table) }
     }
 }
 
@@ -392,7 +392,7 @@ fn wrong(path: &Path, place: String, fact: impl Into<String>) -> Error {
 }
 
 /// What stands outside of tables; and that no table is unknown or missing.
-fn head(said: &Said<'_>) -> Result<Head, Error> {
+fn head(said: &RecipeText<'_>) -> Result<Head, Error> {
     let line = |at: usize| format!("line {}", 1 + said.text.bytes().take(at).filter(|&b| b == b'\n').count());
     let damaged = |e: toml::de::Error| {
         let place = e.span().map_or_else(String::new, |span| line(span.start));
@@ -421,7 +421,7 @@ fn head(said: &Said<'_>) -> Result<Head, Error> {
         let fact = format!("lacks the table [{stage}]");
         return Err(wrong(said.path, String::new(), fact));
     }
-    let over: Head = read(&Said { text: "", overrides: &mine, ..*said }, &[("", HEAD)], &[])?.0;
+    let over: Head = read(&RecipeText { text: "", overrides: &mine, ..*said }, &[("", HEAD)], &[])?.0;
     let text = Head::deserialize(Deserializer::from(whole)).map_err(damaged)?;
     Ok(Head { name: over.name.or(text.name), seed: over.seed.or(text.seed) })
 }

@@ -1,7 +1,7 @@
 //! `report.html`: the making on one page, with nothing fetched from elsewhere.
 
 use crate::card::{Facts, megabytes, thousands};
-use crate::stages::At;
+use crate::stages::RunContext;
 use crate::{Error, Stage};
 use sai_corpus::{Options, Reader};
 use sai_tokenizer::Tokenizer;
@@ -15,7 +15,7 @@ const JUDGED: usize = 500_000;
 
 impl Facts {
     /// The page.
-    pub(crate) fn report(&self, at: &At<'_>) -> Result<String, Error> {
+    pub(crate) fn report(&self, at: &RunContext<'_>) -> Result<String, Error> {
         let mut out = page(&at.recipe.name);
         out += &self.overview(at);
         out += &stages(at);
@@ -40,7 +40,7 @@ impl Facts {
         Ok(out)
     }
 
-    fn overview(&self, at: &At<'_>) -> String {
+    fn overview(&self, at: &RunContext<'_>) -> String {
         let c = &self.config;
         let machine = at.options.machine.iter().map(|(name, fact)| (name.clone(), fact.clone()));
         let facts = [
@@ -103,7 +103,7 @@ impl Facts {
 }
 
 /// What was done, what came of it, and how long it took.
-fn stages(at: &At<'_>) -> String {
+fn stages(at: &RunContext<'_>) -> String {
     let made = Stage::ALL.iter().filter_map(|stage| Some((stage, at.manifest.stages.get(stage)?)));
     let finished = || made.clone().filter(|(_, made)| made.finished);
     let rows = finished().map(|(stage, made)| {
@@ -117,7 +117,7 @@ fn stages(at: &At<'_>) -> String {
 }
 
 /// How well the vocabulary suits the held-out texts.
-fn vocabulary(at: &At<'_>) -> Result<String, Error> {
+fn vocabulary(at: &RunContext<'_>) -> Result<String, Error> {
     let tokenizer = Tokenizer::from_folder(&at.folder.stage(Stage::Tokenizer))?;
     let root = at.folder.root();
     let mut rows = Vec::new();

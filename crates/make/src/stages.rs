@@ -11,14 +11,14 @@ pub(crate) mod sample;
 mod tokenizer;
 mod training;
 
-use crate::event::Told;
+use crate::event::StageContext;
 use crate::{Error, Folder, MakeRecipe, Manifest, Options, Stage};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// Where the making is.
-pub(crate) struct At<'a> {
+pub(crate) struct RunContext<'a> {
     pub(crate) recipe: &'a MakeRecipe,
     pub(crate) folder: &'a Folder,
     pub(crate) options: &'a Options<'a>,
@@ -27,7 +27,7 @@ pub(crate) struct At<'a> {
 
 /// What decides on a stage's files.
 #[derive(Default)]
-pub(crate) struct Job {
+pub(crate) struct StageJob {
     /// Settings by dotted name.
     pub(crate) settings: BTreeMap<String, String>,
     /// Files that it reads.
@@ -35,7 +35,7 @@ pub(crate) struct Job {
 }
 
 /// What came of a stage.
-pub(crate) struct Done {
+pub(crate) struct StageOutcome {
     /// Files that it made, by their names from the run's folder.
     pub(crate) outputs: Vec<String>,
     /// In a line.
@@ -43,7 +43,7 @@ pub(crate) struct Done {
 }
 
 /// What a stage is to be done with.
-pub(crate) fn job(at: &At<'_>, stage: Stage) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>, stage: Stage) -> Result<StageJob, Error> {
     match stage {
         Stage::Sample => sample::job(at),
         Stage::Tokenizer => tokenizer::job(at),
@@ -58,7 +58,11 @@ pub(crate) fn job(at: &At<'_>, stage: Stage) -> Result<Job, Error> {
 }
 
 /// Does a stage, from its beginning or from where it was stopped. Told to stop, it breaks off.
-pub(crate) fn run(at: &At<'_>, stage: Stage, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    stage: Stage,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     match stage {
         Stage::Sample => sample::run(at, told),
         Stage::Tokenizer => tokenizer::run(at, told),
@@ -72,21 +76,21 @@ pub(crate) fn run(at: &At<'_>, stage: Stage, told: &mut Told<'_>) -> Result<Cont
     }
 }
 
-impl Job {
-    pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Job {
+impl StageJob {
+    pub(crate) fn set(mut self, key: &str, value: impl ToString) -> StageJob {
         self.settings.insert(key.to_owned(), value.to_string());
         self
     }
 
     /// All files below a folder.
-    pub(crate) fn reads(mut self, at: &At<'_>, folder: PathBuf) -> Result<Job, Error> {
+    pub(crate) fn reads(mut self, at: &RunContext<'_>, folder: PathBuf) -> Result<StageJob, Error> {
         let root = at.folder.root();
         self.inputs.extend(crate::files::below(root, &folder)?.iter().map(|name| root.join(name)));
         Ok(self)
     }
 
     /// The settings of a table, those left out that `keep` does not want.
-    pub(crate) fn table(mut self, table: &toml::Table, keep: fn(&str) -> bool) -> Job {
+    pub(crate) fn table(mut self, table: &toml::Table, keep: fn(&str) -> bool) -> StageJob {
         for (key, value) in table.iter().filter(|(key, _)| keep(key)) {
             flatten(key, value, &mut self.settings);
         }
@@ -106,7 +110,7 @@ fn flatten(name: &str, value: &toml::Value, into: &mut BTreeMap<String, String>)
 }
 
 /// Threads of a stage.
-pub(crate) fn threads(at: &At<'_>) -> usize {
+pub(crate) fn threads(at: &RunContext<'_>) -> usize {
     match at.options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         asked => asked,

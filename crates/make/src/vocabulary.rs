@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// What counting came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
+pub struct DocumentCounts {
     /// Broken documents that were passed over.
     pub broken: usize,
     /// How long a thread counted, reading left out.
@@ -29,7 +29,7 @@ pub fn count_documents(
     reader: Reader,
     threads: usize,
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-) -> Result<ControlFlow<(), Counted>, Error> {
+) -> Result<ControlFlow<(), DocumentCounts>, Error> {
     let busy = AtomicU64::new(0);
     let (mut broken, mut failed) = (0, None);
     let flow = in_order(
@@ -57,7 +57,7 @@ pub fn count_documents(
         return Err(error.into());
     }
     let busy = Duration::from_nanos(busy.into_inner()) / threads.max(1) as u32;
-    Ok(flow.map_continue(|()| Counted { broken, busy }))
+    Ok(flow.map_continue(|()| DocumentCounts { broken, busy }))
 }
 
 /// Writes a vocabulary as a Hugging Face folder, once it is seen that it can be read again.

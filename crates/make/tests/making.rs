@@ -1,6 +1,6 @@
 //! A model from nothing, small enough to be made in seconds: what is done again, what is not, and what is gone on with.
 
-use sai_make::{Event, MakeRecipe, Manifest, Options, Reason, Stage, What, make, plan};
+use sai_make::{Event, MakeRecipe, Manifest, Options, Reason, Stage, StageAction, make, plan};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -132,7 +132,7 @@ fn a_model_is_made_once_and_only_what_changed_is_made_again() {
 
     // Before there is anything, everything is planned and nothing written.
     let planned = plan(&making.recipe(), &making.options(&|| false)).unwrap();
-    assert!(planned.iter().all(|one| one.what == What::Runs(vec![Reason::New])), "{planned:?}");
+    assert!(planned.iter().all(|one| one.what == StageAction::Runs(vec![Reason::New])), "{planned:?}");
     assert!(
         planned.iter().all(|one| one.time.is_some() && one.disk.is_some() != (one.stage == Stage::Evaluate))
     );
@@ -172,7 +172,7 @@ fn a_model_is_made_once_and_only_what_changed_is_made_again() {
     let (finished, heard) = making.follow();
     assert!(finished && heard.done.is_empty() && heard.kept == Stage::ALL);
     let planned = plan(&making.recipe(), &making.options(&|| false)).unwrap();
-    assert!(planned.iter().all(|one| one.what == What::Kept), "{planned:?}");
+    assert!(planned.iter().all(|one| one.what == StageAction::Kept), "{planned:?}");
 
     // Another type of quantisation changes what follows from it, and nothing else.
     let other = Making { overrides: &["quantize.type=q4_0"], ..making };

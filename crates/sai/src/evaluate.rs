@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sai_generation::Source;
-use sai_make::{Ask, Evaluation, Examination};
+use sai_make::{Evaluation, EvaluationOptions, RecordedPrompt};
 
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Size, Thousands, Ui};
@@ -16,7 +16,7 @@ Examples:
   sai evaluate nano nano/nano-q8_0.gguf --texts ko=held-out/ko.jsonl --texts en=held-out/en.jsonl
   sai evaluate nano/nano-q8_0.gguf --ask '안녕?' --ask 'What is two plus three?'";
 
-/// Say how well models foretell texts of each language, and record what the last of them answers.
+/// Say how well models predict texts of each language, and record what the last of them answers.
 ///
 /// Bits a byte do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
 /// their tokens, each document by itself. Answers are the likeliest tokens, always the same.
@@ -78,7 +78,7 @@ impl Evaluate {
         if let Some(file) = &self.ask_file {
             ask.extend(asked(file)?);
         }
-        let what = Examination {
+        let what = EvaluationOptions {
             models,
             texts,
             bytes: self.bytes,
@@ -88,7 +88,7 @@ impl Evaluate {
         };
         let interrupt = Interrupt::install("")?;
         let bar = ui.bar(1000, "evaluate");
-        let found = sai_make::examine(&what, &mut |part, now| {
+        let found = sai_make::evaluate(&what, &mut |part, now| {
             bar.set_position((1000.0 * part) as u64);
             bar.set_message(now.to_owned());
             if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -110,7 +110,7 @@ fn asked(file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
-            let ask: Ask = serde_json::from_str(line).with_context(|| {
+            let ask: RecordedPrompt = serde_json::from_str(line).with_context(|| {
                 format!("{}: line {} is no question and no list of turns, in JSON", file.display(), i + 1)
             })?;
             Ok(ask.turns().to_owned())

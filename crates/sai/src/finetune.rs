@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sai_decoder::Cpu;
-use sai_trainer::{Base, Conversations, FinetuneRecipe, Found, Length, Options};
+use sai_trainer::{Base, ConversationCounts, Conversations, FinetuneRecipe, Length, Options};
 
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ranks::Team;
@@ -137,7 +137,7 @@ pub(crate) fn read(
 }
 
 /// Says what the files held, conversations or pairs, and what of it is not used.
-fn report(found: &Found, what: &str, ui: &Ui) {
+fn report(found: &ConversationCounts, what: &str, ui: &Ui) {
     const SHOWN: usize = 5;
     ui.note(format_args!(
         "{} {what} · {} tokens, {} of them of answers",

@@ -1,4 +1,4 @@
-//! `sai perplexity`: how well a model foretells a text.
+//! `sai perplexity`: how well a model predicts a text.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use crate::ui::{Thousands, Ui};
 /// Tokens of a window where nothing else is asked for, as llama-perplexity has them.
 const WINDOW: usize = 512;
 
-/// Measure how well a model foretells a text, as llama-perplexity does.
+/// Measure how well a model predicts a text, as llama-perplexity does.
 ///
 /// The text is cut into windows; in each, the second half is scored given what comes before it. The figure is
 /// the exponential of the mean surprise: the lower, the better. Windows are 512 tokens unless --context says

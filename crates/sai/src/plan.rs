@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_decoder::Cpu;
 use sai_trainer::{
-    Accelerator, Base, FinetuneRecipe, Fleet, Measured, Plan as Planned, Precision, Recipe, Sharding, Unit,
+    Accelerator, Base, BatchUnit, FinetuneRecipe, Fleet, Plan as Planned, Precision, Recipe, Sharding,
+    Throughput,
 };
 
 use crate::interrupt::Interrupt;
@@ -137,7 +138,7 @@ impl Plan {
 /// A plan for a person.
 struct Page<'a> {
     plan: &'a Planned,
-    measured: Option<Measured>,
+    measured: Option<Throughput>,
 }
 
 impl Display for Page<'_> {
@@ -222,7 +223,7 @@ impl Page<'_> {
         writeln!(
             f,
             "a step        {}{} tokens: {} {}, {} a device",
-            if p.unit == Unit::Sequences { "" } else { "about " },
+            if p.unit == BatchUnit::Sequences { "" } else { "about " },
             Thousands(p.batch_tokens),
             Thousands(p.sequences),
             p.unit.name(),

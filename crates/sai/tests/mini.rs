@@ -4,7 +4,7 @@ mod common;
 
 use common::{fails, run, sai, succeeds};
 use sai_generation::{LoadOptions, Message, Model, Request, Sampling, Session, score};
-use sai_make::{Evaluation, Said};
+use sai_make::{Evaluation, RecordedTurn};
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -86,7 +86,7 @@ fn it_says_what_was_recorded() {
 }
 
 /// Holds every token of a recorded conversation to being the likeliest after those before it, or as good as that.
-fn holds_to(model: &Model, talk: &[Said]) {
+fn holds_to(model: &Model, talk: &[RecordedTurn]) {
     let mut session = Session::new(model).unwrap();
     let one = Request { sampling: Sampling::greedy(), max_new_tokens: 1, ..Request::default() };
     let mut messages = Vec::new();

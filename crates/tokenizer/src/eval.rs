@@ -16,7 +16,7 @@ pub const SYLLABLES: usize = 11_172;
 /// an ASCII letter and none. A token is a word's if the first word that it touches is that one, so the space before a
 /// word costs nothing, and tokens of white space alone are no word's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct TokenizerMetrics {
     /// Texts.
     pub documents: u64,
     /// Their bytes.
@@ -39,7 +39,7 @@ pub struct Figures {
     pub returned_nfd: u64,
 }
 
-impl Figures {
+impl TokenizerMetrics {
     /// Bytes of text for each token: the more, the shorter.
     pub fn bytes_per_token(&self) -> f64 {
         ratio(self.bytes, self.tokens).unwrap_or(0.0)
@@ -62,8 +62,8 @@ impl Figures {
     }
 }
 
-impl AddAssign for Figures {
-    fn add_assign(&mut self, more: Figures) {
+impl AddAssign for TokenizerMetrics {
+    fn add_assign(&mut self, more: TokenizerMetrics) {
         self.documents += more.documents;
         self.bytes += more.bytes;
         self.tokens += more.tokens;
@@ -90,8 +90,8 @@ pub fn judge<'t>(
     tokenizer: &Tokenizer,
     texts: impl Iterator<Item = &'t str>,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
-) -> Result<ControlFlow<(), Figures>, Error> {
-    let mut all = Figures::default();
+) -> Result<ControlFlow<(), TokenizerMetrics>, Error> {
+    let mut all = TokenizerMetrics::default();
     for text in texts {
         all += judge_text(tokenizer, text)?;
         if progress(text.len()).is_break() {
@@ -101,10 +101,14 @@ pub fn judge<'t>(
     Ok(ControlFlow::Continue(all))
 }
 
-fn judge_text(tokenizer: &Tokenizer, text: &str) -> Result<Figures, Error> {
+fn judge_text(tokenizer: &Tokenizer, text: &str) -> Result<TokenizerMetrics, Error> {
     let placed = tokenizer.encode_plain_with_offsets(text)?;
-    let mut found =
-        Figures { documents: 1, bytes: text.len() as u64, tokens: placed.len() as u64, ..Figures::default() };
+    let mut found = TokenizerMetrics {
+        documents: 1,
+        bytes: text.len() as u64,
+        tokens: placed.len() as u64,
+        ..TokenizerMetrics::default()
+    };
     let mut tokens = placed.iter().map(|(_, range)| range.clone()).peekable();
     for word in words(text) {
         // Tokens that end before the word are white space; those that begin before its end are its own.
@@ -177,7 +181,7 @@ mod tests {
         Tokenizer::from_tokenizer_json(&std::fs::read(&path).unwrap(), None, &path).unwrap()
     }
 
-    fn figures(tokenizer: &Tokenizer, texts: &[&str]) -> Figures {
+    fn figures(tokenizer: &Tokenizer, texts: &[&str]) -> TokenizerMetrics {
         let mut heard = 0;
         let found = judge(tokenizer, texts.iter().copied(), |bytes| {
             heard += bytes;
@@ -219,7 +223,7 @@ mod tests {
         let composing = figures(&fixture("qwen2.json"), &texts);
         assert_eq!((composing.returned_nfc, composing.returned_nfd), (3, 1));
         assert_eq!(composing.returned(), (1.0, 1.0 / 3.0));
-        let none = Figures::default();
+        let none = TokenizerMetrics::default();
         assert_eq!(
             (none.tokens_per_eojeol(), none.tokens_per_word(), none.bytes_per_token()),
             (None, None, 0.0)

@@ -62,10 +62,10 @@ pub use added::AddedToken;
 pub use encoder::Encoder;
 pub use error::Error;
 pub use load::{folder::FolderTemplateError, gguf::GgufVocabulary};
-pub use save::gguf::ForGguf;
+pub use save::gguf::GgufExport;
 pub use stream::Stream;
 pub use template::{ChatTemplate, Message, TemplateError, TemplateSources};
-pub use tokenizer::{Facts, Kind, Tokenizer};
+pub use tokenizer::{Kind, Tokenizer, TokenizerInfo};
 
 /// The civil date and time that a template's `strftime_now` is given.
 pub use jiff::civil::DateTime;

@@ -25,7 +25,7 @@ pub enum Kind {
 
 /// What a tokenizer is, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct TokenizerInfo {
     /// How it encodes.
     pub kind: Kind,
     /// `byte-level BPE`, or what the file calls its model.
@@ -421,7 +421,7 @@ impl Tokenizer {
     }
 
     /// What this tokenizer is, for people.
-    pub fn facts(&self) -> Facts {
+    pub fn facts(&self) -> TokenizerInfo {
         let mut specials: Vec<(u32, String)> =
             self.added.iter().filter(|t| t.special).map(|t| (t.id, t.content.clone())).collect();
         specials.sort();
@@ -435,7 +435,7 @@ impl Tokenizer {
             ),
             Engine::Library { model, .. } => (model.clone(), "its own", "its own", 0, 0),
         };
-        Facts {
+        TokenizerInfo {
             kind: self.kind(),
             model,
             pre_tokenizer: pre_tokenizer.to_owned(),

@@ -75,18 +75,18 @@ impl Batch {
 /// How far a run is in its data: all that a resumed one needs to go on with the same tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    pub(crate) sources: Vec<Place>,
+    pub(crate) sources: Vec<SourcePosition>,
     /// Checksum of what is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sum: Option<u32>,
     /// Places in the documents that are read again beside conversations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) replay: Vec<Place>,
+    pub(crate) replay: Vec<SourcePosition>,
 }
 
 /// How far a run is in a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct SourcePosition {
     /// Times that all of it was read.
     pub(crate) epoch: u64,
     /// Place in the epoch's order of the current conversation, or stretch of documents.
@@ -102,7 +102,7 @@ pub(crate) struct Place {
 pub struct HeldOut {
     /// The language's name, `unknown` where documents do not say theirs.
     pub language: String,
-    /// Tokens that are foretold.
+    /// Tokens that are predicted.
     pub tokens: u64,
     /// Bytes of their text.
     pub text_bytes: u64,

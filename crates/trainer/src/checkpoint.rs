@@ -9,7 +9,7 @@ use crate::batch::Position;
 use crate::ranks::Team;
 use sai_decoder::Config;
 use sai_decoder::training::{Model, Moments, Training};
-use sai_formats::{Bytes, DType, FolderWriter, Spec, safetensors};
+use sai_formats::{Bytes, DType, FolderWriter, TensorSpec, safetensors};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,7 +51,7 @@ pub(crate) struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<u32>,
     /// The other files.
-    pub(crate) files: BTreeMap<String, Sum>,
+    pub(crate) files: BTreeMap<String, FileChecksum>,
 }
 
 impl State {
@@ -73,13 +73,13 @@ impl State {
 
 /// What a file must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sum {
+pub(crate) struct FileChecksum {
     bytes: u64,
     crc32c: u32,
 }
 
 /// What [`Checkpoints::newest`] finds.
-pub(crate) struct Newest {
+pub(crate) struct LatestCheckpoint {
     /// The folder, and what it is a checkpoint of.
     pub(crate) whole: Option<(PathBuf, State)>,
     /// What is said of newer ones that are not whole.
@@ -129,15 +129,15 @@ impl Checkpoints {
     }
 
     /// The newest checkpoint that is whole.
-    pub(crate) fn newest(&self) -> Result<Newest, Error> {
+    pub(crate) fn newest(&self) -> Result<LatestCheckpoint, Error> {
         let mut broken = Vec::new();
         for (_, path) in self.steps()?.into_iter().rev() {
             match checked(&path) {
-                Ok(state) => return Ok(Newest { whole: Some((path, state)), broken }),
+                Ok(state) => return Ok(LatestCheckpoint { whole: Some((path, state)), broken }),
                 Err(fact) => broken.push(format!("{}: {fact}; it is passed over", path.display())),
             }
         }
-        Ok(Newest { whole: None, broken })
+        Ok(LatestCheckpoint { whole: None, broken })
     }
 
     /// Whether there are any, whole or not.
@@ -331,14 +331,14 @@ fn checked(path: &Path) -> Result<State, String> {
     Ok(state)
 }
 
-fn sum(path: &Path) -> Result<Sum, Error> {
-    let read = || -> std::io::Result<Sum> {
+fn sum(path: &Path) -> Result<FileChecksum, Error> {
+    let read = || -> std::io::Result<FileChecksum> {
         let file = fs::File::open(path)?;
         let bytes = file.metadata()?.len();
         let mapped = if bytes == 0 { Bytes::from_vec(Vec::new()) } else { Bytes::map(&file)? };
         let crc32c = mapped.chunks(1 << 24).fold(0, crc32c::crc32c_append);
         mapped.release();
-        Ok(Sum { bytes, crc32c })
+        Ok(FileChecksum { bytes, crc32c })
     };
     read().map_err(|e| Error::io(path, "read the file", e))
 }
@@ -355,7 +355,7 @@ fn save_moments<D: Training>(
     team: &Team<'_>,
 ) -> Result<(), Error> {
     let n = model.trained();
-    let spec = |name: &str| Spec { name: name.to_owned(), dtype: DType::F32, shape: vec![n] };
+    let spec = |name: &str| TensorSpec { name: name.to_owned(), dtype: DType::F32, shape: vec![n] };
     let mut writer = safetensors::create(path, &[], vec![spec("first"), spec("second")])?;
     let mut bytes = Vec::with_capacity(4 * CHUNK.min(n));
     each_moment(model, moments, team, &mut |values| {

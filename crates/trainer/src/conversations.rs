@@ -10,13 +10,13 @@ mod form;
 mod pair;
 mod read;
 mod store;
-mod teacher;
+mod tokenize;
 
-pub use read::{BrokenConversation, Found};
+pub use read::{BrokenConversation, ConversationCounts};
 pub use store::Text;
-pub use teacher::Lesson;
+pub use tokenize::TokenizedConversation;
 
-use crate::order::held_out;
+use crate::permutation::held_out;
 use crate::{BatchSize, Data, Error, FinetuneRecipe, Length};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
@@ -29,7 +29,7 @@ pub struct Conversations {
     /// Files, languages: each once.
     paths: Vec<PathBuf>,
     languages: Vec<String>,
-    found: Found,
+    found: ConversationCounts,
     /// Whether these are pairs.
     pairs: bool,
     seed: u64,
@@ -80,7 +80,7 @@ impl Conversations {
             sources: Vec::new(),
             paths: Vec::new(),
             languages: Vec::new(),
-            found: Found::default(),
+            found: ConversationCounts::default(),
             pairs,
             seed: recipe.seed,
             held_out: recipe.validation_share,
@@ -111,7 +111,7 @@ impl Conversations {
     }
 
     /// What was found in the files.
-    pub fn found(&self) -> &Found {
+    pub fn found(&self) -> &ConversationCounts {
         &self.found
     }
 

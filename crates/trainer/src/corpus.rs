@@ -1,7 +1,7 @@
 //! Sequences of tokens from several folders of shards, in proportion to their shares.
 //!
 //! A document is read as its end token, which opens it, and its own tokens; every token but the opening one is
-//! foretold once an epoch. Where shards have no end token, the first token of a document is not foretold.
+//! predicted once an epoch. Where shards have no end token, the first token of a document is not predicted.
 //!
 //! Documents longer than a sequence are read in pieces of its length, each as if it began there. Pieces come in an order
 //! that is shuffled over the whole source, so that a novel is spread over the epoch and does not fill a hundred steps. To
@@ -9,8 +9,8 @@
 //! each gives the pieces that begin in it. Sequences are filled to the last row; a piece that does not fit goes on at
 //! the start of the next sequence.
 
-use crate::batch::Place;
-use crate::order::{Order, held_out};
+use crate::batch::SourcePosition;
+use crate::permutation::{Permutation, held_out};
 use crate::recipe::Source;
 use crate::{Batch, Data, Error, HeldOut, Position, Recipe};
 use sai_shards::{Document, Shards};
@@ -25,13 +25,13 @@ const STRETCH: u64 = 64;
 /// The shards of a recipe, opened.
 pub struct Corpus {
     sources: Vec<Opened>,
-    drawing: Drawing,
+    drawing: SequenceSampling,
     /// Of the checksums of all shards, so that a run goes on with the data that it began with.
     sum: u32,
 }
 
 /// How sequences are drawn from shards.
-pub(crate) struct Drawing {
+pub(crate) struct SequenceSampling {
     /// Decides the order of documents.
     pub(crate) seed: u64,
     /// Share of the documents that is never trained on.
@@ -44,7 +44,7 @@ pub(crate) struct Drawing {
     pub(crate) validation_tokens: u64,
 }
 
-impl Drawing {
+impl SequenceSampling {
     /// Tokens of a stretch.
     fn stretch(&self) -> u64 {
         STRETCH.min(self.context as u64)
@@ -60,15 +60,15 @@ struct Opened {
     stretches: u64,
 }
 
-/// A document as inputs and what is to be foretold after each.
+/// A document as inputs and what is to be predicted after each.
 #[derive(Clone, Copy)]
-struct Foretold<'a> {
+struct Predicted<'a> {
     document: Document<'a>,
     opening: Option<u32>,
 }
 
-impl<'a> Foretold<'a> {
-    /// How many tokens are foretold.
+impl<'a> Predicted<'a> {
+    /// How many tokens are predicted.
     fn len(&self) -> usize {
         let closed = usize::from(self.opening.is_none());
         self.document.tokens.len().saturating_sub(closed)
@@ -91,7 +91,7 @@ impl Corpus {
     /// A folder is none of shards, two were packed with different tokenizers, tokens do not fit the model, or a source
     /// has no document to train on.
     pub fn open(recipe: &Recipe, vocab_size: usize) -> Result<Corpus, Error> {
-        let drawing = Drawing {
+        let drawing = SequenceSampling {
             seed: recipe.seed,
             held_out: recipe.validation_share,
             context: recipe.context,
@@ -104,7 +104,7 @@ impl Corpus {
     /// As [`Corpus::open`], for what a recipe says. `tokenizer` is the fingerprint that shards must have, where it is known.
     pub(crate) fn of(
         data: &[Source],
-        drawing: Drawing,
+        drawing: SequenceSampling,
         vocab_size: usize,
         tokenizer: Option<[u8; 32]>,
     ) -> Result<Corpus, Error> {
@@ -157,7 +157,7 @@ impl Corpus {
             else {
                 return;
             };
-            let order = Order::new(source.stretches, self.drawing.seed, which as u64, place.epoch);
+            let order = Permutation::new(source.stretches, self.drawing.seed, which as u64, place.epoch);
             let Some((number, tokens, rows)) = self.unread(source, order.at(place.next), place.offset) else {
                 place.offset = 0;
                 place.next += 1;
@@ -181,7 +181,7 @@ impl Corpus {
         source: &'a Opened,
         stretch: u64,
         offset: u64,
-    ) -> Option<(u64, Foretold<'a>, Range<usize>)> {
+    ) -> Option<(u64, Predicted<'a>, Range<usize>)> {
         let mut passed = offset as usize;
         self.pieces(source, stretch).find_map(|(number, tokens, rows)| {
             let from = rows.start + passed.min(rows.len());
@@ -195,7 +195,7 @@ impl Corpus {
         &self,
         source: &'a Opened,
         stretch: u64,
-    ) -> impl Iterator<Item = (u64, Foretold<'a>, Range<usize>)> {
+    ) -> impl Iterator<Item = (u64, Predicted<'a>, Range<usize>)> {
         let (from, to) = (stretch * self.drawing.stretch(), (stretch + 1) * self.drawing.stretch());
         let documents = iter::successors(source.shards.find(from), |&(number, first)| {
             let document = source.shards.document(number)?;
@@ -222,13 +222,13 @@ impl Corpus {
         let mut languages: Vec<HeldOut> = Vec::new();
         for (which, source) in self.sources.iter().enumerate() {
             // The same documents whatever the seed, so that runs compare.
-            let order = Order::new(source.documents, 0, which as u64, 0);
+            let order = Permutation::new(source.documents, 0, which as u64, 0);
             for at in 0..source.documents {
                 let number = order.at(at);
                 if !held_out(number, self.drawing.held_out) {
                     continue;
                 }
-                let found = self.foretold(source, number);
+                let found = self.predicted(source, number);
                 let Some(found) = found.filter(|f| f.len() > 0 && wanted(source, &f.document)) else {
                     continue;
                 };
@@ -260,23 +260,23 @@ impl Corpus {
         (0..self.sources.len()).min_by(|a, b| behind(a).total_cmp(&behind(b))).unwrap_or(0)
     }
 
-    fn foretold<'a>(&self, source: &'a Opened, number: u64) -> Option<Foretold<'a>> {
-        Some(Foretold { document: source.shards.document(number)?, opening: source.shards.end() })
+    fn predicted<'a>(&self, source: &'a Opened, number: u64) -> Option<Predicted<'a>> {
+        Some(Predicted { document: source.shards.document(number)?, opening: source.shards.end() })
     }
 
     /// A document, where it is one to train on.
-    fn taught<'a>(&self, source: &'a Opened, number: u64) -> Option<Foretold<'a>> {
+    fn taught<'a>(&self, source: &'a Opened, number: u64) -> Option<Predicted<'a>> {
         if held_out(number, self.drawing.held_out) {
             return None;
         }
-        self.foretold(source, number).filter(|found| found.len() > 0 && wanted(source, &found.document))
+        self.predicted(source, number).filter(|found| found.len() > 0 && wanted(source, &found.document))
     }
 }
 
 impl Data for Corpus {
     fn start(&self) -> Position {
         Position {
-            sources: vec![Place::default(); self.sources.len()],
+            sources: vec![SourcePosition::default(); self.sources.len()],
             sum: Some(self.sum),
             replay: Vec::new(),
         }
@@ -302,7 +302,7 @@ impl Data for Corpus {
     }
 
     fn rows(&self, (source, document): (usize, u64)) -> usize {
-        let found = self.sources.get(source).and_then(|source| self.foretold(source, document));
+        let found = self.sources.get(source).and_then(|source| self.predicted(source, document));
         found.map_or(0, |found| found.len())
     }
 
@@ -319,7 +319,7 @@ impl Data for Corpus {
     ) -> Result<(), Error> {
         let mut batch = Batch::default();
         for &(which, number) in documents {
-            let Some(tokens) = self.sources.get(which).and_then(|source| self.foretold(source, number))
+            let Some(tokens) = self.sources.get(which).and_then(|source| self.predicted(source, number))
             else {
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::beside;
 use crate::replay::{Replayed, documents};
-use crate::train::{Aim, Begin, Job, train};
+use crate::train::{InitialWeights, ObjectiveKind, TrainingJob, train};
 use crate::{Base, Conversations, Error, Event, FinetuneRecipe, Options, Outcome};
 use sai_decoder::training::Training;
 use serde_json::Value;
@@ -39,20 +39,20 @@ pub fn finetune<D: Training>(
     let Base { config, tensors, tokenizer, files, notes, .. } = base;
     let end = tokenizer.eos().first().copied();
     let (files, begin) = match &recipe.lora {
-        None => (beside(&config, end, files, path)?, Begin::Weights(tensors)),
+        None => (beside(&config, end, files, path)?, InitialWeights::Weights(tensors)),
         Some(lora) => {
             let base = recipe.model.from.to_string_lossy();
             let described = format!("{:#}\n", Value::Object(lora.to_peft(Some(&base))));
             let mut all = vec![("adapter_config.json".to_owned(), described.into_bytes())];
             all.extend(files);
-            (all, Begin::Adapter { tensors, lora: lora.clone(), seed: recipe.seed })
+            (all, InitialWeights::Adapter { tensors, lora: lora.clone(), seed: recipe.seed })
         }
     };
     let aim = match recipe.dpo {
-        None => Aim::Likelihood,
-        Some(dpo) => Aim::Preferences { dpo, pairs },
+        None => ObjectiveKind::Likelihood,
+        Some(dpo) => ObjectiveKind::Preferences { dpo, pairs },
     };
-    let job = Job {
+    let job = TrainingJob {
         course: recipe.course(steps),
         recipe: recipe.to_toml()?,
         files,

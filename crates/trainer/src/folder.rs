@@ -1,6 +1,6 @@
 //! A run's folder: whose it is, and which recipe it follows.
 
-use crate::checkpoint::{CHECKPOINTS, Checkpoints, Newest, State};
+use crate::checkpoint::{CHECKPOINTS, Checkpoints, LatestCheckpoint, State};
 use crate::recipe::differences;
 use crate::{Error, Event};
 use std::fs::File;
@@ -48,7 +48,7 @@ pub(crate) fn begin(
         return wrong("has a run already; give --resume to go on with it, or another --out".to_owned());
     }
     let path = out.join(RECIPE);
-    let Newest { whole: newest, broken } = checkpoints.newest()?;
+    let LatestCheckpoint { whole: newest, broken } = checkpoints.newest()?;
     for note in broken {
         on(Event::Note(note))?;
     }

@@ -8,7 +8,7 @@
 //! numbers. [`pretrain`] runs the loop over it: gradients summed over passes, clipped, AdamW, a schedule, validation in
 //! bits per byte. [`finetune`] runs the same loop over [`Conversations`], with documents that are
 //! read again among them where a recipe says so, or with [`Dpo`] over pairs of them. The loop knows a
-//! run as its [`Course`], its data as [`Data`], and what it makes small as a sum over passes. A checkpoint is there whole or not
+//! run as its [`TrainingArguments`], its data as [`Data`], and what it makes small as a sum over passes. A checkpoint is there whole or not
 //! at all, and a run that goes on from one computes the same bits.
 //!
 //! [`plan`] says beforehand what a recipe takes, and several processes train together as [`Ranks`].
@@ -21,14 +21,13 @@ mod batch;
 mod checkpoint;
 mod conversations;
 mod corpus;
-mod course;
 mod error;
 mod finetune;
 mod folder;
 mod journal;
 mod metrics;
 mod objective;
-mod order;
+mod permutation;
 mod plan;
 mod preferences;
 mod pretrain;
@@ -41,29 +40,32 @@ mod samples;
 mod schedule;
 mod tensorboard;
 mod train;
+mod training_arguments;
 mod vocabulary;
 
 pub use base::{Base, newest};
 pub use batch::{Batch, Data, HeldOut, Position};
-pub use conversations::{BrokenConversation, Conversations, Example, Found, Lesson, Text};
+pub use conversations::{
+    BrokenConversation, ConversationCounts, Conversations, Example, Text, TokenizedConversation,
+};
 pub use corpus::Corpus;
-pub use course::Course;
 pub use error::Error;
 pub use finetune::finetune;
-pub use metrics::{Measured, Metrics, Rewards, Validation, measured, metrics};
+pub use metrics::{Metrics, Rewards, Throughput, Validation, measured, metrics};
 pub use plan::{
-    Accelerator, Fleet, Parameters, Plan, Precision, Sharded, Sharding, Unit, plan, plan_finetune,
+    Accelerator, BatchUnit, Fleet, Parameters, Plan, Precision, Sharded, Sharding, plan, plan_finetune,
 };
-pub use preferences::{Dpo, Preferred, sums};
+pub use preferences::{Dpo, PreferenceSums, sums};
 pub use pretrain::pretrain;
 #[cfg(feature = "mpi")]
 pub use ranks::Mpi;
 pub use ranks::{One, Ranks};
 pub use recipe::{
-    BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
-    Recipe, Replay, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
+    BatchSize, ConversationFile, FinetuneRecipe, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
+    Recipe, Replay, RowForm, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
 };
 pub use report::{curves, escape, page, report};
 pub use samples::{Sample, add_sample, read as read_samples};
 pub use schedule::learning_rate;
 pub use train::{Event, Options, Outcome};
+pub use training_arguments::TrainingArguments;

@@ -34,7 +34,7 @@ pub struct Metrics {
     pub validation: Vec<Validation>,
 }
 
-/// How well held-out text of a language is foretold.
+/// How well held-out text of a language is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// The language.
@@ -63,7 +63,7 @@ pub struct Rewards {
 
 /// How fast a run was.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
+pub struct Throughput {
     /// Median of its steps' tokens a second.
     pub tokens_per_second: f64,
     /// Median of their shares of the machine's peak.
@@ -74,7 +74,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// It has no metrics, or ended before the peak was measured.
-pub fn measured(run: &Path) -> Result<Measured, Error> {
+pub fn measured(run: &Path) -> Result<Throughput, Error> {
     let (mut speeds, mut shares): (Vec<f64>, Vec<f64>) =
         metrics(run)?.into_iter().filter_map(|line| Some((line.tokens_per_second, line.peak_share?))).unzip();
     let median = |values: &mut Vec<f64>| {
@@ -82,7 +82,7 @@ pub fn measured(run: &Path) -> Result<Measured, Error> {
         values.get(values.len() / 2).copied()
     };
     match (median(&mut speeds), median(&mut shares)) {
-        (Some(tokens_per_second), Some(peak_share)) => Ok(Measured { tokens_per_second, peak_share }),
+        (Some(tokens_per_second), Some(peak_share)) => Ok(Throughput { tokens_per_second, peak_share }),
         _ => {
             let path = run.join("metrics.jsonl");
             let fact = "no step says its share of the peak; a run measures that after 20 s".to_owned();

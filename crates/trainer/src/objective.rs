@@ -1,9 +1,9 @@
 //! What a run makes small, and what passes come to by it.
 
-use crate::preferences::{Dpo, Preferred, sums};
+use crate::preferences::{Dpo, PreferenceSums, sums};
 use crate::reference::Reference;
 use crate::{Batch, Error};
-use sai_decoder::training::{Done, Model, Pass, Training};
+use sai_decoder::training::{Model, Pass, PassStats, Training};
 use std::ops::AddAssign;
 
 /// What a run makes small.
@@ -24,7 +24,7 @@ pub(crate) struct Sums {
     /// −ln p of the tokens that are trained on, of pairs the chosen answers'.
     pub(crate) nats: f64,
     /// What the pairs came to.
-    pub(crate) preferred: Preferred,
+    pub(crate) preferred: PreferenceSums,
 }
 
 impl Objective {
@@ -35,7 +35,7 @@ impl Objective {
         model: &mut Model<D>,
         pass: &mut Pass<D>,
         batch: &Batch,
-        done: &mut Done<'_, D>,
+        done: &mut PassStats<'_, D>,
     ) -> Result<Sums, Error> {
         match self {
             Objective::Likelihood { z } => {
@@ -78,7 +78,7 @@ impl Objective {
 
 /// What a pass of pairs comes to, and what backward is to weigh its rows with.
 fn dpo_sums(dpo: &Dpo, likelihoods: &[f32], batch: &Batch, before: &[f64]) -> (Sums, Vec<f32>) {
-    let mut preferred = Preferred::default();
+    let mut preferred = PreferenceSums::default();
     let weights = dpo.weights(likelihoods, &batch.weights, &batch.documents, before, &mut preferred);
     let nats = -sums(likelihoods, &batch.documents).iter().step_by(2).sum::<f64>();
     (Sums { loss: preferred.loss, of: preferred.pairs, nats, preferred }, weights)
@@ -94,7 +94,7 @@ impl Sums {
     pub(crate) fn of_values([loss, of, nats, pairs, chosen, rejected, right]: [f64; 7]) -> Sums {
         let (pairs, right) = (pairs as u64, right as u64);
         let preferred =
-            Preferred { pairs, loss: if pairs > 0 { loss } else { 0.0 }, chosen, rejected, right };
+            PreferenceSums { pairs, loss: if pairs > 0 { loss } else { 0.0 }, chosen, rejected, right };
         Sums { loss, of: of as u64, nats, preferred }
     }
 

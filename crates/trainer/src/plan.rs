@@ -1,7 +1,7 @@
 //! What a recipe will take on machines that need not be here: memory, time and money.
 //!
 //! Nothing is run. Parameters are counted in the [`Layout`] that training uses, memory is [`Memory::of`]'s, operations are
-//! [`Work::training_operations`]'s; the one thing that is assumed is the share of its peak that a device reaches, which a
+//! [`TokenCost::training_operations`]'s; the one thing that is assumed is the share of its peak that a device reaches, which a
 //! run that was made can tell ([`crate::measured`]).
 
 mod fleet;
@@ -10,7 +10,7 @@ pub use fleet::{Accelerator, Fleet, Precision};
 
 use crate::{BatchSize, Conversations, Error, FinetuneRecipe, Model, Recipe, base};
 use sai_decoder::training::{Layout, Memory, Recompute};
-use sai_decoder::{Config, Lora, Work};
+use sai_decoder::{Config, Lora, TokenCost};
 use serde::Serialize;
 use std::path::Path;
 
@@ -86,7 +86,7 @@ pub struct Plan {
     /// Tokens of a step; where conversations differ in length, of one in the mean.
     pub batch_tokens: u64,
     /// What a step is made of.
-    pub unit: Unit,
+    pub unit: BatchUnit,
     /// Sequences of a step, or conversations or pairs.
     pub sequences: u64,
     /// Those that the busiest device has.
@@ -117,7 +117,7 @@ pub struct Plan {
 /// What a step is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Unit {
+pub enum BatchUnit {
     /// Sequences of as many tokens as the context has.
     Sequences,
     /// Conversations.
@@ -132,7 +132,7 @@ pub enum Unit {
 struct Load<'r> {
     config: Config,
     lora: Option<&'r Lora>,
-    unit: Unit,
+    unit: BatchUnit,
     /// Tokens of a unit, and pairs of a token and one that it attends to, in the mean.
     tokens: f64,
     attended: f64,
@@ -163,7 +163,7 @@ pub fn plan(recipe: &Recipe, path: &Path, fleet: Fleet) -> Result<Plan, Error> {
     let load = Load {
         config,
         lora: None,
-        unit: Unit::Sequences,
+        unit: BatchUnit::Sequences,
         tokens: context,
         attended: context * (context + 1.0) / 2.0,
         units: recipe.sequences() as f64,
@@ -202,9 +202,9 @@ pub fn plan_finetune(
         config: config.clone(),
         lora: recipe.lora.as_ref(),
         unit: match (pairs, &recipe.replay) {
-            (true, _) => Unit::Pairs,
-            (false, None) => Unit::Conversations,
-            (false, Some(_)) => Unit::Replayed,
+            (true, _) => BatchUnit::Pairs,
+            (false, None) => BatchUnit::Conversations,
+            (false, Some(_)) => BatchUnit::Replayed,
         },
         tokens: mean(tokens, context),
         attended: mean(attended, context * (context + 1.0) / 2.0),
@@ -242,7 +242,7 @@ impl Load<'_> {
         let config = &self.config;
         // Of a frozen matrix backward computes one product, and not two.
         let frozen = if self.lora.is_some() { 2.0 / 3.0 } else { 1.0 };
-        let whole = |attended| Work::training_operations(config, self.tokens, attended) / self.tokens;
+        let whole = |attended| TokenCost::training_operations(config, self.tokens, attended) / self.tokens;
         let operations_per_token = whole(self.attended) * frozen;
 
         let units_per_device = units.div_ceil(count);
@@ -295,14 +295,14 @@ impl Load<'_> {
     }
 }
 
-impl Unit {
+impl BatchUnit {
     /// As a person reads it.
     pub fn name(self) -> &'static str {
         match self {
-            Unit::Sequences => "sequences",
-            Unit::Conversations => "conversations",
-            Unit::Pairs => "pairs",
-            Unit::Replayed => "conversations and sequences",
+            BatchUnit::Sequences => "sequences",
+            BatchUnit::Conversations => "conversations",
+            BatchUnit::Pairs => "pairs",
+            BatchUnit::Replayed => "conversations and sequences",
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Dpo {
 
 /// What pairs came to, summed over them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Preferred {
+pub struct PreferenceSums {
     /// Pairs.
     pub pairs: u64,
     /// Their losses.
@@ -30,7 +30,7 @@ pub struct Preferred {
     pub right: u64,
 }
 
-impl Preferred {
+impl PreferenceSums {
     /// By how much the chosen answers' rewards are above the others'.
     pub fn margin(&self) -> f64 {
         self.chosen - self.rejected
@@ -48,8 +48,8 @@ impl Preferred {
     }
 }
 
-impl AddAssign for Preferred {
-    fn add_assign(&mut self, more: Preferred) {
+impl AddAssign for PreferenceSums {
+    fn add_assign(&mut self, more: PreferenceSums) {
         self.pairs += more.pairs;
         self.loss += more.loss;
         self.chosen += more.chosen;
@@ -68,7 +68,7 @@ impl Dpo {
     /// The weights of rows that [`forward_weigh_backward`] asks for, with a scale of 1 for a loss that is the sum over pairs.
     ///
     /// `documents` are the prompts with their answers, a chosen one before its rejected one; `likelihoods` are 0 and `weights`
-    /// too for rows that foretell the prompt, and other weights are 1; `reference` is of [`sums`], by document. What the pairs
+    /// too for rows that predict the prompt, and other weights are 1; `reference` is of [`sums`], by document. What the pairs
     /// come to is added to `preferred`.
     ///
     /// [`forward_weigh_backward`]: sai_decoder::training::Model::forward_weigh_backward
@@ -78,7 +78,7 @@ impl Dpo {
         weights: &[f32],
         documents: &[Range<usize>],
         reference: &[f64],
-        preferred: &mut Preferred,
+        preferred: &mut PreferenceSums,
     ) -> Vec<f32> {
         let found = sums(likelihoods, documents);
         let mut out = vec![0.0; weights.len()];
@@ -100,13 +100,13 @@ impl Dpo {
 
     /// Of a pair's log-likelihoods, chosen and rejected, those of the reference, and the tokens of the chosen answer: by what
     /// the loss falls as the margin of log-likelihoods grows, and what the pair comes to.
-    fn pair(&self, found: [f64; 2], before: [f64; 2], answer: f64) -> (f64, Preferred) {
+    fn pair(&self, found: [f64; 2], before: [f64; 2], answer: f64) -> (f64, PreferenceSums) {
         let [chosen, rejected] = [0, 1].map(|i| self.beta * (found[i] - before[i]));
         let margin = chosen - rejected;
         let (smooth, sharp) = (self.label_smoothing, 1.0 - self.label_smoothing);
         let loss = sharp * softplus(-margin) + smooth * softplus(margin) - self.sft * found[0] / answer;
         let pull = self.beta * (sharp * sigmoid(-margin) - smooth * sigmoid(margin));
-        (pull, Preferred { pairs: 1, loss, chosen, rejected, right: u64::from(margin > 0.0) })
+        (pull, PreferenceSums { pairs: 1, loss, chosen, rejected, right: u64::from(margin > 0.0) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::beside;
 use crate::recipe::Model;
-use crate::train::{Aim, Begin, Job, train};
+use crate::train::{InitialWeights, ObjectiveKind, TrainingJob, train};
 use crate::{Corpus, Error, Event, Options, Outcome, Recipe, base, vocabulary};
 use sai_decoder::training::Training;
 use std::path::Path;
@@ -22,10 +22,10 @@ pub fn pretrain<D: Training>(
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let (config, begin) = match &recipe.model {
-        Model::Shape(shape) => (shape.config(recipe.context, path)?, Begin::Seed(recipe.seed)),
+        Model::Shape(shape) => (shape.config(recipe.context, path)?, InitialWeights::Seed(recipe.seed)),
         Model::From { from } => {
             let (config, tensors) = base::open(from, recipe.context)?;
-            (config, Begin::Weights(tensors))
+            (config, InitialWeights::Weights(tensors))
         }
     };
     let data = Corpus::open(recipe, config.vocab_size)?;
@@ -36,12 +36,12 @@ pub fn pretrain<D: Training>(
     let (tokenizer, note) =
         first.map_or(Ok((Vec::new(), None)), |shards| vocabulary::files(recipe, shards))?;
     let files = beside(&config, first.and_then(|shards| shards.end()), tokenizer, path)?;
-    let job = Job {
+    let job = TrainingJob {
         course: recipe.course(),
         recipe: recipe.to_toml()?,
         config,
         begin,
-        aim: Aim::Likelihood,
+        aim: ObjectiveKind::Likelihood,
         data,
         files,
         validates: recipe.validation_share > 0.0,

@@ -6,10 +6,10 @@ mod parts;
 mod pretrain;
 mod read;
 
-pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, Form, FromModel, Length, Replay};
-pub use keys::{Keys, Places, nearest};
+pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, FromModel, Length, Replay, RowForm};
+pub use keys::{KeyPositions, Keys, nearest};
 pub use pretrain::{Recipe, Source};
-pub use read::{Said, read};
+pub use read::{RecipeText, read};
 
 use crate::Error;
 use sai_decoder::Config;

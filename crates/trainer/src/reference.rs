@@ -33,7 +33,7 @@ struct Kept {
 }
 
 /// Who is asked about which pairs.
-pub(crate) struct Asked<'a, 'r, D: Training, S> {
+pub(crate) struct ReferenceJob<'a, 'r, D: Training, S> {
     /// As training begins.
     pub(crate) model: &'a Model<D>,
     pub(crate) pass: &'a mut Pass<D>,
@@ -44,7 +44,7 @@ pub(crate) struct Asked<'a, 'r, D: Training, S> {
     pub(crate) options: &'a Options<'r, D>,
 }
 
-impl<D: Training, S: Data> Asked<'_, '_, D, S> {
+impl<D: Training, S: Data> ReferenceJob<'_, '_, D, S> {
     /// Computes the reference, or goes on where that was stopped. `None` where it was told to stop.
     pub(crate) fn ask(
         mut self,
@@ -128,7 +128,7 @@ impl<D: Training, S: Data> Asked<'_, '_, D, S> {
         }
         let mut found = vec![0.0; 2 * (end - start) + 1];
         let mut at = 2 * (mine.start - start);
-        let Asked { model, pass, pairs, .. } = self;
+        let ReferenceJob { model, pass, pairs, .. } = self;
         let rows = pass.rows();
         self.data.passes(&pairs[mine], rows, &mut |batch| {
             let likelihoods = model.log_likelihoods(pass, &batch.packed())?;

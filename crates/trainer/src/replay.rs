@@ -2,7 +2,7 @@
 //! them lie among its conversations, all their tokens trained on.
 
 use crate::batch::{Batch, Data, HeldOut, Position};
-use crate::corpus::Drawing;
+use crate::corpus::SequenceSampling;
 use crate::{Base, Conversations, Corpus, Error, FinetuneRecipe, Replay};
 
 /// Opens the documents that a recipe reads again.
@@ -10,7 +10,7 @@ use crate::{Base, Conversations, Corpus, Error, FinetuneRecipe, Replay};
 /// # Errors
 /// As [`Corpus::open`]; shards were packed with another tokenizer than the model's.
 pub(crate) fn documents(recipe: &FinetuneRecipe, replay: &Replay, base: &Base) -> Result<Corpus, Error> {
-    let drawing = Drawing {
+    let drawing = SequenceSampling {
         seed: recipe.seed,
         held_out: replay.validation_share,
         context: recipe.context,

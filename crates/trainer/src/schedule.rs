@@ -1,12 +1,12 @@
 //! The learning rate of each step.
 
-use crate::course::Course;
 use crate::recipe::ScheduleKind;
+use crate::training_arguments::TrainingArguments;
 use std::f64::consts::PI;
 
 /// The learning rate of `step`, counted from 0: a straight rise over the warm-up, then the schedule's form, ending
 /// with the last step at its lowest.
-pub fn learning_rate(course: &Course, step: u64) -> f64 {
+pub fn learning_rate(course: &TrainingArguments, step: u64) -> f64 {
     let (s, highest) = (&course.schedule, course.optimizer.learning_rate);
     let warmup = s.warmup.steps(course.steps);
     if step < warmup {

@@ -7,13 +7,13 @@ mod validate;
 
 use crate::batch::Data;
 use crate::checkpoint::{Checkpoints, State};
-use crate::course::Course;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::objective::Objective;
 use crate::preferences::Dpo;
 use crate::ranks::{Ranks, Team};
-use crate::reference::Asked;
+use crate::reference::ReferenceJob;
+use crate::training_arguments::TrainingArguments;
 use crate::{Error, folder};
 use run::Run;
 use sai_decoder::training::{Memory, Model, Moments, Pass, Training};
@@ -91,13 +91,13 @@ pub struct Outcome {
 }
 
 /// What is to be trained.
-pub(crate) struct Job<S> {
-    pub(crate) course: Course,
+pub(crate) struct TrainingJob<S> {
+    pub(crate) course: TrainingArguments,
     /// The resolved recipe as TOML, which the run's folder keeps.
     pub(crate) recipe: String,
     pub(crate) config: Config,
-    pub(crate) begin: Begin,
-    pub(crate) aim: Aim,
+    pub(crate) begin: InitialWeights,
+    pub(crate) aim: ObjectiveKind,
     pub(crate) data: S,
     /// Files that make a folder of weights a model.
     pub(crate) files: Vec<(String, Vec<u8>)>,
@@ -107,16 +107,16 @@ pub(crate) struct Job<S> {
     pub(crate) notes: Vec<String>,
 }
 
-impl<S> Job<S> {
+impl<S> TrainingJob<S> {
     /// The same with other data.
-    pub(crate) fn with<T>(self, data: T) -> Job<T> {
-        let Job { course, recipe, config, begin, aim, data: _, files, validates, notes } = self;
-        Job { course, recipe, config, begin, aim, data, files, validates, notes }
+    pub(crate) fn with<T>(self, data: T) -> TrainingJob<T> {
+        let TrainingJob { course, recipe, config, begin, aim, data: _, files, validates, notes } = self;
+        TrainingJob { course, recipe, config, begin, aim, data, files, validates, notes }
     }
 }
 
 /// The weights of step 0.
-pub(crate) enum Begin {
+pub(crate) enum InitialWeights {
     /// Random ones.
     Seed(u64),
     /// Those of another model.
@@ -133,7 +133,7 @@ pub(crate) enum Begin {
 }
 
 /// What is to be made small.
-pub(crate) enum Aim {
+pub(crate) enum ObjectiveKind {
     /// −ln p of what is trained on.
     Likelihood,
     /// The loss of preferences.
@@ -157,13 +157,15 @@ fn checksum(tensors: &Tensors) -> u32 {
 /// Runs a job, from its first step or from where it stopped.
 pub(crate) fn train<D: Training, S: Data>(
     device: D,
-    job: Job<S>,
+    job: TrainingJob<S>,
     options: &Options<'_, D>,
     on: &mut dyn FnMut(Event<'_>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
-    let Job { course, recipe, config, begin, aim, data, files, validates, mut notes } = job;
+    let TrainingJob { course, recipe, config, begin, aim, data, files, validates, mut notes } = job;
     let memory = match &begin {
-        Begin::Adapter { lora, .. } => Memory::of_adapter(&config, lora, course.rows, course.recompute),
+        InitialWeights::Adapter { lora, .. } => {
+            Memory::of_adapter(&config, lora, course.rows, course.recompute)
+        }
         _ => Memory::of(&config, course.rows, course.recompute),
     };
     // No document is longer than a pass.
@@ -190,9 +192,8 @@ pub(crate) fn train<D: Training, S: Data>(
     };
     let mut state = State::new(data.start());
     state.base = match (&begin, &aim) {
-        (Begin::Adapter { tensors, .. }, _) | (Begin::Weights(tensors), Aim::Preferences { .. }) => {
-            Some(checksum(tensors))
-        }
+        (InitialWeights::Adapter { tensors, .. }, _)
+        | (InitialWeights::Weights(tensors), ObjectiveKind::Preferences { .. }) => Some(checksum(tensors)),
         _ => None,
     };
     if let Some((folder, found)) = &resumed {
@@ -211,7 +212,7 @@ pub(crate) fn train<D: Training, S: Data>(
     }
     let parameters = config.parameters();
     let trained = match &begin {
-        Begin::Adapter { lora, .. } => lora.parameters(&config),
+        InitialWeights::Adapter { lora, .. } => lora.parameters(&config),
         _ => parameters,
     };
     on(Event::Begins { memory, parameters, trained, step: state.step, steps: course.steps })?;
@@ -225,18 +226,20 @@ pub(crate) fn train<D: Training, S: Data>(
     }
 
     let mut model = match begin {
-        Begin::Weights(tensors) => Model::load(device, config, &tensors)?,
-        Begin::Adapter { tensors, lora, seed } => Model::adapt(device, config, &tensors, lora, seed)?,
-        Begin::Seed(seed) => Model::new(device, config, seed)?,
+        InitialWeights::Weights(tensors) => Model::load(device, config, &tensors)?,
+        InitialWeights::Adapter { tensors, lora, seed } => {
+            Model::adapt(device, config, &tensors, lora, seed)?
+        }
+        InitialWeights::Seed(seed) => Model::new(device, config, seed)?,
     };
     let team = Team::new(options.ranks, model.trained());
     let mut moments = Moments::new(&model, team.mine())?;
     let mut pass = Pass::new(&model, course.rows, course.recompute)?;
     let objective = match aim {
-        Aim::Likelihood => Objective::Likelihood { z: course.loss.z_loss as f32 },
-        Aim::Preferences { dpo, pairs } => {
+        ObjectiveKind::Likelihood => Objective::Likelihood { z: course.loss.z_loss as f32 },
+        ObjectiveKind::Preferences { dpo, pairs } => {
             let (model, pass, data, team) = (&model, &mut pass, &data, &team);
-            match (Asked { model, pass, data, pairs, team, options }).ask(on)? {
+            match (ReferenceJob { model, pass, data, pairs, team, options }).ask(on)? {
                 Some(reference) => Objective::Preferences { dpo, reference },
                 None => return Ok(Outcome { step: state.step, finished: false, metrics: Vec::new() }),
             }

@@ -109,10 +109,10 @@ fn an_adapter_that_is_stopped_and_resumed_is_the_same_to_the_bit() {
     assert_eq!(adapter.base.as_deref(), fixture().to_str());
     let (container, config) = Config::open(&fixture()).unwrap();
     assert_eq!(adapter.changes.len(), 3 * config.num_layers);
-    for moved in merge(&config, container.tensors(), &adapter, None).unwrap() {
-        let before = container.tensors().get(&moved.spec.name).unwrap();
-        let changed = adapter.changes.iter().any(|change| change.weight == moved.spec.name);
-        assert_eq!(moved.tensor().unwrap().data != before.data, changed, "{}", moved.spec.name);
+    for converted in merge(&config, container.tensors(), &adapter, None).unwrap() {
+        let before = container.tensors().get(&converted.spec.name).unwrap();
+        let changed = adapter.changes.iter().any(|change| change.weight == converted.spec.name);
+        assert_eq!(converted.tensor().unwrap().data != before.data, changed, "{}", converted.spec.name);
     }
 }
 

@@ -199,7 +199,7 @@ fn every_conversation_comes_once_an_epoch_whatever_the_batch() {
             assert!(batch.rows() > 0 && batch.rows() <= 200, "{step}");
             for (rows, &origin) in batch.documents.iter().zip(&batch.origins) {
                 assert_eq!(batch.tokens[rows.start + 1..rows.end], batch.targets[rows.start..rows.end - 1]);
-                // The last row foretells the end of the turn.
+                // The last row predicts the end of the turn.
                 assert_eq!((batch.targets[rows.end - 1], batch.weights[rows.end - 1]), (2, 1.0));
                 assert_eq!(batch.weights[rows.start], 0.0);
                 *seen.entry(origin).or_insert(0) += 1;
@@ -315,7 +315,7 @@ fn documents_that_are_read_again_lie_among_the_conversations() {
         (names(&plain).len(), names(&whole)),
         (2, vec!["en".into(), "ko".into(), "en documents".into()])
     );
-    // They are held against: what was read again is foretold better than after conversations alone.
+    // They are held against: what was read again is predicted better than after conversations alone.
     let judged = |outcome: &Outcome| outcome.metrics.last().unwrap().validation.last().unwrap().bits_per_byte;
     let first = whole.metrics.iter().find(|m| !m.validation.is_empty()).unwrap();
     assert!(judged(&whole) < first.validation.last().unwrap().bits_per_byte);

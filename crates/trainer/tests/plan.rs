@@ -1,8 +1,8 @@
 //! Plans, held against a training that others published, one that was measured, and runs that are made.
 
 use sai_trainer::{
-    Accelerator, Base, Conversations, FinetuneRecipe, Fleet, Plan, Precision, Recipe, Unit, measured, plan,
-    plan_finetune,
+    Accelerator, Base, BatchUnit, Conversations, FinetuneRecipe, Fleet, Plan, Precision, Recipe, measured,
+    plan, plan_finetune,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ fn a_fine_tuning_is_planned_from_what_it_reads() {
         (plan_finetune(&recipe, Path::new("r.toml"), &base.config, &read, a100s(1, 0.4)).unwrap(), rows)
     };
     let (full, rows) = found(&["dpo.beta=0.1"]);
-    assert_eq!((full.unit, full.sequences, full.steps), (Unit::Pairs, 2, 6));
+    assert_eq!((full.unit, full.sequences, full.steps), (BatchUnit::Pairs, 2, 6));
     assert!((full.tokens as f64 / (3 * rows) as f64 - 1.0).abs() < 0.02, "{full:?}");
     // A third of an epoch's time.
     let epoch = 2.0 * full.step_seconds;

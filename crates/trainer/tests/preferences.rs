@@ -4,7 +4,7 @@
 use sai_decoder::training::{AdamW, Model, Moments, Packed, Pass, Recompute};
 use sai_decoder::{Config, Cpu, Lora, Target};
 use sai_formats::safetensors;
-use sai_trainer::{Dpo, Preferred, sums};
+use sai_trainer::{Dpo, PreferenceSums, sums};
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ fn the_gradient_of_preferences_is_autograds() {
     adapter.as_mut().unwrap().load(device, &values).unwrap();
 
     let dpo = Dpo { beta, label_smoothing: g.smoothing, sft: g.sft };
-    let (documents, mut preferred) = (g.pairs.documents(), Preferred::default());
+    let (documents, mut preferred) = (g.pairs.documents(), PreferenceSums::default());
     let pairs = documents.len() / 2;
     let mut weigh =
         |found: &[f32]| dpo.weights(found, &g.pairs.weights, &documents, &g.reference, &mut preferred);
@@ -127,7 +127,7 @@ fn steps_on_preferences_are_pytorchs() {
     for (step, want) in curve.losses.iter().enumerate() {
         let at = step % curve.batches.len();
         let (pairs, reference) = (&curve.batches[at], &references[at]);
-        let (documents, mut preferred) = (pairs.documents(), Preferred::default());
+        let (documents, mut preferred) = (pairs.documents(), PreferenceSums::default());
         let mut weigh =
             |found: &[f32]| dpo.weights(found, &pairs.weights, &documents, reference, &mut preferred);
         let packed = pairs.packed(&documents);

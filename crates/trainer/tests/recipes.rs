@@ -1,6 +1,6 @@
 //! Recipes: those that come with sai, and what is said of wrong ones.
 
-use sai_trainer::recipe::Said;
+use sai_trainer::recipe::RecipeText;
 use sai_trainer::{
     BatchSize, FinetuneRecipe, Length, Model, Recipe, ScheduleKind, differences, learning_rate,
 };
@@ -161,20 +161,23 @@ fn a_table_of_a_longer_text_is_a_recipe() {
                 hidden_size = 32\nintermediate_size = 64\nnum_layers = 1\nnum_heads = 2\n[other]\nsteps = \"none\"\n";
     let overrides =
         ["pretrain.data=shards".to_owned(), "pretrain.steps = 20".to_owned(), "other.x=1".to_owned()];
-    let whole = Said { text, path: Path::new("make.toml"), table: None, overrides: &overrides };
+    let whole = RecipeText { text, path: Path::new("make.toml"), table: None, overrides: &overrides };
     let recipe = Recipe::of(&whole.table("pretrain")).unwrap();
     assert_eq!((recipe.steps, recipe.context, recipe.data[0].path.as_path()), (20, 32, Path::new("shards")));
 
     let misspelt = text.replace("num_heads", "num_haeds");
-    let error = Recipe::of(&Said { text: &misspelt, ..whole }.table("pretrain")).unwrap_err().to_string();
+    let error =
+        Recipe::of(&RecipeText { text: &misspelt, ..whole }.table("pretrain")).unwrap_err().to_string();
     assert_eq!(error, "make.toml: line 10: `model.num_haeds` is no key of a recipe; `model.num_heads` is");
     let mistyped = text.replace("= 32\n[", "= \"32\"\n[");
-    let error = Recipe::of(&Said { text: &mistyped, ..whole }.table("pretrain")).unwrap_err().to_string();
+    let error =
+        Recipe::of(&RecipeText { text: &mistyped, ..whole }.table("pretrain")).unwrap_err().to_string();
     assert!(error.starts_with("make.toml: line 4: invalid type: string"), "{error}");
     let wrong = ["pretrain.stepz=1".to_owned()];
-    let error = Recipe::of(&Said { overrides: &wrong, ..whole }.table("pretrain")).unwrap_err().to_string();
+    let error =
+        Recipe::of(&RecipeText { overrides: &wrong, ..whole }.table("pretrain")).unwrap_err().to_string();
     assert_eq!(error, "make.toml: --set pretrain.stepz=1: `stepz` is no key of a recipe; `steps` is");
     let error =
-        Recipe::of(&Said { text: "pretrain = 1", ..whole }.table("pretrain")).unwrap_err().to_string();
+        Recipe::of(&RecipeText { text: "pretrain = 1", ..whole }.table("pretrain")).unwrap_err().to_string();
     assert!(error.contains("line 1: `pretrain` is to be a table"), "{error}");
 }

@@ -1,7 +1,7 @@
 //! From topics to conversations, and from stories to documents.
 
 use super::pattern::{Pattern, Word};
-use super::{Conversation, Exchange, Made, Place, Rules, Topic, Turn};
+use super::{Conversation, Exchange, GeneratedDocument, Place, Rules, Topic, Turn};
 use crate::random::Random;
 
 /// Streams of random numbers, so that a conversation and a document of the same number have nothing to do with another.
@@ -54,7 +54,7 @@ impl Rules {
     }
 
     /// Document number `index` of a seed; `None` where no rule makes one.
-    pub fn document(&self, seed: u64, index: u64) -> Option<Made> {
+    pub fn document(&self, seed: u64, index: u64) -> Option<GeneratedDocument> {
         let mut random = Random::new(seed, DOCUMENTS, index);
         let mut languages: Vec<&String> = self.stories.iter().map(|story| &story.lang).collect();
         languages.sort();
@@ -76,11 +76,11 @@ impl Rules {
                 text.push_str(&said);
             }
         }
-        Some(Made { text: text.trim().to_owned(), lang: lang.clone() })
+        Some(GeneratedDocument { text: text.trim().to_owned(), lang: lang.clone() })
     }
 
     /// The documents of a seed, without end; none where no rule makes one.
-    pub fn documents(&self, seed: u64) -> impl Iterator<Item = Made> + '_ {
+    pub fn documents(&self, seed: u64) -> impl Iterator<Item = GeneratedDocument> + '_ {
         (0..).map_while(move |index| self.document(seed, index))
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::clean::Clean;
-use crate::draw::Take;
+use crate::draw::SampleSize;
 use crate::error::Error;
 
 /// The table `[sample]` of a recipe.
@@ -37,7 +37,7 @@ pub struct Documents {
     pub input: Vec<String>,
     /// How much: `"all"`, `"40MB"` of text, or a number of documents.
     #[serde(default = "all", deserialize_with = "take", serialize_with = "say")]
-    pub take: Take,
+    pub take: SampleSize,
     /// Patterns such as `openstax/*`: only documents whose source or licence matches one.
     #[serde(default)]
     pub only: Vec<String>,
@@ -60,7 +60,7 @@ pub struct Conversations {
     pub input: Vec<String>,
     /// How many: `"all"`, `"2MB"` of lines, or a number of conversations.
     #[serde(default = "all", deserialize_with = "take", serialize_with = "say")]
-    pub take: Take,
+    pub take: SampleSize,
     /// As those of documents.
     #[serde(default)]
     pub only: Vec<String>,
@@ -97,8 +97,8 @@ fn held_out() -> f64 {
     0.01
 }
 
-fn all() -> Take {
-    Take::All
+fn all() -> SampleSize {
+    SampleSize::All
 }
 
 #[derive(Deserialize, Serialize)]
@@ -108,9 +108,9 @@ enum Amount {
     Text(String),
 }
 
-fn take<'de, D: Deserializer<'de>>(from: D) -> Result<Take, D::Error> {
+fn take<'de, D: Deserializer<'de>>(from: D) -> Result<SampleSize, D::Error> {
     let text = match Amount::deserialize(from)? {
-        Amount::Number(texts) => return Ok(Take::Texts(texts)),
+        Amount::Number(texts) => return Ok(SampleSize::Texts(texts)),
         Amount::Text(text) => text,
     };
     let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
@@ -118,17 +118,17 @@ fn take<'de, D: Deserializer<'de>>(from: D) -> Result<Take, D::Error> {
         .iter()
         .find_map(|(unit, size)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*size));
     match (text.as_str(), bytes) {
-        ("all", _) => Ok(Take::All),
-        (_, Some(bytes)) => Ok(Take::Bytes(bytes)),
+        ("all", _) => Ok(SampleSize::All),
+        (_, Some(bytes)) => Ok(SampleSize::Bytes(bytes)),
         _ => Err(serde::de::Error::custom(format!("`{text}` is no amount; \"all\", \"40MB\" and 1000 are"))),
     }
 }
 
-fn say<S: serde::Serializer>(take: &Take, to: S) -> Result<S::Ok, S::Error> {
+fn say<S: serde::Serializer>(take: &SampleSize, to: S) -> Result<S::Ok, S::Error> {
     match take {
-        Take::All => to.serialize_str("all"),
-        Take::Texts(texts) => to.serialize_u64(*texts),
-        Take::Bytes(bytes) => to.serialize_str(&format!("{}kB", bytes / 1000)),
+        SampleSize::All => to.serialize_str("all"),
+        SampleSize::Texts(texts) => to.serialize_u64(*texts),
+        SampleSize::Bytes(bytes) => to.serialize_str(&format!("{}kB", bytes / 1000)),
     }
 }
 

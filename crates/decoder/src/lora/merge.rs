@@ -1,7 +1,7 @@
 //! A model with an adapter's changes in its own matrices.
 
-use super::{Change, PeftAdapter};
-use crate::moved::Moved;
+use super::{PeftAdapter, WeightDelta};
+use crate::converted_tensor::ConvertedTensor;
 use crate::{Config, Error};
 use rayon::prelude::*;
 use sai_formats::{DType, Tensor, Tensors};
@@ -18,8 +18,8 @@ pub fn merge(
     tensors: &Tensors,
     adapter: &PeftAdapter,
     dtype: Option<DType>,
-) -> Result<Vec<Moved>, Error> {
-    let mut changes: HashMap<&str, &Change> =
+) -> Result<Vec<ConvertedTensor>, Error> {
+    let mut changes: HashMap<&str, &WeightDelta> =
         adapter.changes.iter().map(|change| (change.weight.as_str(), change)).collect();
     let wrong = |fact: String| Error::Adapter { path: adapter.path.clone(), fact };
     if config.tie_word_embeddings && changes.contains_key("lm_head.weight") {
@@ -32,14 +32,14 @@ pub fn merge(
         .iter()
         .map(|tensor| {
             let change = changes.remove(tensor.name.as_str());
-            if let Some(Change { a, b, weight, .. }) = change
+            if let Some(WeightDelta { a, b, weight, .. }) = change
                 && tensor.shape != [b.rows(), a.columns()]
             {
                 let (found, at, shape) = ([b.rows(), a.columns()], tensors.path().display(), &tensor.shape);
                 let fact = format!("changes `{weight}` of {found:?}, which has shape {shape:?} in {at}");
                 return Err(wrong(format!("{fact}; it was made for another model")));
             }
-            Moved::changed(tensor, dtype, change.cloned())
+            ConvertedTensor::changed(tensor, dtype, change.cloned())
         })
         .collect::<Result<Vec<_>, Error>>()?;
     match changes.keys().min() {
@@ -52,7 +52,7 @@ pub fn merge(
     }
 }
 
-impl Change {
+impl WeightDelta {
     /// The matrix with the change, in f32: `w + scale · (b · a)`.
     pub(crate) fn merged(&self, tensor: &Tensor) -> Result<Tensor, Error> {
         let columns = self.a.columns();

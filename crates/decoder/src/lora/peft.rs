@@ -56,12 +56,12 @@ pub struct PeftAdapter {
     /// The model that it was made for, as its maker called it.
     pub base: Option<String>,
     /// The matrices that it changes, by name.
-    pub changes: Vec<Change>,
+    pub changes: Vec<WeightDelta>,
 }
 
 /// What is added to a matrix: `scale · b · a`.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct WeightDelta {
     /// The matrix: `model.layers.0.self_attn.q_proj.weight`.
     pub weight: String,
     /// (rank, inputs)
@@ -182,7 +182,7 @@ fn says_something(value: &Value) -> bool {
 }
 
 /// The pairs of matrices in a file.
-fn changes(tensors: &Tensors, settings: &Settings) -> Result<Vec<Change>, Error> {
+fn changes(tensors: &Tensors, settings: &Settings) -> Result<Vec<WeightDelta>, Error> {
     let wrong = |fact: String| Error::Adapter { path: tensors.path().to_path_buf(), fact };
     let mut pairs: BTreeMap<&str, [Option<&Tensor>; 2]> = BTreeMap::new();
     for tensor in tensors.iter() {
@@ -210,9 +210,9 @@ fn changes(tensors: &Tensors, settings: &Settings) -> Result<Vec<Change>, Error>
                 "`{module}` has factors of {a:?} and {b:?}, and {CONFIG} says rank {rank}"
             )));
         }
-        Ok(Change { weight: format!("{module}.weight"), a: a.clone(), b: b.clone(), scale })
+        Ok(WeightDelta { weight: format!("{module}.weight"), a: a.clone(), b: b.clone(), scale })
     };
-    let all: Vec<Change> = pairs.into_iter().map(one).collect::<Result<_, _>>()?;
+    let all: Vec<WeightDelta> = pairs.into_iter().map(one).collect::<Result<_, _>>()?;
     match all.is_empty() {
         true => Err(wrong("has no tensors".to_owned())),
         false => Ok(all),

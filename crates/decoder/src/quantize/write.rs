@@ -1,6 +1,6 @@
 //! The file of a plan: pieces of tensors, each quantised by all threads while the one before is written.
 
-use super::{Plan, Planned};
+use super::{Plan, PlannedTensor};
 use crate::Error;
 use rayon::prelude::*;
 use sai_formats::{Tensor, Writer, gguf, numbers, quantize};
@@ -26,7 +26,7 @@ impl Plan<'_> {
         threads: usize,
         progress: &mut (dyn FnMut(u64) -> ControlFlow<()> + Send),
     ) -> Result<ControlFlow<()>, Error> {
-        let specs = self.tensors.iter().map(Planned::spec).collect();
+        let specs = self.tensors.iter().map(PlannedTensor::spec).collect();
         let mut writer = gguf::create(target, &self.metadata, specs)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::Threads)?;
         if pool.install(|| self.fill(&mut writer, progress))?.is_break() {
@@ -69,7 +69,7 @@ impl Plan<'_> {
 
 /// `rows` rows of a tensor from row `first` on, in the type that it gets.
 fn piece(
-    planned: &Planned<'_>,
+    planned: &PlannedTensor<'_>,
     tensor: &Tensor,
     first: usize,
     rows: usize,

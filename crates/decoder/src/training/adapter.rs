@@ -1,7 +1,7 @@
 //! An adapter in training: the only parameters that have gradients and moments.
 
 use super::init::adapter_values;
-use super::layout::{Layout, Placed};
+use super::layout::{Layout, ParameterInfo};
 use super::model::{Model, load_tensors, save_tensors};
 use crate::lora::Factor;
 use crate::{Config, Error, Lora};
@@ -14,7 +14,7 @@ pub struct Adapter<D: Training> {
     /// Which matrices it changes, and how.
     pub lora: Lora,
     /// Its tensors by PEFT's names, layer after layer.
-    pub tensors: Vec<Placed>,
+    pub tensors: Vec<ParameterInfo>,
     /// One row of all their values.
     pub parameters: D::Buffer,
 }

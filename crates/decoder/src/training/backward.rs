@@ -2,7 +2,7 @@
 
 use super::layout::LayerViews;
 use super::model::Model;
-use super::pass::{Done, Kept, Packed, Pass, Work};
+use super::pass::{Kept, Packed, Pass, PassStats, TokenCost};
 use super::products::Products;
 use sai_kernels::{LossSums, Training};
 
@@ -15,7 +15,7 @@ impl<D: Training> Model<D> {
         wanted: &[usize],
         scale: f32,
         z: f32,
-        done: &mut Done<'_, D>,
+        done: &mut PassStats<'_, D>,
     ) -> LossSums {
         let sums = self.loss_backward(pass, packed, wanted, scale, z);
         let (embedding, head, frozen) = (self.layout.embedding, self.layout.head, self.adapter.is_some());
@@ -80,7 +80,7 @@ impl<D: Training> Model<D> {
         packed: &Packed<'_>,
         x: &D::Buffer,
         kept: &mut Kept<D>,
-        work: &mut Work<D>,
+        work: &mut TokenCost<D>,
     ) {
         let (heads, eps, style) = (self.config.heads(), self.config.rms_norm_eps, self.config.rope.style);
         let (products, g) = self.products_and_gradients();

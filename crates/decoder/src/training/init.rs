@@ -1,6 +1,6 @@
 //! Where training begins: small random matrices. Radford et al. 2019.
 
-use super::layout::Placed;
+use super::layout::ParameterInfo;
 use crate::lora::Factor;
 
 /// Standard deviation of a matrix's values.
@@ -9,7 +9,7 @@ const DEVIATION: f64 = 0.02;
 /// The values that a tensor starts with. Gains are 1, biases 0, matrices normal; those that write into the residual
 /// stream are smaller by the root of how many do, two a layer. The same for a seed and a name, whatever the rest of the
 /// model.
-pub(super) fn values(tensor: &Placed, layers: usize, seed: u64) -> Vec<f32> {
+pub(super) fn values(tensor: &ParameterInfo, layers: usize, seed: u64) -> Vec<f32> {
     let n = tensor.shape.iter().product();
     if tensor.shape.len() == 1 {
         return vec![if tensor.name.ends_with(".bias") { 0.0 } else { 1.0 }; n];
@@ -31,7 +31,7 @@ pub(super) fn values(tensor: &Placed, layers: usize, seed: u64) -> Vec<f32> {
 
 /// The values that an adapter's tensor starts with: uniform within 1 / √inputs going in, 0 coming out, so that the model
 /// begins as it was. As PEFT has it.
-pub(super) fn adapter_values(tensor: &Placed, factor: Factor, seed: u64) -> Vec<f32> {
+pub(super) fn adapter_values(tensor: &ParameterInfo, factor: Factor, seed: u64) -> Vec<f32> {
     let n = tensor.shape.iter().product();
     let bound = match factor {
         Factor::A => 1.0 / (tensor.view.columns as f64).sqrt(),
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn values_are_normal_and_seeded() {
-        let tensor = |name: &str, rows, columns| Placed {
+        let tensor = |name: &str, rows, columns| ParameterInfo {
             name: name.to_owned(),
             shape: vec![rows, columns],
             view: View { start: 0, rows, columns },

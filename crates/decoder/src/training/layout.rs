@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// A tensor of the model by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct ParameterInfo {
     /// As Hugging Face's files name it.
     pub name: String,
     /// (outputs, inputs) of a matrix, or the length of a vector.
@@ -22,7 +22,7 @@ pub struct Placed {
 /// Query, key and value lie side by side, and so do gate and up, so that each is one matrix to the pass.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    tensors: Vec<Placed>,
+    tensors: Vec<ParameterInfo>,
     decayed: usize,
     length: usize,
     pub(super) embedding: View,
@@ -135,7 +135,7 @@ impl Layout {
     }
 
     /// Places an adapter's tensors in an arena of their own, layer after layer, and has the products change by them.
-    pub(super) fn adapt(&mut self, lora: &Lora) -> Vec<Placed> {
+    pub(super) fn adapt(&mut self, lora: &Lora) -> Vec<ParameterInfo> {
         let mut arena = Arena { tensors: Vec::new(), end: 0 };
         for (i, layer) in self.layers.iter_mut().enumerate() {
             for &target in &lora.targets {
@@ -182,19 +182,19 @@ impl Layout {
     }
 
     /// The tensors in the order of the arena.
-    pub fn tensors(&self) -> &[Placed] {
+    pub fn tensors(&self) -> &[ParameterInfo] {
         &self.tensors
     }
 
     /// Where a tensor lies, by its name.
-    pub fn get(&self, name: &str) -> Option<&Placed> {
+    pub fn get(&self, name: &str) -> Option<&ParameterInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 }
 
 /// An arena that is being laid out.
 struct Arena {
-    tensors: Vec<Placed>,
+    tensors: Vec<ParameterInfo>,
     end: usize,
 }
 
@@ -209,7 +209,7 @@ impl Arena {
             };
             self.end = view.range().end;
             outputs += n;
-            self.tensors.push(Placed { name, shape, view });
+            self.tensors.push(ParameterInfo { name, shape, view });
         }
         match inputs {
             Some(columns) => View { start, rows: outputs, columns },

@@ -45,8 +45,8 @@ mod pass;
 mod products;
 
 pub use adapter::Adapter;
-pub use layout::{Layout, Placed};
+pub use layout::{Layout, ParameterInfo};
 pub use memory::Memory;
 pub use model::{AdamW, Model, Moments};
-pub use pass::{Done, Packed, Pass, Recompute};
+pub use pass::{Packed, Pass, PassStats, Recompute};
 pub use sai_kernels::{LossSums, Training};

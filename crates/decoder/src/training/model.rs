@@ -2,9 +2,9 @@
 
 use super::adapter::Adapter;
 use super::init;
-use super::layout::{Layout, Placed};
+use super::layout::{Layout, ParameterInfo};
 use crate::{Config, Error};
-use sai_formats::{DType, Spec, Tensor, Tensors, safetensors};
+use sai_formats::{DType, Tensor, TensorSpec, Tensors, safetensors};
 use sai_kernels::{AdamWStep, Training};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -172,7 +172,7 @@ impl<D: Training> Model<D> {
 /// Sets an arena's values to those of a file's tensors.
 pub(super) fn load_tensors<D: Training>(
     device: &D,
-    placed: &[Placed],
+    placed: &[ParameterInfo],
     arena: &mut D::Buffer,
     tensors: &Tensors,
 ) -> Result<(), Error> {
@@ -199,13 +199,15 @@ pub(super) fn load_tensors<D: Training>(
 /// save.
 pub(super) fn save_tensors<D: Training>(
     device: &D,
-    all: &[Placed],
+    all: &[ParameterInfo],
     arena: &D::Buffer,
     path: &Path,
     dtype: DType,
 ) -> Result<(), Error> {
-    let by_name: HashMap<&str, &Placed> = all.iter().map(|placed| (placed.name.as_str(), placed)).collect();
-    let spec = |placed: &Placed| Spec { name: placed.name.clone(), dtype, shape: placed.shape.clone() };
+    let by_name: HashMap<&str, &ParameterInfo> =
+        all.iter().map(|placed| (placed.name.as_str(), placed)).collect();
+    let spec =
+        |placed: &ParameterInfo| TensorSpec { name: placed.name.clone(), dtype, shape: placed.shape.clone() };
     let text = [("format".to_owned(), "pt".to_owned())];
     let mut writer = safetensors::create(path, &text, all.iter().map(spec).collect())?;
     let mut values = vec![0.0f32; PIECE];

@@ -22,7 +22,7 @@ pub struct Packed<'a> {
 }
 
 /// Hears of a range of the gradients that is final.
-pub type Done<'d, D> = dyn FnMut(&D, &mut <D as Device>::Buffer, Range<usize>) + 'd;
+pub type PassStats<'d, D> = dyn FnMut(&D, &mut <D as Device>::Buffer, Range<usize>) + 'd;
 
 /// What backward computes again instead of keeping it from forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Pass<D: Training> {
     pub(super) x: Vec<D::Buffer>,
     /// Of each layer, or of one where layers are recomputed.
     pub(super) kept: Vec<Kept<D>>,
-    pub(super) work: Work<D>,
+    pub(super) work: TokenCost<D>,
     /// As many rows as are computed at a time, (rows, vocab_size).
     pub(super) logits: D::Buffer,
 }
@@ -61,7 +61,7 @@ pub(super) struct Kept<D: Training> {
 }
 
 /// What is written and read within a layer.
-pub(super) struct Work<D: Training> {
+pub(super) struct TokenCost<D: Training> {
     /// Cosines and sines, (rows, rope_dim).
     pub(super) angles: D::Buffer,
     /// A norm's output, then its gradient: (rows, hidden_size).
@@ -107,7 +107,7 @@ impl<D: Training> Pass<D> {
             rows,
             x: (0..=c.num_layers).map(|_| room(c.hidden_size)).collect::<Result<_, _>>()?,
             kept: (0..shapes.kept_layers).map(|_| kept()).collect::<Result<_, _>>()?,
-            work: Work {
+            work: TokenCost {
                 angles: angles?,
                 normed: normed?,
                 hidden: hidden?,
@@ -160,7 +160,7 @@ impl<D: Training> Model<D> {
         packed: &Packed<'_>,
         scale: f32,
         z: f32,
-        done: &mut Done<'_, D>,
+        done: &mut PassStats<'_, D>,
     ) -> Result<LossSums, Error> {
         let wanted = self.check(pass, packed)?;
         self.forward(pass, packed);
@@ -180,7 +180,7 @@ impl<D: Training> Model<D> {
         packed: &Packed<'_>,
         scale: f32,
         weigh: &mut dyn FnMut(&[f32]) -> Vec<f32>,
-        done: &mut Done<'_, D>,
+        done: &mut PassStats<'_, D>,
     ) -> Result<LossSums, Error> {
         let wanted = self.check(pass, packed)?;
         self.forward(pass, packed);
@@ -259,7 +259,7 @@ impl<D: Training> Model<D> {
             let kept = &mut kept[at];
             let (before, after) = x.split_at_mut(i + 1);
             self.up_to_gates(layer, packed, &before[i], kept, work);
-            let Work { hidden, low, .. } = &mut *work;
+            let TokenCost { hidden, low, .. } = &mut *work;
             d.swiglu(&kept.gate_up, hidden);
             self.products().forward(hidden, &layer.ffn_down, Some(&kept.middle), low, &mut after[0]);
         }
@@ -272,7 +272,7 @@ impl<D: Training> Model<D> {
         packed: &Packed<'_>,
         x: &D::Buffer,
         kept: &mut Kept<D>,
-        work: &mut Work<D>,
+        work: &mut TokenCost<D>,
     ) {
         let (d, c, p, products) = (&self.device, &self.config, &self.parameters, self.products());
         let (heads, eps) = (c.heads(), c.rms_norm_eps);

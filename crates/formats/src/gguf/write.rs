@@ -5,7 +5,7 @@ use std::path::Path;
 use super::value::{Value, write_string};
 use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, MAX_DIMENSIONS, Metadata};
 use crate::write::check;
-use crate::{Error, Spec, Writer};
+use crate::{Error, TensorSpec, Writer};
 
 /// Starts a GGUF file of this metadata and these tensors, whose bytes are then handed to the [`Writer`] in the
 /// same order. `general.alignment` is obeyed where the metadata has it.
@@ -13,7 +13,11 @@ use crate::{Error, Spec, Writer};
 /// # Errors
 /// A key or tensor is given twice, a shape does not suit its type or has more than four dimensions or a zero, a type
 /// is not one of GGUF's, the alignment is not a power of two; or the disk refuses.
-pub fn create(target: &Path, metadata: &[(String, Value)], tensors: Vec<Spec>) -> Result<Writer, Error> {
+pub fn create(
+    target: &Path,
+    metadata: &[(String, Value)],
+    tensors: Vec<TensorSpec>,
+) -> Result<Writer, Error> {
     check(target, &tensors)?;
     let wrong = |problem| Error::Write { path: target.to_owned(), problem };
     let keys = Metadata::new(target, metadata.to_vec())?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::PREFIX;
 use crate::write::check;
-use crate::{Error, Spec, Writer};
+use crate::{Error, TensorSpec, Writer};
 
 /// Starts a safetensors file of these tensors, with free text beside them (`format` = `pt` is what most readers
 /// look for).
@@ -18,7 +18,11 @@ use crate::{Error, Spec, Writer};
 /// # Errors
 /// A tensor is given twice, a shape does not suit its type, a type is not one of safetensors'; or the disk
 /// refuses.
-pub fn create(target: &Path, metadata: &[(String, String)], mut tensors: Vec<Spec>) -> Result<Writer, Error> {
+pub fn create(
+    target: &Path,
+    metadata: &[(String, String)],
+    mut tensors: Vec<TensorSpec>,
+) -> Result<Writer, Error> {
     check(target, &tensors)?;
     let wrong = |problem| Error::Write { path: target.to_owned(), problem };
     tensors.sort_by(|a, b| (b.dtype.block_bytes(), &a.name).cmp(&(a.dtype.block_bytes(), &b.name)));

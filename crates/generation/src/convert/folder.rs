@@ -2,10 +2,10 @@
 
 use super::{Progress, by_name, bytes, fill, main_type};
 use crate::model::gguf::{templates, vocabulary};
-use crate::{Advice, Error};
-use sai_decoder::{Config, KEPT_TYPES, Moved, PeftAdapter};
+use crate::{Error, GenerationConfig};
+use sai_decoder::{Config, ConvertedTensor, KEPT_TYPES, PeftAdapter};
 use sai_formats::gguf::Gguf;
-use sai_formats::{Container, DType, FolderWriter, Source, Spec, safetensors};
+use sai_formats::{Container, DType, FolderWriter, Source, TensorSpec, safetensors};
 use sai_tokenizer::GgufVocabulary;
 use serde_json::{Map, Value, json};
 use std::io::ErrorKind;
@@ -38,7 +38,7 @@ pub struct FolderModel {
     /// The small files: description, vocabulary, templates.
     pub files: Vec<(&'static str, Vec<u8>)>,
     /// Tensors, in the order of the forward pass.
-    pub tensors: Vec<Moved>,
+    pub tensors: Vec<ConvertedTensor>,
     /// Bytes that a safetensors file may have of tensors; more go into several files under an index.
     pub shard_bytes: u64,
 }
@@ -63,7 +63,7 @@ impl FolderModel {
         described.extend(token_ids(&words, false));
         described.insert("torch_dtype".to_owned(), json!(torch_name(main_type(&tensors))));
         let mut generation = token_ids(&words, true);
-        Advice::of_gguf(&gguf.metadata)?.write_into(&mut generation);
+        GenerationConfig::of_gguf(&gguf.metadata)?.write_into(&mut generation);
         let mut files =
             vec![("config.json", pretty(described)), ("generation_config.json", pretty(generation))];
         files.extend(words.to_folder(&templates(&gguf)?, config.context_length)?);
@@ -152,18 +152,18 @@ impl FolderModel {
     }
 
     /// The tensors of each file, in order.
-    fn shards(&self) -> Vec<Vec<Spec>> {
-        let mut shards: Vec<Vec<Spec>> = vec![Vec::new()];
+    fn shards(&self) -> Vec<Vec<TensorSpec>> {
+        let mut shards: Vec<Vec<TensorSpec>> = vec![Vec::new()];
         let mut filled = 0;
-        for moved in &self.tensors {
-            let bytes = moved.spec.bytes().unwrap_or(0) as u64;
+        for converted in &self.tensors {
+            let bytes = converted.spec.bytes().unwrap_or(0) as u64;
             if filled > 0 && filled + bytes > self.shard_bytes {
                 shards.push(Vec::new());
                 filled = 0;
             }
             filled += bytes;
             if let Some(shard) = shards.last_mut() {
-                shard.push(moved.spec.clone());
+                shard.push(converted.spec.clone());
             }
         }
         shards

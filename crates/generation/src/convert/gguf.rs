@@ -3,8 +3,8 @@
 use super::{Progress, by_name, bytes, ends, fill, ids_in, main_type};
 use crate::model::gguf::{entries, template_entries};
 use crate::model::{file_name, is_fortytwo_dot};
-use crate::{Advice, Error};
-use sai_decoder::{Config, KEPT_TYPES, Moved};
+use crate::{Error, GenerationConfig};
+use sai_decoder::{Config, ConvertedTensor, KEPT_TYPES};
 use sai_formats::gguf::{self, Array, Gguf, Value};
 use sai_formats::{Container, DType, Source, Tensors};
 use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
@@ -17,12 +17,12 @@ const ALIGNMENT: u32 = 32;
 const QUANTIZATION_VERSION: u32 = 2;
 
 /// A model's metadata and tensors as GGUF has them, whatever its files are: each tensor is made when
-/// [`Moved::tensor`] asks for it, so that a caller can write them, or quantise them first, one at a time.
+/// [`ConvertedTensor::tensor`] asks for it, so that a caller can write them, or quantise them first, one at a time.
 pub struct GgufModel {
     /// Keys and values, in the order of the file.
     pub metadata: Vec<(String, Value)>,
     /// Tensors, in the order of the file.
-    pub tensors: Vec<Moved>,
+    pub tensors: Vec<ConvertedTensor>,
     /// What GGUF cannot say of this model, for people: one line each.
     pub notes: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl GgufModel {
     fn of_gguf(gguf: &Gguf) -> GgufModel {
         GgufModel {
             metadata: gguf.metadata.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
-            tensors: gguf.tensors.iter().map(Moved::unchanged).collect(),
+            tensors: gguf.tensors.iter().map(ConvertedTensor::unchanged).collect(),
             notes: Vec::new(),
         }
     }
@@ -68,7 +68,7 @@ impl GgufModel {
         if templates.default.is_none() && is_fortytwo_dot(folder, &name) {
             templates.default = Some(ChatTemplate::FORTYTWO_DOT_JINJA.to_owned());
         }
-        let moved = sai_decoder::to_gguf(&config, tensors, dtype)?;
+        let converted = sai_decoder::to_gguf(&config, tensors, dtype)?;
 
         let mut described = config.to_gguf(&folder.join("config.json"))?.into_iter();
         let mut metadata: Vec<(String, Value)> = described.next().into_iter().collect();
@@ -76,17 +76,17 @@ impl GgufModel {
         general("type", Value::String("model".to_owned()));
         general("name", Value::String(name));
         general("alignment", Value::U32(ALIGNMENT));
-        general("file_type", Value::U32(file_type(main_type(&moved.tensors))));
+        general("file_type", Value::U32(file_type(main_type(&converted.tensors))));
         general("quantization_version", Value::U32(QUANTIZATION_VERSION));
-        metadata.extend(Advice::of_folder(folder)?.entries());
+        metadata.extend(GenerationConfig::of_folder(folder)?.entries());
         metadata.extend(described);
         metadata.extend(entries(&words.vocabulary));
         metadata.extend(template_entries(&templates));
-        if !moved.kept_types.is_empty() {
-            let kept = Value::Array(Array::from_strings(&moved.kept_types));
+        if !converted.kept_types.is_empty() {
+            let kept = Value::Array(Array::from_strings(&converted.kept_types));
             metadata.push((KEPT_TYPES.to_owned(), kept));
         }
-        Ok(GgufModel { metadata, tensors: moved.tensors, notes: words.notes })
+        Ok(GgufModel { metadata, tensors: converted.tensors, notes: words.notes })
     }
 
     /// The bytes of all tensors together.
@@ -100,7 +100,7 @@ impl GgufModel {
     /// # Errors
     /// A value does not fit its type, or the disk refuses.
     pub fn write(&self, target: &Path, progress: &mut Progress<'_>) -> Result<ControlFlow<()>, Error> {
-        let specs = self.tensors.iter().map(|moved| moved.spec.clone()).collect();
+        let specs = self.tensors.iter().map(|converted| converted.spec.clone()).collect();
         let writer = gguf::create(target, &self.metadata, specs).map_err(sai_decoder::Error::from)?;
         fill(writer, &by_name(&self.tensors), &mut 0, progress)
     }

@@ -1,7 +1,7 @@
 //! Vocabulary and template from GGUF metadata.
 
 use super::Parts;
-use crate::{Advice, Error};
+use crate::{Error, GenerationConfig};
 use sai_formats::gguf::{Array, Gguf, Value};
 use sai_tokenizer::{ChatTemplate, GgufVocabulary, TemplateSources, Tokenizer};
 
@@ -132,7 +132,7 @@ pub(super) fn parts(gguf: &Gguf) -> Result<Parts, Error> {
     Ok(Parts {
         name: text("general.name")?.map(str::to_owned),
         template,
-        advice: Advice::of_gguf(metadata)?,
+        generation_config: GenerationConfig::of_gguf(metadata)?,
         tokenizer: Tokenizer::from_gguf(vocabulary(gguf)?)?,
     })
 }

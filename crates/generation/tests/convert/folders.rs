@@ -1,7 +1,7 @@
 //! Hugging Face folders made on the spot: a tiny random model with one of the tokenizer's own fixtures.
 
 use sai_decoder::Config;
-use sai_formats::{DType, Spec, safetensors};
+use sai_formats::{DType, TensorSpec, safetensors};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ pub(crate) fn write_model(folder: &Path, config: &Value, dtype: DType) {
             }
         }
     }
-    let specs = shapes.into_iter().map(|(name, shape)| Spec { name, dtype, shape }).collect();
+    let specs = shapes.into_iter().map(|(name, shape)| TensorSpec { name, dtype, shape }).collect();
     let mut writer = safetensors::create(&folder.join("model.safetensors"), &[], specs).expect("a file");
     let mut state = 42;
     while let Some(spec) = writer.next_tensor().cloned() {

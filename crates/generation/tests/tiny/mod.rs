@@ -1,6 +1,6 @@
 //! A model of a few thousand random weights in f32, with a byte of the alphabet for each token.
 
-use sai_formats::{DType, Spec, safetensors};
+use sai_formats::{DType, TensorSpec, safetensors};
 use sai_generation::{LoadOptions, Model};
 use std::path::Path;
 
@@ -45,7 +45,7 @@ pub(crate) fn write(folder: &Path, seed: u64) {
     }
     let specs = shapes
         .into_iter()
-        .map(|(name, shape)| Spec { name: format!("{name}.weight"), dtype: DType::F32, shape })
+        .map(|(name, shape)| TensorSpec { name: format!("{name}.weight"), dtype: DType::F32, shape })
         .collect();
     let mut writer = safetensors::create(&folder.join("model.safetensors"), &[], specs).unwrap();
     let mut state = seed;

@@ -1,9 +1,9 @@
 //! What a stage that was never done will take: by what its recipe asks for, and by rates that small machines have. Half or
 //! twice as much would not surprise.
 
-use crate::stages::{At, sample};
+use crate::stages::{RunContext, sample};
 use crate::{Error, Stage};
-use sai_corpus::Take;
+use sai_corpus::SampleSize;
 use std::path::PathBuf;
 
 /// Bytes of a document and of a conversation's line, as they come from files and as rules make them.
@@ -33,7 +33,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    pub(super) fn of(at: &At<'_>) -> Result<Expected, Error> {
+    pub(super) fn of(at: &RunContext<'_>) -> Result<Expected, Error> {
         let recipe = at.recipe.sample()?;
         let mut found = Expected { documents: 0, conversations: 0, read: 0 };
         for entry in &recipe.documents {
@@ -59,7 +59,7 @@ impl Expected {
     }
 
     /// Bytes of text in some files.
-    fn open(&mut self, at: &At<'_>, inputs: &[String]) -> Result<u64, Error> {
+    fn open(&mut self, at: &RunContext<'_>, inputs: &[String]) -> Result<u64, Error> {
         let near = sample::near(at);
         let inputs: Vec<String> =
             inputs.iter().map(|input| near.join(input).to_string_lossy().into_owned()).collect();
@@ -75,7 +75,7 @@ impl Expected {
     }
 
     /// Seconds of a stage but the trainings; `token` is the time of a token of training.
-    pub(super) fn seconds(&self, at: &At<'_>, stage: Stage, token: f64) -> Result<f64, Error> {
+    pub(super) fn seconds(&self, at: &RunContext<'_>, stage: Stage, token: f64) -> Result<f64, Error> {
         let documents = self.documents as f64;
         Ok(match stage {
             Stage::Sample => (self.read as f64 + documents + self.conversations as f64) / DRAWN,
@@ -93,7 +93,7 @@ impl Expected {
     }
 
     /// Bytes of a stage's files but the trainings' and the converted model's.
-    pub(super) fn disk(&self, at: &At<'_>, stage: Stage) -> Result<Option<u64>, Error> {
+    pub(super) fn disk(&self, at: &RunContext<'_>, stage: Stage) -> Result<Option<u64>, Error> {
         let recipe = at.recipe.pretrain(at.folder)?;
         let rows = recipe.config(at.recipe.path())?.vocab_size;
         Ok(match stage {
@@ -110,15 +110,15 @@ impl Expected {
     }
 }
 
-fn parameters(at: &At<'_>) -> Result<u64, Error> {
+fn parameters(at: &RunContext<'_>) -> Result<u64, Error> {
     Ok(at.recipe.pretrain(at.folder)?.config(at.recipe.path())?.parameters())
 }
 
 /// Bytes of what is taken of so many.
-fn taken(take: Take, there: u64, each: u64) -> u64 {
+fn taken(take: SampleSize, there: u64, each: u64) -> u64 {
     match take {
-        Take::All => there,
-        Take::Texts(texts) => there.min(texts * each),
-        Take::Bytes(bytes) => there.min(bytes),
+        SampleSize::All => there,
+        SampleSize::Texts(texts) => there.min(texts * each),
+        SampleSize::Bytes(bytes) => there.min(bytes),
     }
 }

@@ -1,15 +1,15 @@
 //! The model's card and the report.
 
-use super::{At, Done, Job};
+use super::{RunContext, StageJob, StageOutcome};
 use crate::card::Facts;
-use crate::event::Told;
+use crate::event::StageContext;
 use crate::{Error, Stage, files};
 use std::ops::ControlFlow;
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let card = &at.recipe.card;
     let said = |text: &Option<String>| text.clone().unwrap_or_default();
-    let mut job = Job::default()
+    let mut job = StageJob::default()
         .set("title", said(&card.title))
         .set("about", said(&card.about))
         .set("languages", card.languages.join(" "))
@@ -26,7 +26,10 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
     Ok(job)
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let facts = Facts::gather(at)?;
     if told.at(0.5, "report").is_break() {
         return Ok(ControlFlow::Break(()));
@@ -36,5 +39,5 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
     files::write(&report, facts.report(at)?.as_bytes())?;
     let root = at.folder.root();
     let outputs = [&card, &report].map(|path| files::name(root, path)).to_vec();
-    Ok(ControlFlow::Continue(Done { outputs, summary: "README.md and report.html".to_owned() }))
+    Ok(ControlFlow::Continue(StageOutcome { outputs, summary: "README.md and report.html".to_owned() }))
 }

@@ -1,16 +1,16 @@
 //! `sai convert`: the trained model as the folder's own, and as a GGUF file.
 
 use super::training::model_files;
-use super::{At, Done, Job};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome};
+use crate::event::StageContext;
 use crate::{Error, Stage, card, files};
 use sai_formats::gguf::Value;
 use sai_generation::convert::GgufModel;
 use serde_json::{Map, Value as Json};
 use std::ops::ControlFlow;
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
-    let mut job = Job::default().set("name", &at.recipe.name).set("dtype", at.recipe.dtype()?);
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
+    let mut job = StageJob::default().set("name", &at.recipe.name).set("dtype", at.recipe.dtype()?);
     let mut said = Map::new();
     at.recipe.convert.sampling.write_into(&mut said);
     for (key, value) in said {
@@ -20,7 +20,10 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
     Ok(job)
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let (root, dtype) = (at.folder.root(), at.recipe.dtype()?);
     let mut outputs = Vec::new();
     for file in model_files(&at.folder.trained(Stage::Finetune)) {
@@ -48,11 +51,11 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
     outputs.push(files::name(root, &target));
     let summary =
         format!("{}, {:.1} MB of weights in {dtype}", files::name(root, &target), bytes as f64 / 1e6);
-    Ok(ControlFlow::Continue(Done { outputs, summary }))
+    Ok(ControlFlow::Continue(StageOutcome { outputs, summary }))
 }
 
 /// Writes how the model's tokens are best chosen into its folder, from which the GGUF file has it too. The file's name.
-fn advise(at: &At<'_>) -> Result<String, Error> {
+fn advise(at: &RunContext<'_>) -> Result<String, Error> {
     let path = at.folder.root().join("generation_config.json");
     let mut config: Map<String, Json> = if path.is_file() { card::json(&path)? } else { Map::new() };
     at.recipe.convert.sampling.write_into(&mut config);

@@ -1,9 +1,9 @@
 //! `sai evaluate`: what the model knows and says, before and after quantisation.
 
 use super::training::model_files;
-use super::{At, Done, Job};
-use crate::evaluation::{Evaluation, Examination, examine};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome};
+use crate::evaluation::{Evaluation, EvaluationOptions, evaluate};
+use crate::event::StageContext;
 use crate::{Error, Stage, files};
 use sai_formats::Source;
 use std::ops::ControlFlow;
@@ -14,9 +14,9 @@ const ANSWER: usize = 96;
 /// Bytes of a language where nothing else is said.
 const BYTES: usize = 500_000;
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let asked = &at.recipe.evaluate;
-    let mut job = Job::default()
+    let mut job = StageJob::default()
         .set("answer_tokens", asked.answer_tokens.unwrap_or(ANSWER))
         .set("bytes", asked.bytes.unwrap_or(BYTES));
     for (i, ask) in asked.ask.iter().enumerate() {
@@ -30,7 +30,7 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
 }
 
 /// The languages that have held-out documents, with their files.
-fn held_out(at: &At<'_>) -> Result<Vec<(String, PathBuf)>, Error> {
+fn held_out(at: &RunContext<'_>) -> Result<Vec<(String, PathBuf)>, Error> {
     let root = at.folder.root();
     let mut found = Vec::new();
     for name in files::below(root, &at.folder.held_out())? {
@@ -43,9 +43,12 @@ fn held_out(at: &At<'_>) -> Result<Vec<(String, PathBuf)>, Error> {
     Ok(found)
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let asked = &at.recipe.evaluate;
-    let examination = Examination {
+    let examination = EvaluationOptions {
         models: vec![
             ("pretrained".to_owned(), Source::Path(at.folder.trained(Stage::Pretrain))),
             ("fine-tuned".to_owned(), at.folder.root().into()),
@@ -57,7 +60,7 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
         answer_tokens: asked.answer_tokens.unwrap_or(ANSWER),
         threads: at.options.threads,
     };
-    let found = match examine(&examination, &mut |part, now| told.at(part, now))? {
+    let found = match evaluate(&examination, &mut |part, now| told.at(part, now))? {
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
     };
@@ -67,7 +70,7 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
     let text = serde_json::to_vec_pretty(&found).map_err(|e| Error::io(&out, "write the file", e.into()))?;
     files::write(&out, &text)?;
     let outputs = vec![files::name(at.folder.root(), &out)];
-    Ok(ControlFlow::Continue(Done { outputs, summary: summary(&found) }))
+    Ok(ControlFlow::Continue(StageOutcome { outputs, summary: summary(&found) }))
 }
 
 /// Bits a byte of each language, after quantisation.

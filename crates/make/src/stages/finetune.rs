@@ -1,12 +1,12 @@
 //! `sai finetune`: the model, taught to answer.
 
 use super::training::{Run, model_files};
-use super::{At, Done, Job, threads};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome, threads};
+use crate::event::StageContext;
 use crate::{Error, Stage};
 use sai_decoder::Cpu;
 use sai_trainer::recipe::decides;
-use sai_trainer::{Base, Conversations, Found};
+use sai_trainer::{Base, ConversationCounts, Conversations};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -15,13 +15,13 @@ fn keeps(key: &str) -> bool {
     decides(key) && key != "data" && key != "model"
 }
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let recipe = at.recipe.finetune(at.folder)?;
     let mut table: toml::Table = toml::from_str(&recipe.to_toml()?).unwrap_or_default();
     if let Some(replay) = table.get_mut("replay").and_then(toml::Value::as_table_mut) {
         replay.remove("data");
     }
-    let mut job = Job::default().table(&table, keeps).reads(at, at.folder.conversations())?;
+    let mut job = StageJob::default().table(&table, keeps).reads(at, at.folder.conversations())?;
     if recipe.replay.is_some() {
         job = job.reads(at, at.folder.stage(Stage::Pack))?;
     }
@@ -30,7 +30,10 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
     Ok(job)
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let recipe = at.recipe.finetune(at.folder)?;
     let threads = threads(at);
     let base = Base::open(&recipe)?;
@@ -50,7 +53,7 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
 }
 
 /// What the files held, and what of it is not used.
-fn tell(found: &Found, told: &mut Told<'_>) {
+fn tell(found: &ConversationCounts, told: &mut StageContext<'_>) {
     told.note(&format!(
         "{} conversations, {} tokens, {} of them of answers",
         found.conversations, found.tokens, found.trained

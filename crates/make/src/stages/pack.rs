@@ -1,7 +1,7 @@
 //! `sai tokenizer pack`: documents as token shards.
 
-use super::{At, Done, Job, threads};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome, threads};
+use crate::event::StageContext;
 use crate::{Error, Stage, files};
 use sai_shards::{PackOptions, Progress};
 use sai_tokenizer::Tokenizer;
@@ -10,14 +10,17 @@ use std::ops::ControlFlow;
 /// Tokens of a shard where nothing else is said.
 const SHARD: u64 = 100_000_000;
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
-    Job::default()
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
+    StageJob::default()
         .set("shard_tokens", at.recipe.pack.shard_tokens.unwrap_or(SHARD))
         .reads(at, at.folder.documents())?
         .reads(at, at.folder.stage(Stage::Tokenizer))
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let vocabulary = at.folder.stage(Stage::Tokenizer);
     let tokenizer = Tokenizer::from_folder(&vocabulary)?;
     let documents = sai_corpus::find(&[at.folder.documents().to_string_lossy()])?;
@@ -41,5 +44,5 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
         all.documents,
         all.text_bytes as f64 / all.tokens.max(1) as f64
     );
-    Ok(ControlFlow::Continue(Done { outputs: files::below(at.folder.root(), &out)?, summary }))
+    Ok(ControlFlow::Continue(StageOutcome { outputs: files::below(at.folder.root(), &out)?, summary }))
 }

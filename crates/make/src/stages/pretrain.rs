@@ -1,8 +1,8 @@
 //! `sai pretrain`: a model from shards.
 
 use super::training::Run;
-use super::{At, Done, Job, threads};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome, threads};
+use crate::event::StageContext;
 use crate::{Error, Stage};
 use sai_decoder::Cpu;
 use sai_trainer::recipe::decides;
@@ -13,16 +13,19 @@ fn keeps(key: &str) -> bool {
     decides(key) && key != "data"
 }
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let recipe = at.recipe.pretrain(at.folder)?.to_toml()?;
     let table = toml::from_str(&recipe).unwrap_or_default();
-    Job::default()
+    StageJob::default()
         .table(&table, keeps)
         .reads(at, at.folder.stage(Stage::Tokenizer))?
         .reads(at, at.folder.stage(Stage::Pack))
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let recipe = at.recipe.pretrain(at.folder)?;
     let threads = threads(at);
     let run = Run {

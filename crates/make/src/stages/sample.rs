@@ -1,16 +1,16 @@
 //! `sai sample`: documents, held-out documents and conversations.
 
-use super::{At, Done, Job, threads};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome, threads};
+use crate::event::StageContext;
 use crate::{Error, Stage, files};
 use sai_corpus::{Progress, sample};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let recipe = at.recipe.sample()?;
     let table = toml::Table::try_from(&recipe).unwrap_or_default();
-    let mut job = Job::default().table(&table, |_| true);
+    let mut job = StageJob::default().table(&table, |_| true);
     let drawn = recipe.documents.iter().map(|entry| &entry.input);
     let said = recipe.conversations.iter().map(|entry| &entry.input);
     for inputs in drawn.chain(said).chain(recipe.rules.iter().map(|rules| &rules.files)) {
@@ -24,11 +24,14 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
 }
 
 /// The folder that a recipe's inputs are named from: its own.
-pub(crate) fn near(at: &At<'_>) -> PathBuf {
+pub(crate) fn near(at: &RunContext<'_>) -> PathBuf {
     at.recipe.path().parent().map(Path::to_owned).unwrap_or_default()
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let out = at.folder.stage(Stage::Sample);
     // What was left by a run that was stopped is begun anew: it takes seconds.
     files::clear(&out)?;
@@ -50,5 +53,5 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
         bytes as f64 / 1e6,
         of("conversations")
     );
-    Ok(ControlFlow::Continue(Done { outputs: files::below(at.folder.root(), &out)?, summary }))
+    Ok(ControlFlow::Continue(StageOutcome { outputs: files::below(at.folder.root(), &out)?, summary }))
 }

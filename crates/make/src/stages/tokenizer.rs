@@ -1,7 +1,7 @@
 //! `sai tokenizer train`: a vocabulary from documents.
 
-use super::{At, Done, Job, threads};
-use crate::event::Told;
+use super::{RunContext, StageJob, StageOutcome, threads};
+use crate::event::StageContext;
 use crate::vocabulary::{count_documents, write_vocabulary};
 use crate::{Error, Stage, files};
 use sai_corpus::{Columns, Options, Reader};
@@ -14,11 +14,11 @@ const SPECIAL: [&str; 4] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pa
 /// Bytes for words where nobody says how many there are.
 const MEMORY: u64 = 4 << 30;
 
-pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
+pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let wanted = &at.recipe.tokenizer;
     let rows = at.recipe.pretrain(at.folder)?.config(at.recipe.path())?.vocab_size;
     let said = |n: Option<usize>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
-    Job::default()
+    StageJob::default()
         .set("vocab_size", at.recipe.vocab_size(rows))
         .set("pattern", wanted.pattern.as_deref().unwrap_or("llama3"))
         .set("nfc", wanted.nfc)
@@ -27,7 +27,10 @@ pub(crate) fn job(at: &At<'_>) -> Result<Job, Error> {
         .reads(at, at.folder.documents())
 }
 
-pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Done>, Error> {
+pub(crate) fn run(
+    at: &RunContext<'_>,
+    told: &mut StageContext<'_>,
+) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let wanted = &at.recipe.tokenizer;
     let rows = at.recipe.pretrain(at.folder)?.config(at.recipe.path())?.vocab_size;
     let recipe = Recipe {
@@ -66,9 +69,9 @@ pub(crate) fn run(at: &At<'_>, told: &mut Told<'_>) -> Result<ControlFlow<(), Do
         trained.len(),
         text as f64 / 1e6
     );
-    Ok(ControlFlow::Continue(Done { outputs: files::below(at.folder.root(), &out)?, summary }))
+    Ok(ControlFlow::Continue(StageOutcome { outputs: files::below(at.folder.root(), &out)?, summary }))
 }
 
-fn memory(at: &At<'_>) -> usize {
+fn memory(at: &RunContext<'_>) -> usize {
     usize::try_from(at.options.memory.unwrap_or(MEMORY)).unwrap_or(usize::MAX)
 }

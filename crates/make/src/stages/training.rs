@@ -1,7 +1,7 @@
 //! What pretraining and fine-tuning have in common: how a run is told of, and what it leaves.
 
-use super::{At, Done};
-use crate::event::Told;
+use super::{RunContext, StageOutcome};
+use crate::event::StageContext;
 use crate::{Error, Stage, files};
 use sai_decoder::Cpu;
 use sai_trainer::{Event, One, Options, Outcome, Sample};
@@ -26,7 +26,7 @@ pub(super) type Says<'s> = &'s dyn Fn(&Path, &str) -> Result<String, sai_generat
 
 /// A training of a stage.
 pub(super) struct Run<'r> {
-    pub(super) at: &'r At<'r>,
+    pub(super) at: &'r RunContext<'r>,
     pub(super) stage: Stage,
     pub(super) samples: &'r [String],
     pub(super) says: Says<'r>,
@@ -39,9 +39,9 @@ impl Run<'_> {
     /// Has it trained, from its newest checkpoint where there is one.
     pub(super) fn follow(
         &self,
-        told: &mut Told<'_>,
+        told: &mut StageContext<'_>,
         train: impl FnOnce(&Options<'_, Cpu>, On<'_>) -> Result<Outcome, sai_trainer::Error>,
-    ) -> Result<ControlFlow<(), Done>, Error> {
+    ) -> Result<ControlFlow<(), StageOutcome>, Error> {
         let out = self.at.folder.stage(self.stage);
         let stop = told.stop;
         let options = Options {
@@ -90,7 +90,7 @@ impl Run<'_> {
         let files = model_files(&self.at.folder.trained(self.stage));
         let beside = ["metrics.jsonl", "samples.jsonl"].map(|name| out.join(name));
         let all = files.into_iter().chain(beside.into_iter().filter(|path| path.is_file()));
-        Ok(ControlFlow::Continue(Done {
+        Ok(ControlFlow::Continue(StageOutcome {
             outputs: all.map(|path| files::name(root, &path)).collect(),
             summary,
         }))
@@ -102,7 +102,7 @@ impl Run<'_> {
         out: &Path,
         path: &Path,
         step: u64,
-        told: &mut Told<'_>,
+        told: &mut StageContext<'_>,
     ) -> Result<(), sai_trainer::Error> {
         for prompt in self.samples {
             match (self.says)(path, prompt) {

@@ -30,7 +30,7 @@ const FURTHER: &str = "· ";
 
 /// What came of a prompt.
 #[derive(Debug)]
-pub(crate) enum Typed {
+pub(crate) enum LineInput {
     Line(String),
     /// Ctrl-C; `empty` says whether nothing had been typed.
     Interrupt {
@@ -112,23 +112,23 @@ impl LineEditor {
     }
 
     /// Waits for a line.
-    pub(crate) fn read(&mut self) -> io::Result<Typed> {
+    pub(crate) fn read(&mut self) -> io::Result<LineInput> {
         let typed = match self.reedline.read_line(&Mark)? {
-            Signal::Success(line) => Typed::Line(line),
+            Signal::Success(line) => LineInput::Line(line),
             Signal::HostCommand(_) if self.reedline.current_buffer_contents().is_empty() => {
                 // The cursor still stands behind the mark.
                 io::stderr().write_all(b"\r\n")?;
-                Typed::Interrupt { empty: true }
+                LineInput::Interrupt { empty: true }
             }
             Signal::HostCommand(_) => {
                 self.reedline.run_edit_commands(&[EditCommand::Clear]);
-                Typed::Interrupt { empty: false }
+                LineInput::Interrupt { empty: false }
             }
-            Signal::CtrlC => Typed::Interrupt { empty: false },
-            Signal::CtrlD => Typed::End,
+            Signal::CtrlC => LineInput::Interrupt { empty: false },
+            Signal::CtrlD => LineInput::End,
             _ => {
                 io::stderr().write_all(b"\r\n")?;
-                Typed::Woken
+                LineInput::Woken
             }
         };
         // A history that cannot be written is no reason to stop talking.

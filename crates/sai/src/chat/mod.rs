@@ -9,8 +9,8 @@
 mod commands;
 mod conversation;
 mod device;
+mod echo_off;
 mod export;
-mod hush;
 mod line;
 mod piped;
 mod report;
@@ -158,7 +158,7 @@ impl Chat {
         }
         let mut talk = Talk {
             model_args: self.model,
-            settings: Settings { advice: model.advice, ..self.settings },
+            settings: Settings { generation_config: model.generation_config, ..self.settings },
             conversation,
             store: store.filter(|_| !self.no_save),
             signals: Signals::listen().context("cannot listen for signals")?,

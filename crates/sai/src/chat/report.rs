@@ -158,7 +158,7 @@ pub(crate) fn aligned<'a>(rows: impl IntoIterator<Item = (&'a str, String)>, col
 }
 
 /// A token as the debug table shows it.
-pub(crate) struct Shown {
+pub(crate) struct TokenRow {
     pub(crate) text: String,
     pub(crate) probability: f32,
     pub(crate) picked: bool,
@@ -171,12 +171,12 @@ pub(crate) fn step_table(
     number: usize,
     token: u32,
     text: &str,
-    raw: &[Shown],
-    processed: &[Shown],
+    raw: &[TokenRow],
+    processed: &[TokenRow],
 ) -> String {
     let mut out = format!("step {number}: {} ({token})\n", quoted(text));
     for row in 0..raw.len().max(processed.len()) {
-        let side = |side: &[Shown]| match side.get(row) {
+        let side = |side: &[TokenRow]| match side.get(row) {
             Some(shown) => format!(
                 "{} {} {:>7.3} %",
                 if shown.picked { "▸" } else { " " },
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn candidates_align_whatever_they_hold() {
-        let shown = |text: &str, probability, picked| Shown { text: text.to_owned(), probability, picked };
+        let shown = |text: &str, probability, picked| TokenRow { text: text.to_owned(), probability, picked };
         let raw = [shown(" 안녕하세요", 0.5, true), shown("\n\x1b[2J", 0.25, false)];
         let table = step_table(3, 9, " 안녕하세요", &raw, &[shown(" 안녕하세요", 1.0, true)]);
         let lines: Vec<&str> = table.lines().collect();

@@ -1,7 +1,7 @@
 //! How answers are sampled: the flags of `sai chat`, and what `/set` changes under the same names.
 
 use clap::Args;
-use sai_generation::{Advice, Sampling};
+use sai_generation::{GenerationConfig, Sampling};
 
 /// What is not said is as the model says, and where it says nothing as in 42dot's example of a chat, whose names these
 /// are.
@@ -43,7 +43,7 @@ pub(crate) struct Settings {
 
     /// What the model says of itself.
     #[arg(skip)]
-    pub(crate) advice: Advice,
+    pub(crate) generation_config: GenerationConfig,
 }
 
 /// The names that `/set` knows, in the order in which it shows them.
@@ -53,7 +53,7 @@ pub(crate) const NAMES: [&str; 8] =
 impl Settings {
     /// How tokens are chosen, by what was said, by the person first; the seed is not.
     pub(crate) fn sampling(&self) -> Sampling {
-        let own = self.advice.sampling();
+        let own = self.generation_config.sampling();
         Sampling {
             temperature: self.temperature.unwrap_or(own.temperature),
             repetition_penalty: self.repetition_penalty.unwrap_or(own.repetition_penalty),
@@ -66,7 +66,7 @@ impl Settings {
 
     /// The value of an option as `/set` shows it.
     pub(crate) fn show(&self, name: &str) -> Option<String> {
-        let (now, said) = (self.sampling(), &self.advice);
+        let (now, said) = (self.sampling(), &self.generation_config);
         // Said by the model and not by the person.
         let number = |value: String, person: bool, model: bool| {
             if model && !person { format!("{value} (the model's own)") } else { value }
@@ -187,8 +187,12 @@ mod tests {
     #[test]
     fn the_model_is_heard_where_the_person_said_nothing() {
         let mut settings = Line::try_parse_from(["sai", "--top-p", "0.8"]).expect("a flag").settings;
-        settings.advice =
-            Advice { temperature: Some(0.3), top_p: Some(0.9), top_k: Some(-1), ..Advice::default() };
+        settings.generation_config = GenerationConfig {
+            temperature: Some(0.3),
+            top_p: Some(0.9),
+            top_k: Some(-1),
+            ..GenerationConfig::default()
+        };
         let now = settings.sampling();
         assert_eq!((now.temperature, now.top_p, now.top_k, now.repetition_penalty), (0.3, 0.8, 0, 1.2));
         assert_eq!(settings.show("temperature").as_deref(), Some("0.3 (the model's own)"));

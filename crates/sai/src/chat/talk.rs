@@ -8,9 +8,9 @@ use sai_generation::Model;
 
 use super::commands::{COMMANDS, Input, Verb, parse};
 use super::conversation::{Conversation, Exchange};
+use super::echo_off::EchoOff;
 use super::export::export;
-use super::hush::Hush;
-use super::line::{LineEditor, Typed};
+use super::line::{LineEditor, LineInput};
 use super::report::aligned;
 use super::settings::NAMES;
 use super::turn::{self, Voice};
@@ -43,7 +43,7 @@ pub(super) fn run(talk: &mut Talk, model: Model, history: Option<PathBuf>, ui: &
     let mut model = Box::new(model);
     loop {
         let mut voice = Voice::new(&model, &talk.prompt_cache, ui)?;
-        let next = converse(talk, &mut voice, &mut line, ui)?;
+        let next = chat_replies(talk, &mut voice, &mut line, ui)?;
         voice.keep(&talk.prompt_cache)?;
         drop(voice);
         match next {
@@ -66,7 +66,12 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-fn converse(talk: &mut Talk, voice: &mut Voice<'_>, line: &mut LineEditor, ui: &Ui) -> anyhow::Result<Next> {
+fn chat_replies(
+    talk: &mut Talk,
+    voice: &mut Voice<'_>,
+    line: &mut LineEditor,
+    ui: &Ui,
+) -> anyhow::Result<Next> {
     // Ctrl-C leaves when nothing but another Ctrl-C came before it.
     let mut leaving = false;
     let mut editing = false;
@@ -78,10 +83,10 @@ fn converse(talk: &mut Talk, voice: &mut Voice<'_>, line: &mut LineEditor, ui: &
         let typed = line.read().context("cannot read from the terminal");
         talk.signals.idle.store(false, Ordering::Relaxed);
         let text = match typed? {
-            Typed::Line(text) => text,
-            Typed::End | Typed::Woken => return Ok(Next::Leave),
-            Typed::Interrupt { empty: true } if leaving => return Ok(Next::Leave),
-            Typed::Interrupt { empty } => {
+            LineInput::Line(text) => text,
+            LineInput::End | LineInput::Woken => return Ok(Next::Leave),
+            LineInput::Interrupt { empty: true } if leaving => return Ok(Next::Leave),
+            LineInput::Interrupt { empty } => {
                 leaving = empty;
                 editing = false;
                 if empty {
@@ -145,7 +150,7 @@ fn ask(talk: &mut Talk, voice: &mut Voice<'_>, question: String) -> anyhow::Resu
 
 /// Has the last question answered. `None`: it could not be, and why was said.
 fn listen(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<Option<bool>> {
-    let hush = Hush::new();
+    let hush = EchoOff::new();
     let turn = turn::answer(talk, voice);
     drop(hush);
     let turn = match turn {
@@ -195,7 +200,7 @@ fn other_model(talk: &mut Talk, spec: &str, ui: &Ui) -> anyhow::Result<Model> {
     let (model, load) = open(&args, talk.screen, ui)?;
     talk.conversation.model.clone_from(&args.model);
     talk.model_args = args;
-    talk.settings.advice = model.advice;
+    talk.settings.generation_config = model.generation_config;
     talk.load = load;
     talk.dropped = 0;
     if !talk.conversation.exchanges.is_empty() {

@@ -9,7 +9,7 @@ use sai_tokenizer::Message;
 use serde::Serialize;
 
 use super::conversation::Answer;
-use super::report::{self, Context, Figures, Shown, Timings, Usage};
+use super::report::{self, Context, Figures, Timings, TokenRow, Usage};
 use super::{Screen, Talk, random};
 use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
@@ -306,10 +306,10 @@ pub(super) fn piece(model: &Model, token: u32) -> String {
 }
 
 fn tell_step(talk: &Talk, model: &Model, number: usize, step: &Step) {
-    let shown = |candidates: &[Candidate]| -> Vec<Shown> {
+    let shown = |candidates: &[Candidate]| -> Vec<TokenRow> {
         candidates
             .iter()
-            .map(|candidate| Shown {
+            .map(|candidate| TokenRow {
                 text: piece(model, candidate.token),
                 probability: candidate.probability,
                 picked: candidate.token == step.token,

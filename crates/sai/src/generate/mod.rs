@@ -200,7 +200,7 @@ impl Generate {
     }
 
     fn request(&self, model: &Model) -> Request {
-        let (s, own) = (&self.sampling, model.advice.sampling());
+        let (s, own) = (&self.sampling, model.generation_config.sampling());
         Request {
             sampling: Sampling {
                 temperature: s.temp.unwrap_or(own.temperature),

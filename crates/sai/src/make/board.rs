@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sai_make::{Event, Planned, Reason, Stage, What};
+use sai_make::{Event, PlannedStage, Reason, Stage, StageAction};
 
 use crate::terminal::clean::visible;
 use crate::ui::Ui;
@@ -81,9 +81,9 @@ impl<'u> Board<'u> {
         }
     }
 
-    fn plan(&mut self, planned: &[Planned]) {
+    fn plan(&mut self, planned: &[PlannedStage]) {
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        for one in planned.iter().filter(|one| one.what != What::LeftOut) {
+        for one in planned.iter().filter(|one| one.what != StageAction::LeftOut) {
             let bar = self.lines.add(ProgressBar::new(1).with_style(style.clone()));
             bar.set_message(format!("· {:<10} waiting", one.stage));
             let to_come = one.time.map(|time| time.seconds).filter(|_| one.what.runs());

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use sai_make::{Planned, What};
+use sai_make::{PlannedStage, StageAction};
 
 use super::board::Time;
 use crate::ui::Size;
 
 /// Prints what would be done with each stage.
-pub(super) fn print(planned: &[Planned], out: &Path) -> anyhow::Result<()> {
+pub(super) fn print(planned: &[PlannedStage], out: &Path) -> anyhow::Result<()> {
     let mut to = std::io::stdout().lock();
     let (mut seconds, mut unknown, mut guessed, mut disk) = (0.0, false, false, 0);
     for one in planned {
@@ -49,11 +49,11 @@ pub(super) fn print(planned: &[Planned], out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn why(what: &What) -> String {
+fn why(what: &StageAction) -> String {
     match what {
-        What::Kept => "nothing has changed".to_owned(),
-        What::Runs(reasons) => sai_make::why(reasons),
-        What::Follows(stage) => format!("if {stage} makes other files than before"),
-        What::LeftOut => "not asked for".to_owned(),
+        StageAction::Kept => "nothing has changed".to_owned(),
+        StageAction::Runs(reasons) => sai_make::why(reasons),
+        StageAction::Follows(stage) => format!("if {stage} makes other files than before"),
+        StageAction::LeftOut => "not asked for".to_owned(),
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use sai_corpus::{Columns, Draw, Options, Reader, Take, in_order};
-use sai_make::vocabulary::{Counted, count_documents, write_vocabulary};
+use sai_corpus::{Columns, DocumentSampler, Options, Reader, SampleSize, in_order};
+use sai_make::vocabulary::{DocumentCounts, count_documents, write_vocabulary};
 use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Worker};
 use sai_tokenizer::{ChatTemplate, TemplateSources};
 use serde_json::json;
@@ -231,7 +231,7 @@ impl Train {
             let flow = count_documents(counter, reader, threads, &mut |done, _| progress(done))?;
             anyhow::Ok(flow.map_continue(|all| counted = Some(all)))
         })?;
-        let Some(Counted { broken, busy }) = counted else { bail!("nothing was counted") };
+        let Some(DocumentCounts { broken, busy }) = counted else { bail!("nothing was counted") };
         warn_of(ui, broken);
         Ok(busy)
     }
@@ -242,8 +242,9 @@ impl Train {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let wanted: Vec<Take> = self.sample.iter().map(|&(_, texts)| Take::Texts(texts)).collect();
-        let mut sample = Draw::new(&wanted, self.seed, beside)?;
+        let wanted: Vec<SampleSize> =
+            self.sample.iter().map(|&(_, texts)| SampleSize::Texts(texts)).collect();
+        let mut sample = DocumentSampler::new(&wanted, self.seed, beside)?;
         let reader = self.reader()?;
         let mut broken = 0;
         crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "sample"), |progress| {

@@ -14,7 +14,7 @@ use crate::tokenizer::{END_NAMES, Engine, Tokenizer};
 
 /// A vocabulary for a GGUF, and what it leaves unsaid.
 #[derive(Clone, Debug)]
-pub struct ForGguf {
+pub struct GgufExport {
     /// The facts.
     pub vocabulary: GgufVocabulary,
     /// Where a text may be cut otherwise than by the tokenizer itself, for people: one line each.
@@ -43,7 +43,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Unsupported`] for a kind of vocabulary or a way to cut words that GGUF has no name for;
     /// [`Error::Vocabulary`] where there are more tokens than rows, or two that GGUF would spell alike.
-    pub fn to_gguf(&self, rows: usize, ends: &[u32], path: &Path) -> Result<ForGguf, Error> {
+    pub fn to_gguf(&self, rows: usize, ends: &[u32], path: &Path) -> Result<GgufExport, Error> {
         let count = self.vocab_size();
         if count > rows {
             let fact = format!("{count} tokens do not fit an embedding of {rows} rows");
@@ -80,7 +80,7 @@ impl Tokenizer {
             notes.push("no token ends a text, and llama.cpp takes token 11 for one that does".to_owned());
         }
         self.note_added(&mut notes);
-        Ok(ForGguf { vocabulary: v, notes })
+        Ok(GgufExport { vocabulary: v, notes })
     }
 
     /// Gives the ids that end an answer, beside the end of text, the two keys that there are for them.

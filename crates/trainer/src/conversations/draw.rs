@@ -1,8 +1,8 @@
 //! Which conversation comes next, and its rows.
 
 use super::{Conversations, Example};
-use crate::batch::{Batch, Data, HeldOut, Place, Position};
-use crate::order::{Order, held_out};
+use crate::batch::{Batch, Data, HeldOut, Position, SourcePosition};
+use crate::permutation::{Permutation, held_out};
 use crate::{BatchSize, Error};
 
 impl Conversations {
@@ -17,7 +17,7 @@ impl Conversations {
         let (source, place) = (self.sources.get(which)?, position.sources.get_mut(which)?);
         let count = source.entries.len() as u64;
         loop {
-            let number = Order::new(count, self.seed, which as u64, place.epoch).at(place.next);
+            let number = Permutation::new(count, self.seed, which as u64, place.epoch).at(place.next);
             place.next += 1;
             if place.next >= count {
                 (place.next, place.epoch) = (0, place.epoch + 1);
@@ -39,7 +39,7 @@ impl Conversations {
             batch.targets.extend(&text.tokens[text.tokens.len() - rows..]);
             batch.weights.resize(start + rows, 0.0);
             for answer in text.answers {
-                // The row before a token foretells it.
+                // The row before a token predicts it.
                 let answer = answer.start.max(1) - 1..answer.end - 1;
                 batch.weights[start + answer.start..start + answer.end].fill(1.0);
             }
@@ -58,7 +58,7 @@ impl Position {
 impl Data for Conversations {
     fn start(&self) -> Position {
         Position {
-            sources: vec![Place::default(); self.sources.len()],
+            sources: vec![SourcePosition::default(); self.sources.len()],
             sum: Some(self.sum),
             replay: Vec::new(),
         }
@@ -114,7 +114,7 @@ impl Data for Conversations {
         let mut languages: Vec<HeldOut> = self.languages.iter().map(held).collect();
         for (which, source) in self.sources.iter().enumerate() {
             // The same ones whatever the seed, so that runs compare.
-            let order = Order::new(source.entries.len() as u64, 0, which as u64, 0);
+            let order = Permutation::new(source.entries.len() as u64, 0, which as u64, 0);
             for at in 0..source.entries.len() as u64 {
                 let number = order.at(at);
                 let Some(entry) =

@@ -1,13 +1,13 @@
 //! A line of JSON as a conversation, in the three forms that people keep them in.
 
-use crate::Form;
+use crate::RowForm;
 use sai_tokenizer::Message;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// What a line says.
 #[derive(Debug, PartialEq)]
-pub(super) struct Said {
+pub(super) struct ParsedRow {
     /// A conversation, or the two of a pair.
     pub(super) texts: Vec<Vec<Message>>,
     /// Turns before the first that may be trained on.
@@ -41,16 +41,16 @@ pub(super) struct Turn {
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub(super) fn parse(line: &str, form: Option<Form>) -> Result<Said, String> {
+pub(super) fn parse(line: &str, form: Option<RowForm>) -> Result<ParsedRow, String> {
     if line.trim_start().starts_with('[') {
         return Err("is a JSON array; write an object a line, as `jq -c '.[]'` does".to_owned());
     }
     let line: Line = serde_json::from_str(line).map_err(|e| told(&e))?;
     let Line { messages, conversations, instruction, input, output, system, chosen, lang } = line;
     let form = form.or_else(|| {
-        let kinds = [(messages.is_some(), Form::Messages), (conversations.is_some(), Form::Sharegpt)];
+        let kinds = [(messages.is_some(), RowForm::Messages), (conversations.is_some(), RowForm::Sharegpt)];
         let said = kinds.into_iter().find_map(|(said, form)| said.then_some(form));
-        said.or((instruction.is_some() && output.is_some()).then_some(Form::Alpaca))
+        said.or((instruction.is_some() && output.is_some()).then_some(RowForm::Alpaca))
     });
     let opening = system.filter(|text| !text.is_empty()).map(|text| turn("system", text));
     let messages = match form {
@@ -60,9 +60,9 @@ pub(super) fn parse(line: &str, form: Option<Form>) -> Result<Said, String> {
         None => {
             return Err("has no `messages`, no `conversations`, no `instruction` with `output`".to_owned());
         }
-        Some(Form::Messages) => turns(opening, messages.ok_or("has no `messages`")?)?,
-        Some(Form::Sharegpt) => turns(opening, conversations.ok_or("has no `conversations`")?)?,
-        Some(Form::Alpaca) => {
+        Some(RowForm::Messages) => turns(opening, messages.ok_or("has no `messages`")?)?,
+        Some(RowForm::Sharegpt) => turns(opening, conversations.ok_or("has no `conversations`")?)?,
+        Some(RowForm::Alpaca) => {
             let instruction = instruction.ok_or("has no `instruction`")?;
             let question = match input.filter(|input| !input.trim().is_empty()) {
                 Some(input) => format!("{instruction}\n\n{input}"),
@@ -72,7 +72,7 @@ pub(super) fn parse(line: &str, form: Option<Form>) -> Result<Said, String> {
             opening.into_iter().chain([turn("user", question), answer]).collect()
         }
     };
-    Ok(Said { texts: vec![answered(messages)?], prompt: 0, language: lang })
+    Ok(ParsedRow { texts: vec![answered(messages)?], prompt: 0, language: lang })
 }
 
 /// A conversation up to its last answer: what nobody answered teaches nothing.
@@ -153,7 +153,7 @@ mod tests {
         assert!(turns(r#"{"role": "user"}"#).contains("missing field `content`"));
         assert!(turns(r#"{"role": "tool", "content": "q"}"#).contains("turn 1 is of `tool`"));
         assert!(turns(r#"{"role": "assistant", "content": " "}"#).contains("turn 1 is an empty answer"));
-        let error = parse(r#"{"messages": []}"#, Some(Form::Alpaca)).unwrap_err();
+        let error = parse(r#"{"messages": []}"#, Some(RowForm::Alpaca)).unwrap_err();
         assert!(error.contains("no `instruction`"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! A line of JSON as a preference: a chosen answer and a rejected one to the same beginning.
 
-use super::form::{Said, Turn, answered, told, turn, turns};
+use super::form::{ParsedRow, Turn, answered, told, turn, turns};
 use sai_tokenizer::Message;
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ enum Part {
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub(super) fn parse(line: &str) -> Result<Said, String> {
+pub(super) fn parse(line: &str) -> Result<ParsedRow, String> {
     if line.trim_start().starts_with('[') {
         return Err("is a JSON array; write an object a line, as `jq -c '.[]'` does".to_owned());
     }
@@ -66,7 +66,7 @@ pub(super) fn parse(line: &str) -> Result<Said, String> {
             return Err(format!("`{name}` has no answer after what both begin with"));
         }
     }
-    Ok(Said { texts: texts.into(), prompt, language: lang })
+    Ok(ParsedRow { texts: texts.into(), prompt, language: lang })
 }
 
 /// Whether a conversation says its beginning again, perhaps after a system text.

@@ -1,8 +1,8 @@
 //! Files of conversations, read on every core, in their order.
 
-use super::teacher::{Fit, Lesson, Refusal, Teacher};
+use super::tokenize::{Fit, Refusal, Teacher, TokenizedConversation};
 use super::{form, pair};
-use crate::{ConversationFile, Error, Form};
+use crate::{ConversationFile, Error, RowForm};
 use sai_corpus::{Batch, Format, Options, Place, Reader};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ pub struct BrokenConversation {
 
 /// What was found in the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct ConversationCounts {
     /// Conversations to learn from, or pairs, held-out ones with them.
     pub conversations: u64,
     /// Their tokens.
@@ -58,7 +58,7 @@ pub(super) struct Reading<'r> {
 /// A conversation, or the two of a pair, and where it stands.
 pub(super) struct Read {
     pub(super) line: u64,
-    pub(super) lessons: Vec<Lesson>,
+    pub(super) lessons: Vec<TokenizedConversation>,
     pub(super) language: Option<String>,
 }
 
@@ -78,7 +78,7 @@ struct Block {
 pub(super) fn read(
     reading: &Reading<'_>,
     file: &ConversationFile,
-    found: &mut Found,
+    found: &mut ConversationCounts,
     take: &mut dyn FnMut(&PathBuf, Read),
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Error> {
@@ -113,7 +113,7 @@ pub(super) fn read(
 }
 
 impl Reading<'_> {
-    fn count(&self, block: &Block, found: &mut Found) -> Result<(), Error> {
+    fn count(&self, block: &Block, found: &mut ConversationCounts) -> Result<(), Error> {
         let wrong = |line: u64, fact: &str| Error::Data {
             path: block.path.clone(),
             fact: format!("line {line}: {fact}"),
@@ -144,7 +144,7 @@ impl Reading<'_> {
 }
 
 /// Takes a block of lines apart, up to the first that the template fails on.
-fn block(teacher: &Teacher<'_>, reading: &Reading<'_>, form: Option<Form>, batch: &Batch) -> Block {
+fn block(teacher: &Teacher<'_>, reading: &Reading<'_>, form: Option<RowForm>, batch: &Batch) -> Block {
     let path = batch.path().to_owned();
     let mut block = Block { path, good: Vec::new(), broken: Vec::new(), cut: 0, too_long: 0, failed: None };
     block.broken.extend(batch.broken().iter().map(|broken| (number(broken.place), broken.fact.clone())));
@@ -158,7 +158,7 @@ fn block(teacher: &Teacher<'_>, reading: &Reading<'_>, form: Option<Form>, batch
                 continue;
             }
         };
-        let lessons: Result<Vec<Lesson>, Refusal> =
+        let lessons: Result<Vec<TokenizedConversation>, Refusal> =
             said.texts.iter().map(|messages| teacher.lesson(messages, said.prompt)).collect();
         let mut lessons = match lessons {
             Ok(lessons) => lessons,

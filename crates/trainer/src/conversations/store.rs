@@ -1,6 +1,6 @@
 //! Conversations as tokens in memory, side by side.
 
-use super::Lesson;
+use super::TokenizedConversation;
 use std::ops::Range;
 
 /// The conversations, or pairs, of one entry of the recipe.
@@ -8,7 +8,7 @@ pub(super) struct Source {
     /// Its part of what is drawn.
     pub(super) share: f64,
     tokens: Vec<u32>,
-    /// Parts of `tokens` that are foretold.
+    /// Parts of `tokens` that are predicted.
     answers: Vec<Range<usize>>,
     /// Up to where each text's tokens and answers go, from where those of the one before end.
     ends: Vec<(usize, usize)>,
@@ -54,7 +54,7 @@ impl Source {
         }
     }
 
-    pub(super) fn push(&mut self, entry: Entry, lessons: &[Lesson]) {
+    pub(super) fn push(&mut self, entry: Entry, lessons: &[TokenizedConversation]) {
         for lesson in lessons {
             let start = self.tokens.len();
             self.tokens.extend(&lesson.tokens);
@@ -93,7 +93,7 @@ impl Source {
         })
     }
 
-    /// Rows that an entry takes: the last token of each text is foretold and not read.
+    /// Rows that an entry takes: the last token of each text is predicted and not read.
     pub(super) fn rows(&self, number: u64) -> usize {
         let first = (number as usize).saturating_mul(self.each);
         let end = |text: usize| self.ends.get(text).map_or(0, |end| end.0);

@@ -25,7 +25,7 @@ pub struct Mpi {
     rank: usize,
     size: usize,
     tasks: Option<Sender<Task>>,
-    done: Receiver<Done>,
+    done: Receiver<PassStats>,
     /// Sums that were begun and not handed out or finished.
     under_way: Cell<usize>,
     /// Buffers for the next sums.
@@ -64,7 +64,7 @@ enum Task {
 }
 
 /// A sum that this rank has done its part of.
-struct Done {
+struct PassStats {
     at: usize,
     values: Vec<f32>,
     sum: Option<Vec<f32>>,
@@ -174,7 +174,7 @@ impl Ranks for Mpi {
                 true => Some(self.done.recv().map_err(|_| lost())?),
                 false => self.done.try_recv().ok(),
             };
-            let Some(Done { at, values, sum }) = found else { return Ok(()) };
+            let Some(PassStats { at, values, sum }) = found else { return Ok(()) };
             self.under_way.set(under_way - 1);
             let mut spare = self.spare.borrow_mut();
             spare.push(values);
@@ -227,13 +227,13 @@ struct Connection {
 
 impl Connection {
     /// Does one task after another until there can be no more.
-    fn serve(&self, asked: &Receiver<Task>, done: &Sender<Done>) {
+    fn serve(&self, asked: &Receiver<Task>, done: &Sender<PassStats>) {
         while let Ok(task) = asked.recv() {
             // A rank that does not wait for its answer any more is about to leave.
             match task {
                 Task::Sum { to, at, values, mut room } => {
                     self.sum(to, &values, room.as_deref_mut());
-                    let _ = done.send(Done { at, values, sum: room });
+                    let _ = done.send(PassStats { at, values, sum: room });
                 }
                 Task::Add { mut values, answer } => {
                     let mut sums = values.clone();

@@ -4,8 +4,8 @@ mod resolve;
 
 use super::keys::Keys;
 use super::parts::Resolving;
-use super::{Loss, Optimizer, Said, Schedule, Source};
-use crate::{Course, Dpo, Error};
+use super::{Loss, Optimizer, RecipeText, Schedule, Source};
+use crate::{Dpo, Error, TrainingArguments};
 use sai_decoder::Lora;
 use sai_decoder::training::Recompute;
 use serde::{Deserialize, Serialize};
@@ -134,13 +134,13 @@ pub struct ConversationFile {
     pub share: Option<f64>,
     /// How its lines say a conversation; told from the first where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
+    pub form: Option<RowForm>,
 }
 
 /// How a JSON object says a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum RowForm {
     /// `messages`, each with `role` and `content`.
     Messages,
     /// `conversations`, each with `from` and `value`.
@@ -176,14 +176,14 @@ impl FinetuneRecipe {
     /// # Errors
     /// As [`FinetuneRecipe::open`].
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<FinetuneRecipe, Error> {
-        FinetuneRecipe::of(&Said { text, path, table: None, overrides })
+        FinetuneRecipe::of(&RecipeText { text, path, table: None, overrides })
     }
 
     /// As [`FinetuneRecipe::open`], for what is said in a text or in a table of it.
     ///
     /// # Errors
     /// As [`FinetuneRecipe::open`].
-    pub fn of(said: &Said<'_>) -> Result<FinetuneRecipe, Error> {
+    pub fn of(said: &RecipeText<'_>) -> Result<FinetuneRecipe, Error> {
         let rivals: &[&[&str]] = &[
             &["epochs", "steps"],
             &["batch_conversations", "batch_tokens"],
@@ -202,8 +202,8 @@ impl FinetuneRecipe {
     }
 
     /// What the loop needs to know, once the run's steps are known.
-    pub fn course(&self, steps: u64) -> Course {
-        Course {
+    pub fn course(&self, steps: u64) -> TrainingArguments {
+        TrainingArguments {
             steps,
             rows: self.rows(),
             recompute: if self.recompute { Recompute::Layers } else { Recompute::SwigluAndNorms },

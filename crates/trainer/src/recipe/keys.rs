@@ -20,14 +20,14 @@ pub(super) const LOSS: (&str, &[&str]) = ("loss", &["z_loss", "on_nan", "on_leap
 
 /// The place of every key that was said, by its dotted name.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct KeyPositions {
     keys: Keys,
     places: BTreeMap<String, String>,
 }
 
-impl Places {
-    pub(super) fn new(keys: Keys) -> Places {
-        Places { keys, places: BTreeMap::new() }
+impl KeyPositions {
+    pub(super) fn new(keys: Keys) -> KeyPositions {
+        KeyPositions { keys, places: BTreeMap::new() }
     }
 
     pub(super) fn keys(&self) -> Keys {

@@ -1,6 +1,6 @@
 //! The sections that recipes share, and how a value is judged.
 
-use super::keys::Places;
+use super::keys::KeyPositions;
 use super::{Loss, OnBadLoss, Optimizer, Schedule, ScheduleKind, Warmup};
 use crate::Error;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ const BELOW_ONE: f64 = 1.0 - f64::EPSILON;
 /// What filling up needs to name a key's place.
 pub(super) struct Resolving<'p> {
     pub(super) path: &'p Path,
-    pub(super) places: Places,
+    pub(super) places: KeyPositions,
 }
 
 impl Resolving<'_> {

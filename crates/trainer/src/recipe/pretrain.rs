@@ -2,8 +2,8 @@
 
 use super::keys::{Keys, LOSS, OPTIMIZER, SCHEDULE};
 use super::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
-use super::{Loss, Model, Optimizer, Said, Schedule, Shape};
-use crate::{Course, Error, base};
+use super::{Loss, Model, Optimizer, RecipeText, Schedule, Shape};
+use crate::{Error, TrainingArguments, base};
 use sai_decoder::Config;
 use sai_decoder::training::Recompute;
 use serde::{Deserialize, Serialize};
@@ -137,14 +137,14 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::open`].
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Recipe, Error> {
-        Recipe::of(&Said { text, path, table: None, overrides })
+        Recipe::of(&RecipeText { text, path, table: None, overrides })
     }
 
     /// As [`Recipe::open`], for what is said in a text or in a table of it.
     ///
     /// # Errors
     /// As [`Recipe::open`].
-    pub fn of(said: &Said<'_>) -> Result<Recipe, Error> {
+    pub fn of(said: &RecipeText<'_>) -> Result<Recipe, Error> {
         let rivals: &[&[&str]] = &[&["steps", "tokens"], &["schedule.warmup_steps", "schedule.warmup_share"]];
         let (file, places) = super::read(said, KEYS, rivals)?;
         resolve(&Resolving { path: said.path, places }, file)
@@ -180,8 +180,8 @@ impl Recipe {
     }
 
     /// What the loop needs to know.
-    pub fn course(&self) -> Course {
-        Course {
+    pub fn course(&self) -> TrainingArguments {
+        TrainingArguments {
             steps: self.steps,
             rows: self.micro_batch * self.context,
             recompute: if self.recompute { Recompute::Layers } else { Recompute::SwigluAndNorms },

@@ -1,7 +1,7 @@
 //! A recipe's text and its overrides, read strictly and put together.
 
 use super::finetune::is_own;
-use super::keys::{Keys, Places, line};
+use super::keys::{KeyPositions, Keys, line};
 use crate::Error;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use toml::{Spanned, Table};
 
 /// What a person says: a recipe, or the table of a longer one that is a recipe, and what they say otherwise.
 #[derive(Clone, Copy, Debug)]
-pub struct Said<'s> {
+pub struct RecipeText<'s> {
     /// The text, TOML.
     pub text: &'s str,
     /// What messages call it.
@@ -23,10 +23,10 @@ pub struct Said<'s> {
     pub overrides: &'s [String],
 }
 
-impl<'s> Said<'s> {
+impl<'s> RecipeText<'s> {
     /// The same, of the table `name`.
-    pub fn table(self, name: &'s str) -> Said<'s> {
-        Said { table: Some(name), ..self }
+    pub fn table(self, name: &'s str) -> RecipeText<'s> {
+        RecipeText { table: Some(name), ..self }
     }
 
     fn damaged(&self, e: &toml::de::Error) -> Error {
@@ -54,18 +54,18 @@ impl<'s> Said<'s> {
     }
 }
 
-/// Reads what is said as an `F`, whose keys are `keys`; [`Places`] knows where each was said. Of keys in a group of
+/// Reads what is said as an `F`, whose keys are `keys`; [`KeyPositions`] knows where each was said. Of keys in a group of
 /// `rivals` one that an override says replaces those of the text.
 ///
 /// # Errors
 /// The text is no TOML, has another key or a value of another type.
 pub fn read<F: DeserializeOwned>(
-    said: &Said<'_>,
+    said: &RecipeText<'_>,
     keys: Keys,
     rivals: &[&[&str]],
-) -> Result<(F, Places), Error> {
+) -> Result<(F, KeyPositions), Error> {
     let damaged = |e: toml::de::Error| said.damaged(&e);
-    let mut places = Places::new(keys);
+    let mut places = KeyPositions::new(keys);
     let parsed = said.parsed()?;
     places.note_text(said.text, parsed.get_ref(), said.path).map_err(|e| {
         match said.table.is_none().then(|| other_verb(parsed.get_ref(), keys)).flatten() {
@@ -122,7 +122,7 @@ fn overriding<F: DeserializeOwned>(
     said: &str,
     inner: &str,
     path: &Path,
-    places: &mut Places,
+    places: &mut KeyPositions,
 ) -> Result<Table, Error> {
     let wrong = |fact: String| Error::Recipe { path: path.to_owned(), place: format!("--set {said}"), fact };
     let Some((key, value)) = inner.split_once('=') else {

@@ -5,7 +5,7 @@ use super::run::{RECENT, Run};
 use super::step::{Made, Summed};
 use crate::Error;
 use crate::batch::Data;
-use crate::checkpoint::{Newest, State};
+use crate::checkpoint::{LatestCheckpoint, State};
 use crate::ranks::Team;
 use crate::recipe::OnBadLoss;
 use sai_decoder::training::Training;
@@ -103,7 +103,7 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         if !self.team.first() {
             return Team::hear(ranks)?.map(|step| self.checkpoints.at(step)).transpose();
         }
-        let Newest { whole, broken } = self.checkpoints.newest()?;
+        let LatestCheckpoint { whole, broken } = self.checkpoints.newest()?;
         for note in broken {
             on(Event::Note(note))?;
         }

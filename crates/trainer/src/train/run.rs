@@ -5,14 +5,14 @@ use super::{Event, Options, Outcome};
 use crate::Error;
 use crate::batch::{Data, HeldOut};
 use crate::checkpoint::{Checkpoints, State};
-use crate::course::Course;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::objective::Objective;
 use crate::ranks::Team;
 use crate::report::report;
 use crate::schedule::learning_rate;
-use sai_decoder::Work;
+use crate::training_arguments::TrainingArguments;
+use sai_decoder::TokenCost;
 use sai_decoder::training::{AdamW, Model, Moments, Pass, Training};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const PEAK_AFTER: f64 = 20.0;
 
 /// A run that is under way.
 pub(super) struct Run<'r, D: Training, S> {
-    pub(super) course: Course,
+    pub(super) course: TrainingArguments,
     /// As TOML.
     pub(super) recipe: String,
     pub(super) options: &'r Options<'r, D>,
@@ -119,7 +119,7 @@ impl<D: Training, S: Data> Run<'_, D, S> {
         let due = step.is_multiple_of(self.course.validate_every) || step == steps;
         let validation = if due { self.validate()? } else { Vec::new() };
         let (rows, trained) = (made.summed.rows as f64, made.summed.trained);
-        let whole = Work::training_operations(&self.model.config, rows, made.summed.pairs);
+        let whole = TokenCost::training_operations(&self.model.config, rows, made.summed.pairs);
         // Of a frozen matrix backward computes one product, and not two.
         let operations = if self.model.adapter.is_some() { whole * 2.0 / 3.0 } else { whole };
         let metrics = Metrics {

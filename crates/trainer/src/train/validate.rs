@@ -9,7 +9,7 @@ use sai_decoder::training::Training;
 use std::f64::consts::LN_2;
 
 impl<D: Training, S: Data> Run<'_, D, S> {
-    /// How well each language's held-out documents are foretold, or its pairs told apart; each rank reads its share of them.
+    /// How well each language's held-out documents are predicted, or its pairs told apart; each rank reads its share of them.
     pub(super) fn validate(&mut self) -> Result<Vec<Validation>, Error> {
         let (mut all, mut whole) = (Vec::new(), Sums::default());
         for held_out in &self.held_out {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use clap::Args;
 use sai_tokenizer::Tokenizer;
-use sai_tokenizer::eval::{self, Figures, SYLLABLES};
+use sai_tokenizer::eval::{self, SYLLABLES, TokenizerMetrics};
 use serde_json::json;
 
 use super::documents::{ReadingArgs, count};
@@ -62,7 +62,7 @@ struct Judged {
     /// How many Hangul syllables are one token.
     syllables: usize,
     /// What was found on each set, and bytes a second.
-    sets: Vec<(Figures, f64)>,
+    sets: Vec<(TokenizerMetrics, f64)>,
 }
 
 impl Eval {

@@ -109,14 +109,19 @@ fn panel(
 
 #[cfg(test)]
 mod tests {
-    use sai_tokenizer::eval::Figures;
+    use sai_tokenizer::eval::TokenizerMetrics;
 
     use super::*;
 
     #[test]
     fn a_picture_has_every_name_and_figure() {
-        let figures =
-            Figures { bytes: 340, tokens: 100, eojeols: 10, eojeol_tokens: 25, ..Figures::default() };
+        let figures = TokenizerMetrics {
+            bytes: 340,
+            tokens: 100,
+            eojeols: 10,
+            eojeol_tokens: 25,
+            ..TokenizerMetrics::default()
+        };
         let one = |name: &str| Judged {
             name: name.into(),
             vocab_size: 1,

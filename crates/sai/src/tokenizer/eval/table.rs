@@ -72,19 +72,19 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sai_tokenizer::eval::Figures;
+    use sai_tokenizer::eval::TokenizerMetrics;
 
     use super::*;
 
     #[test]
     fn columns_stand_under_each_other_in_korean_too() {
-        let figures = Figures {
+        let figures = TokenizerMetrics {
             documents: 3,
             bytes: 90,
             tokens: 30,
             eojeols: 4,
             eojeol_tokens: 10,
-            ..Figures::default()
+            ..TokenizerMetrics::default()
         };
         let one = |name: &str| Judged {
             name: name.to_owned(),

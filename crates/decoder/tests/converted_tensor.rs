@@ -1,6 +1,8 @@
 //! A model in its other form is the same model: the random models of `golden.rs` become GGUF files and folders again.
 
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KEPT_TYPES, KvCache, Moved, Run, Wanted};
+use sai_decoder::{
+    Batch, CacheType, Config, ConvertedTensor, Cpu, Decoder, KEPT_TYPES, KvCache, LogitRows, RunState,
+};
 use sai_formats::gguf::{self, Array, Gguf, Value};
 use sai_formats::{Container, DType, Tensor, Tensors, safetensors};
 use std::path::{Path, PathBuf};
@@ -9,20 +11,20 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn write_gguf(target: &Path, metadata: &[(String, Value)], tensors: &[Moved]) {
-    let specs = tensors.iter().map(|moved| moved.spec.clone()).collect();
+fn write_gguf(target: &Path, metadata: &[(String, Value)], tensors: &[ConvertedTensor]) {
+    let specs = tensors.iter().map(|converted| converted.spec.clone()).collect();
     let mut writer = gguf::create(target, metadata, specs).unwrap();
-    tensors.iter().for_each(|moved| writer.write(&moved.tensor().unwrap().data).unwrap());
+    tensors.iter().for_each(|converted| writer.write(&converted.tensor().unwrap().data).unwrap());
     writer.finish().unwrap();
 }
 
 /// The folder's model as a GGUF file.
 fn to_gguf(folder: &Path, target: &Path, dtype: Option<DType>) -> Gguf {
     let (container, config) = Config::open(folder).unwrap();
-    let moved = sai_decoder::to_gguf(&config, container.tensors(), dtype).unwrap();
+    let converted = sai_decoder::to_gguf(&config, container.tensors(), dtype).unwrap();
     let mut metadata = config.to_gguf(folder).unwrap();
-    metadata.push((KEPT_TYPES.to_owned(), Value::Array(Array::from_strings(&moved.kept_types))));
-    write_gguf(target, &metadata, &moved.tensors);
+    metadata.push((KEPT_TYPES.to_owned(), Value::Array(Array::from_strings(&converted.kept_types))));
+    write_gguf(target, &metadata, &converted.tensors);
     Gguf::open(target).unwrap()
 }
 
@@ -31,9 +33,9 @@ fn logits(config: Config, container: &Container) -> Vec<f32> {
     let tokens: Vec<u32> = (0..90).map(|i| i * 31 % decoder.config.vocab_size as u32).collect();
     let mut cache = KvCache::new(&decoder.device, &decoder.config, tokens.len(), CacheType::F32).unwrap();
     let sequence = cache.start();
-    let mut run = Run::new(&decoder);
+    let mut run = RunState::new(&decoder);
     let mut batch = Batch::new();
-    batch.push(&sequence, &tokens, Wanted::Last);
+    batch.push(&sequence, &tokens, LogitRows::Last);
     decoder.forward(&mut cache, &batch, &mut run).unwrap().values().to_vec()
 }
 
@@ -66,7 +68,7 @@ fn every_model_goes_there_and_back() {
 
         let kept = gguf.metadata.strings(KEPT_TYPES).unwrap().unwrap();
         let back = sai_decoder::to_hugging_face(&theirs, &gguf.tensors, None, &kept).unwrap();
-        let back: Vec<Tensor> = back.iter().map(|moved| moved.tensor().unwrap()).collect();
+        let back: Vec<Tensor> = back.iter().map(|converted| converted.tensor().unwrap()).collect();
         let back = Tensors::new(&folder, back).unwrap();
         for (a, b) in by_name(container.tensors()).into_iter().zip(by_name(&back)) {
             assert_eq!((&a.name, a.dtype, &a.shape), (&b.name, b.dtype, &b.shape), "{name}");
@@ -104,15 +106,15 @@ fn a_vector_of_another_type_than_its_matrix_keeps_it() {
         _ => t.clone(),
     });
     let tensors = Tensors::new(Path::new("m"), tensors.collect()).unwrap();
-    let moved = sai_decoder::to_gguf(&config, &tensors, None).unwrap();
-    assert_eq!(moved.kept_types, ["output_norm.weight=F32"]);
+    let converted = sai_decoder::to_gguf(&config, &tensors, None).unwrap();
+    assert_eq!(converted.kept_types, ["output_norm.weight=F32"]);
     let target = home.path().join("m.gguf");
-    write_gguf(&target, &config.to_gguf(Path::new("m")).unwrap(), &moved.tensors);
+    write_gguf(&target, &config.to_gguf(Path::new("m")).unwrap(), &converted.tensors);
     let gguf = Gguf::open(&target).unwrap();
-    let kept: Vec<&str> = moved.kept_types.iter().map(String::as_str).collect();
+    let kept: Vec<&str> = converted.kept_types.iter().map(String::as_str).collect();
     for (kept, dtype) in [(&kept[..], DType::F32), (&[], DType::BF16)] {
         let back = sai_decoder::to_hugging_face(&config, &gguf.tensors, None, kept).unwrap();
-        let norm = back.iter().find(|moved| moved.spec.name == "model.norm.weight").unwrap();
+        let norm = back.iter().find(|converted| converted.spec.name == "model.norm.weight").unwrap();
         assert_eq!(norm.spec.dtype, dtype);
     }
 }
@@ -128,7 +130,7 @@ fn a_type_that_is_asked_for_is_given() {
         }
         let config = Config::from_gguf(&gguf).unwrap();
         let back = sai_decoder::to_hugging_face(&config, &gguf.tensors, Some(DType::F32), &[]).unwrap();
-        assert!(back.iter().all(|moved| moved.spec.dtype == DType::F32));
+        assert!(back.iter().all(|converted| converted.spec.dtype == DType::F32));
     }
 }
 
@@ -172,6 +174,6 @@ fn a_tied_head_that_is_there_too_is_passed_over() {
     let embedding = tensors.get("model.embed_tokens.weight").unwrap().clone();
     let head = Tensor { name: "lm_head.weight".into(), ..embedding };
     let all: Vec<Tensor> = tensors.iter().cloned().chain([head]).collect();
-    let moved = sai_decoder::to_gguf(&config, &Tensors::new(Path::new("m"), all).unwrap(), None).unwrap();
-    assert!(moved.tensors.iter().all(|moved| moved.spec.name != "output.weight"));
+    let converted = sai_decoder::to_gguf(&config, &Tensors::new(Path::new("m"), all).unwrap(), None).unwrap();
+    assert!(converted.tensors.iter().all(|converted| converted.spec.name != "output.weight"));
 }

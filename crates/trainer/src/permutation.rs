@@ -6,18 +6,18 @@ const ROUNDS: u64 = 4;
 /// A permutation of `0..count`: a Feistel network over the next even power of two, walked until it is within. Black &
 /// Rogaway 2002.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Order {
+pub(crate) struct Permutation {
     key: u64,
     half_bits: u32,
     count: u64,
 }
 
-impl Order {
+impl Permutation {
     /// The order of `count` documents in an epoch of a source.
-    pub(crate) fn new(count: u64, seed: u64, source: u64, epoch: u64) -> Order {
+    pub(crate) fn new(count: u64, seed: u64, source: u64, epoch: u64) -> Permutation {
         let bits = 64 - count.saturating_sub(1).leading_zeros();
         let key = mix(mix(mix(seed) ^ source) ^ epoch);
-        Order { key, half_bits: bits.div_ceil(2).max(1), count }
+        Permutation { key, half_bits: bits.div_ceil(2).max(1), count }
     }
 
     /// The document at place `at`, which is below the count.
@@ -61,7 +61,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_document_comes_once(count in 1u64..3000, seed: u64, epoch in 0u64..9) {
-            let order = Order::new(count, seed, 1, epoch);
+            let order = Permutation::new(count, seed, 1, epoch);
             let mut seen: Vec<u64> = (0..count).map(|at| order.at(at)).collect();
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..count).collect::<Vec<u64>>());
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn epochs_sources_and_seeds_differ() {
         let all = |seed, source, epoch| {
-            let order = Order::new(1000, seed, source, epoch);
+            let order = Permutation::new(1000, seed, source, epoch);
             (0..1000).map(|at| order.at(at)).collect::<Vec<u64>>()
         };
         let first = all(1, 0, 0);
@@ -81,7 +81,7 @@ mod tests {
             assert!(same < 20, "{same}");
         }
         // The largest there can be.
-        assert!(Order::new(u64::MAX, 3, 0, 0).at(5) < u64::MAX);
+        assert!(Permutation::new(u64::MAX, 3, 0, 0).at(5) < u64::MAX);
     }
 
     #[test]

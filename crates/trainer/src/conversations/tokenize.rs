@@ -10,10 +10,10 @@ use std::ops::Range;
 
 /// A conversation as a model is taught it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lesson {
+pub struct TokenizedConversation {
     /// The whole conversation up to the last token that is trained on.
     pub tokens: Vec<u32>,
-    /// The tokens of each answer with the one that ends it; the model is to foretell these.
+    /// The tokens of each answer with the one that ends it; the model is to predict these.
     pub answers: Vec<Range<usize>>,
     /// Bytes of each answer's text.
     pub answer_bytes: Vec<u64>,
@@ -48,7 +48,11 @@ impl<'t> Teacher<'t> {
     }
 
     /// Writes a conversation whose answers after the first `prompt` turns are trained on.
-    pub(super) fn lesson(&self, messages: &[Message], prompt: usize) -> Result<Lesson, Refusal> {
+    pub(super) fn lesson(
+        &self,
+        messages: &[Message],
+        prompt: usize,
+    ) -> Result<TokenizedConversation, Refusal> {
         for (i, message) in messages.iter().enumerate() {
             if let Some(special) = self.specials.iter().find(|&&special| message.content.contains(special)) {
                 let fact = format!("turn {} spells the special token {special}", i + 1);
@@ -59,8 +63,12 @@ impl<'t> Teacher<'t> {
         let placed = self.tokenizer.encode_with_offsets(&whole);
         let placed = placed.map_err(|e| Refusal::Conversation(e.to_string()))?;
 
-        let mut lesson =
-            Lesson { tokens: Vec::new(), answers: Vec::new(), answer_bytes: Vec::new(), straddling: 0 };
+        let mut lesson = TokenizedConversation {
+            tokens: Vec::new(),
+            answers: Vec::new(),
+            answer_bytes: Vec::new(),
+            straddling: 0,
+        };
         let answers = messages.iter().enumerate().skip(prompt);
         for (i, _) in answers.filter(|(_, message)| message.role == "assistant") {
             let opened = self.beginning(&messages[..i], true)?;
@@ -118,10 +126,10 @@ impl<'t> Teacher<'t> {
     }
 }
 
-impl Lesson {
+impl TokenizedConversation {
     /// Cuts what does not fit into `context` rows, after the last whole answer that does. Whether one does.
     pub(super) fn fit(&mut self, context: usize) -> Fit {
-        // The last token is foretold and not read.
+        // The last token is predicted and not read.
         if self.tokens.len() <= context + 1 {
             return Fit::Whole;
         }

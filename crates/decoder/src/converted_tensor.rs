@@ -7,8 +7,8 @@
 //! where that holds every value exactly, which is the type that they came from unless [`KEPT_TYPES`] names another.
 
 use crate::weights::{GGUF_ROPE_DIVISORS, Names};
-use crate::{Change, Config, Error, RopeStyle};
-use sai_formats::{DType, Spec, Tensor, Tensors};
+use crate::{Config, Error, RopeStyle, WeightDelta};
+use sai_formats::{DType, Tensor, TensorSpec, Tensors};
 use std::collections::HashSet;
 
 /// Metadata key of sai's own: vectors whose type in Hugging Face's form is not their matrix's, as `name=F32`.
@@ -26,34 +26,39 @@ enum Rows {
 
 /// A tensor on its way to the other form, made when it is asked for so that only one is in memory.
 #[derive(Clone, Debug)]
-pub struct Moved {
+pub struct ConvertedTensor {
     /// What it will be.
-    pub spec: Spec,
+    pub spec: TensorSpec,
     source: Tensor,
     rows: Rows,
     /// What is added to it.
-    change: Option<Change>,
+    change: Option<WeightDelta>,
 }
 
-impl Moved {
+impl ConvertedTensor {
     /// The tensor as it is.
-    pub fn unchanged(source: &Tensor) -> Moved {
+    pub fn unchanged(source: &Tensor) -> ConvertedTensor {
         let Tensor { name, dtype, shape, .. } = source.clone();
-        Moved { spec: Spec { name, dtype, shape }, source: source.clone(), rows: Rows::Stay, change: None }
+        ConvertedTensor {
+            spec: TensorSpec { name, dtype, shape },
+            source: source.clone(),
+            rows: Rows::Stay,
+            change: None,
+        }
     }
 
     /// The tensor with a change, in `dtype` or its own type.
     pub(crate) fn changed(
         source: &Tensor,
         dtype: Option<DType>,
-        change: Option<Change>,
-    ) -> Result<Moved, Error> {
+        change: Option<WeightDelta>,
+    ) -> Result<ConvertedTensor, Error> {
         if !source.dtype.is_float() {
             return Err(not_float(source));
         }
-        let mut moved = Moved { change, ..Moved::unchanged(source) };
-        moved.spec.dtype = dtype.unwrap_or(source.dtype);
-        Ok(moved)
+        let mut converted = ConvertedTensor { change, ..ConvertedTensor::unchanged(source) };
+        converted.spec.dtype = dtype.unwrap_or(source.dtype);
+        Ok(converted)
     }
 
     /// Lets the source's pages leave memory, once the tensor was made and used.
@@ -66,7 +71,7 @@ impl Moved {
     /// # Errors
     /// A value is too large for the type that was asked for.
     pub fn tensor(&self) -> Result<Tensor, Error> {
-        let Spec { name, dtype, shape } = self.spec.clone();
+        let TensorSpec { name, dtype, shape } = self.spec.clone();
         let source = match self.rows {
             Rows::Stay => self.source.clone(),
             Rows::ToPairs(head_dim) => reordered(&self.source, head_dim, |i| i % 2 * (head_dim / 2) + i / 2),
@@ -166,7 +171,7 @@ fn entries(c: &Config) -> Vec<Entry> {
 /// A model's tensors in GGUF's form, and what [`KEPT_TYPES`] has to say of them.
 pub struct ToGguf {
     /// The tensors, in the order of the forward pass.
-    pub tensors: Vec<Moved>,
+    pub tensors: Vec<ConvertedTensor>,
     /// Entries of [`KEPT_TYPES`]; mostly none.
     pub kept_types: Vec<String>,
 }
@@ -187,7 +192,7 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
             || (config.tie_word_embeddings && name == Names::HuggingFace.head())
     };
     refuse_others(tensors, all.iter().map(|e| e.hugging_face.as_str()), passed_over)?;
-    let mut moved = Vec::with_capacity(all.len() + 1);
+    let mut converted = Vec::with_capacity(all.len() + 1);
     let mut kept_types = Vec::new();
     for entry in &all {
         let source = find(tensors, &entry.hugging_face, &entry.shape)?;
@@ -200,8 +205,8 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
             kept_types.push(format!("{}={}", entry.gguf, source.dtype));
         }
         let to = if entry.matrix.is_some() { DType::F32 } else { dtype.unwrap_or(source.dtype) };
-        moved.push(Moved {
-            spec: Spec { name: entry.gguf.clone(), dtype: to, shape: entry.shape.clone() },
+        converted.push(ConvertedTensor {
+            spec: TensorSpec { name: entry.gguf.clone(), dtype: to, shape: entry.shape.clone() },
             source: source.clone(),
             rows: if entry.turns { rows } else { Rows::Stay },
             change: None,
@@ -209,7 +214,7 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
     }
     if let Some(divisors) = config.rope.divisors() {
         let data: Vec<u8> = divisors.iter().flat_map(|x| x.to_le_bytes()).collect();
-        moved.push(Moved::unchanged(&Tensor {
+        converted.push(ConvertedTensor::unchanged(&Tensor {
             name: GGUF_ROPE_DIVISORS.to_owned(),
             dtype: DType::F32,
             shape: vec![divisors.len()],
@@ -221,7 +226,7 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
     if dtype.is_some() {
         kept_types.clear();
     }
-    Ok(ToGguf { tensors: moved, kept_types })
+    Ok(ToGguf { tensors: converted, kept_types })
 }
 
 /// The tensors of a GGUF file in Hugging Face's form. `dtype` is for all of them; without one, matrices stay as they
@@ -235,7 +240,7 @@ pub fn to_hugging_face(
     tensors: &Tensors,
     dtype: Option<DType>,
     kept_types: &[&str],
-) -> Result<Vec<Moved>, Error> {
+) -> Result<Vec<ConvertedTensor>, Error> {
     let rows = match config.rope.style {
         RopeStyle::Pairs => Rows::ToHalves(config.head_dim),
         RopeStyle::Halves => Rows::Stay,
@@ -246,7 +251,7 @@ pub fn to_hugging_face(
         let said = kept_types.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         said.and_then(DType::from_name).filter(|dtype| dtype.is_float())
     };
-    let mut moved = Vec::with_capacity(all.len());
+    let mut converted = Vec::with_capacity(all.len());
     for entry in &all {
         let source = find(tensors, &entry.gguf, &entry.shape)?;
         if !source.dtype.is_known() {
@@ -264,14 +269,14 @@ pub fn to_hugging_face(
         if !to.is_float() {
             return Err(not_float(source));
         }
-        moved.push(Moved {
-            spec: Spec { name: entry.hugging_face.clone(), dtype: to, shape: entry.shape.clone() },
+        converted.push(ConvertedTensor {
+            spec: TensorSpec { name: entry.hugging_face.clone(), dtype: to, shape: entry.shape.clone() },
             source: source.clone(),
             rows: if entry.turns { rows } else { Rows::Stay },
             change: None,
         });
     }
-    Ok(moved)
+    Ok(converted)
 }
 
 /// Whether a type holds every value of a tensor exactly.

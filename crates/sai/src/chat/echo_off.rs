@@ -4,11 +4,11 @@
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// While it lives, keys are not echoed; Ctrl-C still interrupts.
-pub(crate) struct Hush {
+pub(crate) struct EchoOff {
     before: Option<Termios>,
 }
 
-impl Hush {
+impl EchoOff {
     /// Does nothing where standard input is no terminal.
     pub(crate) fn new() -> Self {
         let before = tcgetattr(std::io::stdin()).ok();
@@ -23,7 +23,7 @@ impl Hush {
     }
 }
 
-impl Drop for Hush {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);

@@ -1,8 +1,8 @@
-//! How well a model foresees documents is the sum of its tokens' log-probabilities, in windows that overlap by half.
+//! How well a model predicts documents is the sum of its tokens' log-probabilities, in windows that overlap by half.
 
 mod tiny;
 
-use sai_generation::{CacheType, LoadOptions, foresee, score};
+use sai_generation::{CacheType, LoadOptions, cross_entropy, score};
 use std::ops::ControlFlow;
 
 #[test]
@@ -13,10 +13,11 @@ fn bits_are_the_sum_of_log_probabilities() {
     let ids = model.tokenizer.encode_plain(&text);
     assert_eq!(ids.len(), 150);
     let texts = || [text.as_str(), "ABC", "", "A"].into_iter();
-    let found = |window: usize| match foresee(&model, texts(), window, &mut |_| ControlFlow::Continue(())) {
-        Ok(ControlFlow::Continue(found)) => found,
-        other => panic!("{other:?}"),
-    };
+    let found =
+        |window: usize| match cross_entropy(&model, texts(), window, &mut |_| ControlFlow::Continue(())) {
+            Ok(ControlFlow::Continue(found)) => found,
+            other => panic!("{other:?}"),
+        };
     let sum = |ids: &[u32], first: usize| -> f64 {
         let all = score(&model, ids).unwrap();
         -all[first - 1..].iter().map(|&logprob| f64::from(logprob)).sum::<f64>()
@@ -35,7 +36,7 @@ fn bits_are_the_sum_of_log_probabilities() {
     assert_eq!(windows.tokens, whole.tokens);
     assert!((windows.nats - pieces - short).abs() < 1e-3, "{} {pieces}", windows.nats);
 
-    assert!(foresee(&model, texts(), 3, &mut |_| ControlFlow::Continue(())).is_err());
-    let stopped = foresee(&model, texts(), 64, &mut |_| ControlFlow::Break(()));
+    assert!(cross_entropy(&model, texts(), 3, &mut |_| ControlFlow::Continue(())).is_err());
+    let stopped = cross_entropy(&model, texts(), 64, &mut |_| ControlFlow::Break(()));
     assert!(stopped.unwrap().is_break());
 }

@@ -5,7 +5,7 @@ use sai_decoder::training::Recompute;
 
 /// The course of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct TrainingArguments {
     /// Optimiser steps.
     pub steps: u64,
     /// Rows of a pass; a step's gradients are summed over as many passes as it takes.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Passes everything on to another device, and sums the squares of each matrix's inputs.
-pub struct Recorder<D> {
+pub struct ActivationRecorder<D> {
     inner: D,
     stacks: Mutex<Vec<Stack>>,
 }
@@ -20,7 +20,7 @@ struct Stack {
 }
 
 /// A matrix with the sums of its inputs, which the tensors stacked in it share.
-pub struct Recorded<M> {
+pub struct RecordedMatrix<M> {
     inner: M,
     sums: Arc<Mutex<Sums>>,
 }
@@ -39,10 +39,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<D: Device> Recorder<D> {
+impl<D: Device> ActivationRecorder<D> {
     /// Watches what goes through `inner`.
-    pub fn new(inner: D) -> Recorder<D> {
-        Recorder { inner, stacks: Mutex::default() }
+    pub fn new(inner: D) -> ActivationRecorder<D> {
+        ActivationRecorder { inner, stacks: Mutex::default() }
     }
 
     /// What was seen so far, in `chunks` chunks of at most `chunk_size` tokens of `datasets`.
@@ -62,7 +62,7 @@ impl<D: Device> Recorder<D> {
         Imatrix::new(datasets, chunks, chunk_size, entries)
     }
 
-    fn record(&self, x: &D::Buffer, w: &Recorded<D::Matrix>) {
+    fn record(&self, x: &D::Buffer, w: &RecordedMatrix<D::Matrix>) {
         let mut sums = lock(&w.sums);
         let Sums { squares, rows, values } = &mut *sums;
         self.inner.download(x, values);
@@ -75,9 +75,9 @@ impl<D: Device> Recorder<D> {
     }
 }
 
-impl<D: Device> Device for Recorder<D> {
+impl<D: Device> Device for ActivationRecorder<D> {
     type Buffer = D::Buffer;
-    type Matrix = Recorded<D::Matrix>;
+    type Matrix = RecordedMatrix<D::Matrix>;
     type Table = D::Table;
     type Cache = D::Cache;
 
@@ -97,13 +97,13 @@ impl<D: Device> Device for Recorder<D> {
         self.inner.download(buffer, values);
     }
 
-    fn matrix(&self, parts: &[&Tensor]) -> Result<Recorded<D::Matrix>, Error> {
+    fn matrix(&self, parts: &[&Tensor]) -> Result<RecordedMatrix<D::Matrix>, Error> {
         let inner = self.inner.matrix(parts)?;
         let columns = parts.first().map_or(1, |part| part.columns()).max(1);
         let sums = Arc::new(Mutex::new(Sums { squares: vec![0.0; columns], ..Sums::default() }));
         let names = parts.iter().map(|part| part.name.clone()).collect();
         lock(&self.stacks).push(Stack { names, sums: Arc::clone(&sums) });
-        Ok(Recorded { inner, sums })
+        Ok(RecordedMatrix { inner, sums })
     }
 
     fn table(&self, tensor: &Tensor) -> Result<D::Table, Error> {
@@ -138,7 +138,13 @@ impl<D: Device> Device for Recorder<D> {
         self.inner.rms_norm(x, gain, eps, out);
     }
 
-    fn linear(&self, x: &D::Buffer, w: &Recorded<D::Matrix>, bias: Option<&D::Buffer>, out: &mut D::Buffer) {
+    fn linear(
+        &self,
+        x: &D::Buffer,
+        w: &RecordedMatrix<D::Matrix>,
+        bias: Option<&D::Buffer>,
+        out: &mut D::Buffer,
+    ) {
         self.record(x, w);
         self.inner.linear(x, &w.inner, bias, out);
     }
@@ -146,7 +152,7 @@ impl<D: Device> Device for Recorder<D> {
     fn linear_add(
         &self,
         x: &D::Buffer,
-        w: &Recorded<D::Matrix>,
+        w: &RecordedMatrix<D::Matrix>,
         bias: Option<&D::Buffer>,
         out: &mut D::Buffer,
     ) {

@@ -29,7 +29,7 @@ pub fn continuation(path: &Path, beginning: &str, tokens: usize, threads: usize)
 /// The model cannot be opened, has no chat template, or the question does not fit into its context.
 pub fn answer(path: &Path, question: &str, tokens: usize, threads: usize) -> Result<String, Error> {
     let model = Model::open(path, &LoadOptions { threads, ..LoadOptions::default() })?;
-    let said = converse(&model, &[question.to_owned()], tokens)?;
+    let said = chat_replies(&model, &[question.to_owned()], tokens)?;
     Ok(said.into_iter().map(|turn| turn.answer).collect())
 }
 
@@ -50,7 +50,7 @@ pub struct Turn {
 ///
 /// # Errors
 /// The model has no chat template, or a turn does not fit into its context.
-pub fn converse(model: &Model, turns: &[String], tokens: usize) -> Result<Vec<Turn>, Error> {
+pub fn chat_replies(model: &Model, turns: &[String], tokens: usize) -> Result<Vec<Turn>, Error> {
     let mut session = Session::new(model)?;
     let request = Request { sampling: Sampling::greedy(), max_new_tokens: tokens, ..Request::default() };
     let (mut messages, mut made) = (Vec::new(), Vec::new());

@@ -14,7 +14,7 @@ const FILE: &str = "generation_config.json";
 /// What is said; `None` is what is not. Values may be out of range: [`Sampling::check`] says so where they are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Advice {
+pub struct GenerationConfig {
     /// As of [`Sampling`], and so the others.
     pub temperature: Option<f32>,
     /// Over 1, tokens that were there become less likely.
@@ -27,10 +27,10 @@ pub struct Advice {
     pub min_p: Option<f32>,
 }
 
-impl Advice {
+impl GenerationConfig {
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        *self == Advice::default()
+        *self == GenerationConfig::default()
     }
 
     /// The settings that follow from it: [`Sampling`]'s own where it says nothing.
@@ -47,9 +47,9 @@ impl Advice {
     }
 
     /// What a GGUF file says.
-    pub(crate) fn of_gguf(metadata: &Metadata) -> Result<Advice, Error> {
-        let read = || -> Result<Advice, sai_formats::Error> {
-            Ok(Advice {
+    pub(crate) fn of_gguf(metadata: &Metadata) -> Result<GenerationConfig, Error> {
+        let read = || -> Result<GenerationConfig, sai_formats::Error> {
+            Ok(GenerationConfig {
                 temperature: metadata.f32("general.sampling.temp")?,
                 repetition_penalty: metadata.f32("general.sampling.penalty_repeat")?,
                 top_p: metadata.f32("general.sampling.top_p")?,
@@ -64,17 +64,17 @@ impl Advice {
     ///
     /// # Errors
     /// Its file cannot be read, or is not of its form.
-    pub fn of_folder(folder: &Path) -> Result<Advice, Error> {
+    pub fn of_folder(folder: &Path) -> Result<GenerationConfig, Error> {
         #[derive(Deserialize)]
         struct File {
             do_sample: Option<bool>,
             #[serde(flatten)]
-            advice: Advice,
+            generation_config: GenerationConfig,
         }
         let path = folder.join(FILE);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Advice::default()),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(GenerationConfig::default()),
             Err(source) => return Err(sai_decoder::Error::Read { path, source }.into()),
         };
         let file: File = serde_json::from_str(&text).map_err(|e| sai_decoder::Error::Config {
@@ -83,8 +83,8 @@ impl Advice {
         })?;
         Ok(match file.do_sample {
             // The likeliest token always, whatever else is said.
-            Some(false) => Advice { temperature: Some(0.0), ..file.advice },
-            _ => file.advice,
+            Some(false) => GenerationConfig { temperature: Some(0.0), ..file.generation_config },
+            _ => file.generation_config,
         })
     }
 
@@ -129,10 +129,10 @@ impl Advice {
 mod tests {
     use super::*;
 
-    fn of(json: &str) -> Result<Advice, Error> {
+    fn of(json: &str) -> Result<GenerationConfig, Error> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), json).unwrap();
-        Advice::of_folder(folder.path())
+        GenerationConfig::of_folder(folder.path())
     }
 
     #[test]
@@ -140,7 +140,10 @@ mod tests {
         assert!(of("{}").unwrap().is_empty());
         assert!(of(r#"{"eos_token_id": [1, 2], "transformers_version": "4.31.0"}"#).unwrap().is_empty());
         let said = of(r#"{"do_sample": true, "temperature": 0.3, "top_k": -1, "top_p": null}"#).unwrap();
-        assert_eq!(said, Advice { temperature: Some(0.3), top_k: Some(-1), ..Advice::default() });
+        assert_eq!(
+            said,
+            GenerationConfig { temperature: Some(0.3), top_k: Some(-1), ..GenerationConfig::default() }
+        );
         let sampling = said.sampling();
         assert_eq!((sampling.temperature, sampling.top_k, sampling.top_p), (0.3, 0, 0.95));
         assert_eq!(of(r#"{"do_sample": false, "temperature": 0.9}"#).unwrap().sampling().temperature, 0.0);
@@ -150,15 +153,20 @@ mod tests {
 
     #[test]
     fn both_forms_say_the_same() {
-        let said = Advice { temperature: Some(0.3), top_p: Some(0.9), top_k: Some(40), ..Advice::default() };
+        let said = GenerationConfig {
+            temperature: Some(0.3),
+            top_p: Some(0.9),
+            top_k: Some(40),
+            ..GenerationConfig::default()
+        };
         let metadata = Metadata::new(Path::new("m.gguf"), said.entries()).unwrap();
-        assert_eq!(Advice::of_gguf(&metadata).unwrap(), said);
+        assert_eq!(GenerationConfig::of_gguf(&metadata).unwrap(), said);
         let mut config = Map::new();
         said.write_into(&mut config);
         let text = serde_json::Value::Object(config).to_string();
         assert_eq!(text, r#"{"do_sample":true,"temperature":0.3,"top_k":40,"top_p":0.9}"#);
         assert_eq!(of(&text).unwrap(), said);
-        let greedy = Advice { temperature: Some(0.0), ..Advice::default() };
+        let greedy = GenerationConfig { temperature: Some(0.0), ..GenerationConfig::default() };
         let mut config = Map::new();
         greedy.write_into(&mut config);
         assert_eq!(of(&serde_json::Value::Object(config).to_string()).unwrap(), greedy);
