@@ -15,7 +15,7 @@ use hf_hub::Cache;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use serde::Deserialize;
 
-use super::choose::{self, Choice, LogitRows};
+use super::choose::{self, Choice, NeededFiles};
 use crate::ui::Ui;
 use download::Download;
 use id::Settings;
@@ -39,7 +39,7 @@ struct Listing {
 
 /// The local path of the model `id`: a GGUF file or a Hugging Face folder, fetched where the cache lacks it.
 /// Where a vocabulary is wanted and lies in files of its own, the folder may hold these alone.
-pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<PathBuf> {
+pub(super) fn fetch(id: &HubId, wanted: NeededFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
     let settings = Settings::from_env()?;
     if settings.offline {
         return cached(id, wanted, &settings.cache)?.ok_or_else(|| {
@@ -112,7 +112,7 @@ pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Pa
 }
 
 /// The copy of `id` in the cache, if a whole one is there.
-fn cached(id: &HubId, wanted: LogitRows, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
+fn cached(id: &HubId, wanted: NeededFiles, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
     let repo = id.at(&id.revision);
     let reference = cache.path().join(repo.folder_name()).join("refs").join(&id.revision);
     let commit = match std::fs::read_to_string(reference) {

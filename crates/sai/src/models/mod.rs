@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use sai_generation::{Source, Tokenizer};
 
 use crate::ui::Ui;
-use choose::LogitRows;
+use choose::NeededFiles;
 use hub::HubId;
 
 pub(crate) use open::open;
@@ -46,7 +46,7 @@ enum Home {
 /// # Errors
 /// One line that says what was tried and what to do.
 pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
-    find(asked, LogitRows::Model, ui)
+    find(asked, NeededFiles::Model, ui)
 }
 
 /// The tokenizer of the model called `asked`, without its weights; of a repository of the Hub only the
@@ -55,10 +55,10 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
 /// # Errors
 /// One line that says what was tried, or what is wrong with the vocabulary.
 pub(crate) fn tokenizer(asked: &str, ui: &Ui) -> anyhow::Result<Tokenizer> {
-    Ok(sai_generation::open_tokenizer(find(asked, LogitRows::Vocabulary, ui)?)?)
+    Ok(sai_generation::open_tokenizer(find(asked, NeededFiles::Vocabulary, ui)?)?)
 }
 
-fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
+fn find(asked: &str, wanted: NeededFiles, ui: &Ui) -> anyhow::Result<Source> {
     if asked.trim().is_empty() {
         bail!(
             "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
