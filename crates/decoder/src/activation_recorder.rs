@@ -97,6 +97,10 @@ impl<D: Device> Device for ActivationRecorder<D> {
         self.inner.download(buffer, values);
     }
 
+    fn values<'b>(&self, buffer: &'b D::Buffer, room: &'b mut Vec<f32>) -> &'b [f32] {
+        self.inner.values(buffer, room)
+    }
+
     fn matrix(&self, parts: &[&Tensor]) -> Result<RecordedMatrix<D::Matrix>, Error> {
         let inner = self.inner.matrix(parts)?;
         let columns = parts.first().map_or(1, |part| part.columns()).max(1);

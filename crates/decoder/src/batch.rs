@@ -1,6 +1,6 @@
 //! The rows of one pass.
 
-use crate::kv_cache::Sequence;
+use crate::Sequence;
 use std::ops::Range;
 
 /// Which of some rows' logits are wanted.
@@ -12,6 +12,8 @@ pub enum LogitRows {
     Last,
     /// All: what each token makes of the next, for scoring.
     All,
+    /// Those from this one on.
+    From(usize),
 }
 
 /// Tokens of any number of sequences, to be computed together.
@@ -41,6 +43,7 @@ impl Batch {
             LogitRows::None => {}
             LogitRows::Last => self.wanted.push(rows.end - 1),
             LogitRows::All => self.wanted.extend(rows.clone()),
+            LogitRows::From(first) => self.wanted.extend(rows.start.saturating_add(first)..rows.end),
         }
         self.spans.push((sequence.index(), rows));
     }
@@ -50,6 +53,16 @@ impl Batch {
         self.tokens.clear();
         self.spans.clear();
         self.wanted.clear();
+    }
+
+    /// The tokens of each push, in order.
+    pub fn spans(&self) -> impl Iterator<Item = &[u32]> {
+        self.spans.iter().map(|(_, rows)| &self.tokens[rows.clone()])
+    }
+
+    /// Rows whose logits are wanted, rising.
+    pub fn wanted(&self) -> &[usize] {
+        &self.wanted
     }
 
     /// Rows of the pass.

@@ -81,8 +81,7 @@ impl<D: Device> Decoder<D> {
     ) -> Result<&'r D::Buffer, Error> {
         let (d, c) = (&self.device, &self.config);
         let starts = self.admit(cache, batch)?;
-        let page_lists: Vec<Vec<u32>> =
-            batch.spans.iter().map(|(sequence, _)| cache.pages(*sequence).to_vec()).collect();
+        let page_lists: Vec<Vec<u32>> = cache.pages.of_spans(batch).map(<[u32]>::to_vec).collect();
         let spans: Vec<Span<'_>> = batch
             .spans
             .iter()
@@ -130,18 +129,6 @@ impl<D: Device> Decoder<D> {
         if let Some(&token) = batch.tokens.iter().find(|&&token| token as usize >= vocab_size) {
             return Err(Error::TokenOutOfRange { token, vocab_size });
         }
-        let mut starts = Vec::with_capacity(batch.spans.len());
-        for (sequence, rows) in &batch.spans {
-            match cache.extend(&self.device, *sequence, rows.len()) {
-                Ok(start) => starts.push(start),
-                Err(error) => {
-                    for ((sequence, _), &start) in batch.spans.iter().zip(&starts).rev() {
-                        cache.shorten(*sequence, start);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(starts)
+        cache.extend_all(&self.device, batch)
     }
 }

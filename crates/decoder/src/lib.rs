@@ -8,9 +8,10 @@
 //! shape. [`Decoder::forward`] is the paper's equations over a [`sai_kernels::Device`], once: prefill, decoding,
 //! scoring and many users at once are the same call with other rows.
 //!
-//! A [`KvCache`] keeps what attention needs of earlier tokens, in pages that sequences can share:
-//! [`fork`](KvCache::fork) costs nothing until one side writes, [`truncate`](KvCache::truncate) takes back,
-//! [`free`](KvCache::free) gives up.
+//! A [`KvCache`] keeps what attention needs of earlier tokens, in [`Pages`] that sequences can share:
+//! [`fork`](Pages::fork) costs nothing until one side writes, [`truncate`](Pages::truncate) takes back,
+//! [`free`](Pages::free) gives up, and [`keep`](Pages::keep) saves a page for whoever may begin with it later. A [`Runner`] is a
+//! decoder with its cache and activations, on a device that those above need not know.
 //!
 //! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`ActivationRecorder`] makes while the model
 //! reads a text, says which errors matter.
@@ -32,8 +33,10 @@ mod kv_cache;
 mod lora;
 mod memory;
 mod model;
+mod pages;
 mod quantize;
 mod rope;
+mod runner;
 pub mod training;
 mod weights;
 mod work;
@@ -45,11 +48,13 @@ pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugg
 pub use error::Error;
 pub use forward::RunState;
 pub use imatrix::Imatrix;
-pub use kv_cache::{KvCache, Sequence};
+pub use kv_cache::KvCache;
 pub use lora::{Lora, PeftAdapter, Target, WeightDelta, merge};
 pub use memory::Memory;
 pub use model::{Decoder, Layer, Linear};
+pub use pages::{Extended, Pages, Sequence};
 pub use quantize::{Mix, Plan, PlannedTensor};
 pub use rope::{Rope, RopeScaling};
+pub use runner::{DecoderRunner, LoadedDecoder, Runner, load};
 pub use sai_kernels::{CacheType, Cpu, Device, Limits, RopeStyle};
 pub use work::TokenCost;

@@ -3,7 +3,7 @@
 pub(crate) mod gguf;
 
 use crate::{Error, GenerationConfig, prompt_cache};
-use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
+use sai_decoder::{CacheType, Config, LoadedDecoder, Memory, load};
 use sai_formats::{Container, Source};
 use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub struct Model {
     pub path: PathBuf,
     /// What its file calls it, or else its file's name.
     pub name: String,
-    /// The weights.
-    pub decoder: Decoder<Cpu>,
+    /// The weights, on the device that they were loaded to.
+    pub decoder: Box<dyn LoadedDecoder>,
     /// The vocabulary.
     pub tokenizer: Tokenizer,
     /// How a conversation is written; `None` for a model that was not taught to chat.
@@ -67,7 +67,8 @@ impl Model {
         if context > trained {
             return Err(Error::ContextTooLong { path: path.to_path_buf(), asked: context, trained });
         }
-        let memory = Decoder::<Cpu>::memory(&config, &container, context, options.cache_type);
+        let weights = container.tensors().total_bytes();
+        let memory = Memory::of(&config, weights, context, options.cache_type);
         if let Some(available) = options.memory_limit.filter(|&limit| memory.total() > limit) {
             return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
         }
@@ -92,7 +93,7 @@ impl Model {
             (template, _) => template,
         };
         let identity = prompt_cache::identity(&config, &container);
-        let decoder = Decoder::load(Cpu::new(options.threads), config, &container)?;
+        let decoder = load(options.threads, config, &container)?;
         Ok(Model {
             path: path.to_path_buf(),
             name,

@@ -129,6 +129,11 @@ pub trait Device: Send + Sync {
     fn upload(&self, values: &[f32]) -> Self::Buffer;
     /// Copies a buffer's values out, row after row.
     fn download(&self, buffer: &Self::Buffer, values: &mut Vec<f32>);
+    /// A buffer's values where they lie, or in `room` where that is not this memory.
+    fn values<'b>(&self, buffer: &'b Self::Buffer, room: &'b mut Vec<f32>) -> &'b [f32] {
+        self.download(buffer, room);
+        room
+    }
 
     /// One matrix whose outputs are those of the tensors `parts`, one after another. The parts are of
     /// shape (outputs, inputs) with the same inputs, and each may have its own type.

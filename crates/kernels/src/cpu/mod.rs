@@ -157,6 +157,10 @@ impl Device for Cpu {
         values.clone_from(&buffer.values);
     }
 
+    fn values<'b>(&self, buffer: &'b Buffer, _: &'b mut Vec<f32>) -> &'b [f32] {
+        &buffer.values
+    }
+
     fn matrix(&self, parts: &[&Tensor]) -> Result<Matrix, Error> {
         Matrix::new(self.isa, &self.pool, parts)
     }

@@ -181,8 +181,13 @@ mod tests {
         ]);
         assert_eq!(choose(&all, None, NeededFiles::Model), Ok(Choice::Gguf("m-Q4_K_M.gguf".into())));
         assert_eq!(choose(&all, Some("q8_0"), NeededFiles::Model), Ok(Choice::Gguf("m-Q8_0.gguf".into())));
-        assert_eq!(choose(&all, Some("m-F16.gguf"), NeededFiles::Model), Ok(Choice::Gguf("m-F16.gguf".into())));
-        assert!(choose(&all, Some("q3_k_m"), NeededFiles::Model).is_err_and(|why| why.contains("m-Q8_0.gguf")));
+        assert_eq!(
+            choose(&all, Some("m-F16.gguf"), NeededFiles::Model),
+            Ok(Choice::Gguf("m-F16.gguf".into()))
+        );
+        assert!(
+            choose(&all, Some("q3_k_m"), NeededFiles::Model).is_err_and(|why| why.contains("m-Q8_0.gguf"))
+        );
         let one = names(&["ggml-model_q4_0.gguf"]);
         assert_eq!(
             choose(&one, Some("Q4_0"), NeededFiles::Model),
@@ -196,7 +201,9 @@ mod tests {
             choose(&names(&["pytorch_model.bin", "config.json"]), None, NeededFiles::Model)
                 .is_err_and(|w| w.contains("PyTorch"))
         );
-        assert!(choose(&names(&["README.md"]), None, NeededFiles::Model).is_err_and(|w| w.contains("no GGUF")));
+        assert!(
+            choose(&names(&["README.md"]), None, NeededFiles::Model).is_err_and(|w| w.contains("no GGUF"))
+        );
         assert!(
             choose(&names(&["model.safetensors"]), None, NeededFiles::Model)
                 .is_err_and(|w| w.contains("config.json"))
