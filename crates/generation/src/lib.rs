@@ -22,8 +22,7 @@
 //! Whoever calls hears of every step through a closure and can stop at any; the text that reaches them is whole
 //! syllables, with stop strings already taken out, wherever the borders of tokens lie. A request gets the same bits alone and
 //! among others, but for models with weights in F32, F16 and BF16: fewer than 8 rows of a pass are multiplied with those as
-//! dot products and more in panels, whose sums are rounded in another order (`kernels`, `cpu/float/mod.rs`). One order
-//! for both would halve the speed of a single row, which reads weights as they lie, or of many, which need them turned.
+//! dot products and more in panels, whose sums are rounded in another order (`kernels`, `cpu/float/mod.rs` says why).
 //!
 //! This room never prints, and reads no clock but to time its own work. Random choices come from a seed.
 
