@@ -42,7 +42,7 @@ pub use prompt::ChatPrompt;
 pub use replies::{Turn, answer, chat_replies, continuation};
 pub use sai_decoder::{CacheType, Config, Device, Imatrix, Memory, Mix, Plan};
 pub use sai_formats::Source;
-pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenizer};
+pub use sai_tokenizer::{ChatTemplate, DateTime, Message, SpecialTokens, TemplateError, Tokenizer};
 pub use sampling::{Candidate, SampledToken, Sampler, Sampling, processors};
 pub use scoring::{CrossEntropy, Perplexity, cross_entropy, perplexity, score};
 pub use session::{Completion, Event, FinishReason, Request, Session, Step, Timings, Usage};

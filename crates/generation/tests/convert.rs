@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sai_formats::gguf::{Gguf, Value as Meta};
 use sai_formats::{DType, safetensors};
 use sai_generation::convert::{FolderModel, GgufModel};
-use sai_generation::{ChatTemplate, LoadOptions, Message, Model, score};
+use sai_generation::{ChatTemplate, LoadOptions, Message, Model, SpecialTokens, score};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -130,14 +130,14 @@ fn a_folder_as_42dot_publishes_it_chats_from_a_gguf() {
         assert_eq!(a.encode_text(&text), b.encode_text(&text), "{text:?}");
         assert_eq!(a.tokenizer.encode_plain(&text), b.tokenizer.encode_plain(&text), "{text:?}");
     }
-    let say = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
+    let say = |role: &str, content: &str| Message::new(role, content);
     let turns =
         [say("user", "안녕?"), say("assistant", "반갑습니다."), say("user", "<|endoftext|> 몇 시예요?")];
     let system = [&[say("system", "짧게 답하세요.\n")], &turns[..]].concat();
     for messages in [&turns[..], &turns[..1], &system] {
         assert_eq!(a.chat_prompt(messages, 250).unwrap(), b.chat_prompt(messages, 250).unwrap());
     }
-    let refused = b.template.as_ref().unwrap().render(&turns[1..], true, "", "");
+    let refused = b.template.as_ref().unwrap().render(&turns[1..], true, &SpecialTokens::default());
     assert!(refused.is_err());
     assert_eq!(b.template.as_ref().unwrap().source(), Some(ChatTemplate::FORTYTWO_DOT_JINJA));
 
