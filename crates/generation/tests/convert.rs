@@ -406,3 +406,23 @@ fn forms() -> &'static [(&'static str, [sai_generation::Tokenizer; 2])] {
             .into()
     })
 }
+
+#[test]
+fn a_gguf_without_a_default_template_asks_for_a_name_as_its_folder_does() {
+    let (_home, folder, gguf) = home("llama3");
+    with_tokenizer_json(&folder, "llama3", json!({}));
+    let config = json!({ "chat_template": { "rag": "r{{ messages[0].content }}", "tool_use": "t" } });
+    std::fs::write(folder.join("tokenizer_config.json"), config.to_string()).unwrap();
+    to_gguf(&folder, &gguf);
+    for path in [&folder, &gguf] {
+        let options = LoadOptions { threads: 1, ..LoadOptions::default() };
+        let line = Model::open(path.as_path(), &options).err().unwrap().to_string();
+        assert!(line.contains("rag, tool_use") && line.contains("--chat-template NAME"), "{line}");
+        let named = LoadOptions { template_name: Some("rag".to_owned()), ..options.clone() };
+        let model = Model::open(path.as_path(), &named).unwrap();
+        assert_eq!(model.template.unwrap().source(), Some("r{{ messages[0].content }}"));
+        let other = ChatTemplate::jinja("own", "own").unwrap();
+        let given = LoadOptions { template: Some(other), ..options };
+        assert_eq!(Model::open(path.as_path(), &given).unwrap().template.unwrap().source(), Some("own"));
+    }
+}
