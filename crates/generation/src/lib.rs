@@ -64,7 +64,7 @@ pub use request::{
 };
 pub use sai_decoder::{CacheType, Config, Imatrix, LoadedDecoder, Memory, Mix, Plan, Runner};
 pub use sai_formats::Source;
-pub use sai_tokenizer::{ChatTemplate, DateTime, Message, TemplateError, Tokenizer};
+pub use sai_tokenizer::{ChatTemplate, DateTime, Message, SpecialTokens, TemplateError, Tokenizer};
 pub use sampling::{Candidate, SampledToken, Sampler, Sampling, processors};
 pub use scoring::{CrossEntropy, Perplexity, cross_entropy, perplexity, score};
 pub use session::Session;

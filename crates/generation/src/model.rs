@@ -5,7 +5,7 @@ pub(crate) mod gguf;
 use crate::{Error, GenerationConfig, prompt_cache};
 use sai_decoder::{CacheType, Config, LoadedDecoder, Memory, load};
 use sai_formats::{Container, Source};
-use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
+use sai_tokenizer::{ChatTemplate, DateTime, TemplateSources, Tokenizer};
 use std::path::{Path, PathBuf};
 
 /// Positions of a context where none is asked for; less where the model was trained for less.
@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub memory_limit: Option<u64>,
     /// A template to use instead of the model's own.
     pub template: Option<ChatTemplate>,
+    /// The name of one of the model's own templates; `None` means that for plain conversation.
+    pub template_name: Option<String>,
     /// The local time, for templates that tell it.
     pub now: Option<DateTime>,
 }
@@ -73,7 +75,8 @@ impl Model {
             return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
         }
 
-        let Parts { tokenizer, template, generation_config, name } = Parts::of(&container, path)?;
+        let Parts { tokenizer, templates, templates_path, generation_config, name } =
+            Parts::of(&container, path)?;
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::Vocabulary {
                 path: path.to_path_buf(),
@@ -82,11 +85,14 @@ impl Model {
             });
         }
         let name = name.unwrap_or_else(|| file_name(path));
-        let template = match (&options.template, template) {
-            (Some(chosen), _) => Some(chosen.clone()),
-            (None, Some(own)) => Some(own),
-            // 42dot publishes its form in an example and not with the model.
-            (None, None) => is_fortytwo_dot(path, &name).then(ChatTemplate::fortytwo_dot),
+        let template = match &options.template {
+            Some(chosen) => Some(chosen.clone()),
+            None => {
+                let own = options.template_name.as_deref();
+                let own = templates.select(own, &templates_path.display().to_string())?;
+                // 42dot publishes its form in an example and not with the model.
+                own.or_else(|| is_fortytwo_dot(path, &name).then(ChatTemplate::fortytwo_dot))
+            }
         };
         let template = match (template, options.now) {
             (Some(template), Some(now)) => Some(template.at(now)),
@@ -128,7 +134,9 @@ impl Model {
 /// What a model's files hold beside its weights.
 pub(crate) struct Parts {
     pub(crate) tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
+    templates: TemplateSources,
+    /// The file that they are from.
+    templates_path: PathBuf,
     generation_config: GenerationConfig,
     name: Option<String>,
 }
@@ -139,9 +147,11 @@ impl Parts {
             Container::Gguf(gguf) => gguf::parts(gguf),
             Container::Safetensors(_) => {
                 let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+                let (templates, templates_path) = TemplateSources::with_path(folder)?;
                 Ok(Parts {
                     tokenizer: Tokenizer::from_folder(folder)?.with_ends(&crate::convert::ends(folder)?),
-                    template: ChatTemplate::from_folder(folder)?,
+                    templates,
+                    templates_path,
                     generation_config: GenerationConfig::of_folder(folder)?,
                     name: None,
                 })

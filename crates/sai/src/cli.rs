@@ -116,8 +116,9 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
 
-    /// How a conversation is written: `42dot`, or a file with a Jinja template; the model's own where not given
-    #[arg(long, value_name = "42dot|FILE", alias = "chat_template")]
+    /// How a conversation is written: `42dot`, a file with a Jinja template, or the name of one of the model's own; its
+    /// default where not given
+    #[arg(long, value_name = "42dot|FILE|NAME", alias = "chat_template")]
     pub(crate) chat_template: Option<String>,
 
     /// How keys and values are kept: q8_0 takes half the memory of f16, and f16 half of f32's

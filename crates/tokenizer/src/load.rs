@@ -94,5 +94,6 @@ fn roles(
         unk: named(&config.unk_token).and_then(|t| id_of(&t)),
         add_bos: config.add_bos_token.unwrap_or(opening.is_some()),
         add_eos: config.add_eos_token.unwrap_or(false),
+        named: config.named.clone(),
     })
 }

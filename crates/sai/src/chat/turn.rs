@@ -127,7 +127,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
 }
 
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_owned(), content: content.to_owned() }
+    Message::new(role, content)
 }
 
 /// The conversation as the model's template takes it. Questions that never got an answer are left out.

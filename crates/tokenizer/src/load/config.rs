@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::entries::{Named, json};
 use crate::added::AddedToken;
 use crate::error::{Error, quoted};
-use crate::template::TemplateSources;
+use crate::template::{SpecialTokens, TemplateSources};
 
 /// What sai reads of `tokenizer_config.json`.
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,10 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) added_tokens_decoder: BTreeMap<String, AddedFacts>,
     #[serde(default)]
-    pub(crate) chat_template: Option<Templates>,
+    pub(crate) chat_template: serde_json::Value,
+    /// Every token that has a name, for templates.
+    #[serde(skip)]
+    pub(crate) named: SpecialTokens,
 }
 
 /// An added token in `added_tokens_decoder` and in `tokenizer.json`.
@@ -44,51 +47,6 @@ pub(crate) struct AddedFacts {
     pub(crate) rstrip: bool,
     #[serde(default)]
     pub(crate) single_word: bool,
-}
-
-/// `chat_template`: one, or several by name.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Templates {
-    One(String),
-    Many(Vec<NamedTemplate>),
-}
-
-/// One of several chat templates.
-#[derive(Debug, Deserialize)]
-pub(crate) struct NamedTemplate {
-    name: String,
-    template: String,
-}
-
-impl Templates {
-    /// All of them, the one for plain conversation apart.
-    pub(crate) fn sources(self) -> TemplateSources {
-        match self {
-            Templates::One(source) => TemplateSources { default: Some(source), named: Vec::new() },
-            Templates::Many(list) => {
-                let mut sources = TemplateSources::default();
-                for NamedTemplate { name, template } in list {
-                    match name.as_str() {
-                        "default" => sources.default = Some(template),
-                        _ => sources.named.push((name, template)),
-                    }
-                }
-                sources
-            }
-        }
-    }
-
-    /// The one for plain conversation: `default`, or the first.
-    pub(crate) fn chosen(&self) -> Option<&str> {
-        match self {
-            Templates::One(source) => Some(source),
-            Templates::Many(list) => {
-                let default = list.iter().find(|t| t.name == "default").or(list.first())?;
-                Some(&default.template)
-            }
-        }
-    }
 }
 
 impl AddedFacts {
@@ -114,7 +72,17 @@ impl AddedFacts {
 
 impl Config {
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Config, Error> {
-        json(bytes, path)
+        let mut config: Config = json(bytes, path)?;
+        config.named = named_tokens(bytes, path)?;
+        Ok(config)
+    }
+
+    /// Its chat templates.
+    ///
+    /// # Errors
+    /// `chat_template` is neither a template nor several with names.
+    pub(crate) fn templates(&self, path: &Path) -> Result<TemplateSources, Error> {
+        templates(&self.chat_template, path)
     }
 
     /// Tokens by the decoder's ids.
@@ -131,7 +99,9 @@ impl Config {
     }
 
     /// Takes what is missing here from `special_tokens_map.json`.
-    pub(crate) fn fill_from(&mut self, map: SpecialTokensMap) {
+    pub(crate) fn fill_from(&mut self, map: SpecialTokensMap, mut named: SpecialTokens) {
+        self.named.iter().for_each(|(name, text)| named.set(name, text));
+        self.named = named;
         self.bos_token = self.bos_token.take().or(map.bos_token);
         self.eos_token = self.eos_token.take().or(map.eos_token);
         self.unk_token = self.unk_token.take().or(map.unk_token);
@@ -146,4 +116,32 @@ pub(crate) struct SpecialTokensMap {
     eos_token: Option<Named>,
     unk_token: Option<Named>,
     pad_token: Option<Named>,
+}
+
+/// The special tokens that a file names, as `transformers` finds them: every key that ends in `_token` and holds a
+/// token, and those of an object `extra_special_tokens`.
+pub(crate) fn named_tokens(bytes: &[u8], path: &Path) -> Result<SpecialTokens, Error> {
+    let all: serde_json::Value = json(bytes, path)?;
+    let mut named = SpecialTokens::default();
+    let text = |token: &serde_json::Value| token.as_str().or(token["content"].as_str()).map(str::to_owned);
+    for (name, token) in all.as_object().into_iter().flatten() {
+        if let Some(text) = text(token).filter(|_| name.ends_with("_token")) {
+            named.set(name, text);
+        }
+    }
+    for (name, token) in all["extra_special_tokens"].as_object().into_iter().flatten() {
+        if let Some(text) = text(token) {
+            named.set(name, text);
+        }
+    }
+    Ok(named)
+}
+
+/// The chat templates that the value of a file's `chat_template` holds.
+pub(crate) fn templates(value: &serde_json::Value, path: &Path) -> Result<TemplateSources, Error> {
+    TemplateSources::of_json(value).ok_or_else(|| {
+        let fact = "its chat_template is neither a template, nor a list of {\"name\", \"template\"}, nor an object of \
+                    names and templates; correct it, or put a template into chat_template.jinja beside it";
+        Error::unsupported(path, fact.to_owned())
+    })
 }
