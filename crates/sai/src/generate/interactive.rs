@@ -27,7 +27,7 @@ pub(super) struct TalkArgs {
     in_suffix: String,
 
     /// When the context is full, keep this many of its first tokens; -1 keeps the whole prompt
-    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = -1, value_parser = crate::cli::whole_of::<i64>(-1..=i64::from(i32::MAX)))]
     keep: i64,
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use sai_generation::{Completion, Event, FinishReason, Model, Request, Sampling, Session};
 
-use crate::cli::{DraftKind, ModelArgs};
+use crate::cli::{DraftKind, ModelArgs, whole, whole_of};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::prompt_cache::PromptCacheArgs;
 use crate::ui::{Thousands, Ui};
@@ -39,7 +39,7 @@ pub(crate) struct Generate {
 
     /// Most tokens to add; -1 goes on until the end of the text or of the context
     #[arg(short, long, default_value_t = 512, value_name = "N", alias = "n_predict", alias = "predict",
-        allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
+        allow_negative_numbers = true, value_parser = whole_of::<i64>(-1..=i64::from(i32::MAX)))]
     n_predict: i64,
 
     /// End before this text (in interactive mode: let the person speak); may be given several times
@@ -88,8 +88,8 @@ pub(crate) struct Generate {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
-    /// How freely to choose; 0 always takes the likeliest token [the model's own, else 0.5]
-    #[arg(long, value_name = "X", alias = "temperature", value_parser = at_least_zero)]
+    /// Sampling temperature; 0, or less as in llama.cpp, is greedy: always the likeliest token [the model's own, else 0.5]
+    #[arg(long, value_name = "X", alias = "temperature", value_parser = temperature)]
     temp: Option<f32>,
 
     /// Choose among the likeliest tokens that together reach this probability; 1 does nothing [the model's own, else
@@ -97,8 +97,8 @@ struct SamplingArgs {
     #[arg(long, value_name = "P", alias = "top_p", value_parser = probability)]
     top_p: Option<f32>,
 
-    /// Choose among this many of the likeliest tokens; 0 does nothing [the model's own, else 20]
-    #[arg(long, value_name = "N", alias = "top_k")]
+    /// Sample from this many of the likeliest tokens; 0 turns it off [the model's own, else 20]
+    #[arg(long, value_name = "N", alias = "top_k", value_parser = top_k)]
     top_k: Option<usize>,
 
     /// Choose among tokens at least this likely beside the likeliest; 0 does nothing [the model's own, else 0]
@@ -114,8 +114,8 @@ struct SamplingArgs {
     #[arg(short, long, value_name = "ID±BIAS", alias = "logit_bias", value_parser = logit_bias)]
     logit_bias: Vec<(u32, f32)>,
 
-    /// Choose the same way each time; -1 takes a new seed
-    #[arg(short, long, default_value_t = -1, value_name = "N", allow_negative_numbers = true)]
+    /// Random seed, with which the same is said each time; -1 takes a new one
+    #[arg(short, long, default_value_t = -1, value_name = "N", value_parser = whole_of::<i64>(i64::MIN..=i64::MAX))]
     seed: i64,
 }
 
@@ -131,8 +131,8 @@ struct OutputArgs {
     no_display_prompt: bool,
 
     /// One line a token: its log-probability and the N likeliest tokens there
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
-    logprobs: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = whole(1..=100))]
+    logprobs: Option<usize>,
 
     /// One JSON object for each answer (and with --logprobs one for each token)
     #[arg(long)]
@@ -218,7 +218,7 @@ impl Generate {
                 .map(|text| self.read_escapes(text))
                 .filter(|t| !t.is_empty())
                 .collect(),
-            candidates: self.output.logprobs.map_or(0, |n| n as usize),
+            candidates: self.output.logprobs.unwrap_or(0),
             draft: self.draft.into(),
         }
     }
@@ -306,8 +306,15 @@ fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     if bias.is_nan() || bias == f32::INFINITY { Err(wanted.to_owned()) } else { Ok((id, bias)) }
 }
 
-fn at_least_zero(text: &str) -> Result<f32, String> {
-    number(text, |x| x >= 0.0, "a number from 0 on")
+/// Negative ones mean 0, as in llama.cpp.
+fn temperature(text: &str) -> Result<f32, String> {
+    number(text, |_| true, "a number from 0 on, such as 0.8").map(|x| x.max(0.0))
+}
+
+/// Negative ones mean 0, all tokens, as in llama.cpp.
+fn top_k(text: &str) -> Result<usize, String> {
+    let k: i64 = text.parse().map_err(|_| "give a whole number, such as 40")?;
+    Ok(usize::try_from(k).unwrap_or(0))
 }
 
 fn positive(text: &str) -> Result<f32, String> {
