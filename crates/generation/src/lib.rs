@@ -39,6 +39,7 @@ pub use generation_config::GenerationConfig;
 pub use imatrix::imatrix;
 pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
 pub use prompt::ChatPrompt;
+pub use prompt_cache::check_prompt_cache_target;
 pub use replies::{Turn, answer, chat_replies, continuation};
 pub use sai_decoder::{CacheType, Config, Device, Imatrix, Memory, Mix, Plan};
 pub use sai_formats::Source;

@@ -25,6 +25,7 @@ mod make;
 mod manual;
 mod merge;
 mod models;
+mod output;
 mod perplexity;
 mod plan;
 mod pretrain;

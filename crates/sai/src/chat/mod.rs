@@ -149,6 +149,7 @@ impl Chat {
         };
 
         let (model, load) = open(&self.model, screen, ui)?;
+        self.prompt_cache.check()?;
         let mut conversation = match resumed {
             Some(resumed) => resumed,
             None => Conversation::new(&self.model.model, None),

@@ -152,6 +152,7 @@ impl Generate {
         if self.n_gpu_layers.is_some_and(|layers| layers > 0) {
             ui.note("--n-gpu-layers is not needed: this version of sai computes on the processor");
         }
+        self.prompt_cache.check()?;
         let view = report::View::new(&self.output, ui, prompt.clone());
         let interrupt = Interrupt::install(view.last_words())?;
         let mut session = Session::new(&model)?;
