@@ -80,7 +80,7 @@ pub(crate) struct Chat {
     #[arg(long, help_heading = "Conversation", value_name = "ID", num_args = 0..=1, default_missing_value = "last")]
     resume: Option<String>,
 
-    /// Keep nothing of this conversation
+    /// Keep nothing of this conversation, nor what is typed in the history of lines
     #[arg(long, help_heading = "Conversation")]
     no_save: bool,
 
@@ -176,7 +176,8 @@ impl Chat {
         };
         // The line editor asks the terminal where its cursor is, and does so on standard output.
         if ui.in_is_terminal() && screen.out_terminal && screen.err_terminal && smart {
-            let history = data.map(|folder| folder.join("history.txt"));
+            // Nothing kept includes what was typed.
+            let history = data.filter(|_| talk.store.is_some()).map(|folder| folder.join("history.txt"));
             talk::run(&mut talk, model, history, ui)
         } else {
             let mut voice = Voice::new(&model, &talk.prompt_cache, ui)?;
