@@ -47,7 +47,7 @@ Examples:
   printf 'Hello\\nAnd in Korean?\\n' | sai chat    each line is a turn
   sai chat --json < questions.txt > answers.jsonl";
 
-/// Talk with a model
+/// Chat with a model.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Chat {
@@ -57,11 +57,12 @@ pub(crate) struct Chat {
     #[command(flatten)]
     settings: Settings,
 
-    /// What the model is told before the conversation; its template's own text where not given
+    /// System prompt: what the model is told before the conversation; its chat template's own where not given
     #[arg(long, help_heading = "Conversation", value_name = "TEXT")]
     system: Option<String>,
 
-    /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
+    /// Speculative decoding: guess tokens and check several in one pass; says the same, and sooner where the text repeats
+    /// itself
     #[arg(long, value_enum, default_value_t = DraftKind::Off, help_heading = "Conversation")]
     draft: DraftKind,
 
@@ -148,8 +149,8 @@ impl Chat {
             (None, _) => None,
         };
 
-        let (model, load) = open(&self.model, screen, ui)?;
         self.prompt_cache.check()?;
+        let (model, load) = open(&self.model, screen, ui)?;
         let mut conversation = match resumed {
             Some(resumed) => resumed,
             None => Conversation::new(&self.model.model, None),
@@ -181,8 +182,9 @@ impl Chat {
             talk::run(&mut talk, model, history, ui)
         } else {
             let mut voice = Voice::new(&model, &talk.prompt_cache, ui)?;
-            piped::run(&mut talk, &mut voice, ui.in_is_terminal())?;
-            voice.keep(&talk.prompt_cache)
+            let answered = piped::run(&mut talk, &mut voice, ui.in_is_terminal());
+            voice.keep(&talk.prompt_cache)?;
+            answered
         }
     }
 }

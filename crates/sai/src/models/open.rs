@@ -1,5 +1,7 @@
 //! Opening the model that the arguments ask for.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_generation::{ChatTemplate, LoadOptions, Model};
@@ -37,7 +39,7 @@ fn template(spec: &str) -> anyhow::Result<ChatTemplate> {
     if spec == "42dot" {
         return Ok(ChatTemplate::fortytwo_dot());
     }
-    let source = std::fs::read_to_string(spec)
-        .with_context(|| format!("{spec}: the chat template cannot be read; give a file, or 42dot"))?;
+    let source = crate::text_file::read(Path::new(spec))
+        .context("--chat-template takes the path of a file, or 42dot")?;
     Ok(ChatTemplate::jinja(&source, spec)?)
 }
