@@ -77,7 +77,7 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
             }
             return Ok(built_in::source());
         }
-        _ if there => return Ok(path.into()),
+        _ if there => return Ok(Source::Path(of_run(path, wanted, ui)?)),
         Some(Home::Folder(file)) => {
             return in_folders(file).map(Source::Path).map_err(|tried| {
                 anyhow::anyhow!(
@@ -113,6 +113,40 @@ fn is_plainly_a_path(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let ends_as_file = |end: &str| text.to_ascii_lowercase().ends_with(end) && !text.contains(':');
     path.is_absolute()
+/// The folder of the model where `path` is the folder of a run: its newest checkpoint.
+///
+/// # Errors
+/// It is a run without one, or a making that is not finished.
+fn of_run(path: &Path, wanted: LogitRows, ui: &Ui) -> anyhow::Result<PathBuf> {
+    let (model, file) = (path.join("model"), |folder: &Path, name: &str| folder.join(name).is_file());
+    let is_model = |folder: &Path| match wanted {
+        LogitRows::Model => file(folder, "config.json") || file(folder, "adapter_config.json"),
+        LogitRows::Vocabulary => file(folder, "tokenizer.json") || file(folder, "vocab.json"),
+    };
+    if !path.is_dir() || is_model(path) {
+        return Ok(path.to_owned());
+    }
+    if is_model(&model) {
+        ui.note(format_args!("{} is the folder of a run; its model is {}", path.display(), model.display()));
+        return Ok(model);
+    }
+    // The stages of a making, the last first.
+    let stages = ["finetune", "pretrain"].map(|stage| path.join("stages").join(stage).join("model"));
+    match stages.iter().find(|folder| is_model(folder)) {
+        Some(stage) => {
+            bail!(
+                "{}: it is the folder of a making that is not finished; its newest model is {}",
+                path.display(),
+                stage.display()
+            )
+        }
+        None if file(path, "recipe.toml") && file(path, "metrics.jsonl") => {
+            bail!("{}: it is the folder of a run that has no checkpoint yet", path.display())
+        }
+        None => Ok(path.to_owned()),
+    }
+}
+
         || text.starts_with(['.', '~'])
         || text.ends_with('/')
         || text.contains('\\')
