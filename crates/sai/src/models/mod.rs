@@ -18,7 +18,7 @@ use sai_generation::{Source, Tokenizer};
 
 use crate::ui::Ui;
 use choose::LogitRows;
-use hub::HubId;
+use hub::{HubId, Pasted};
 
 pub(crate) use open::open;
 
@@ -93,6 +93,11 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
         }
         None => {}
     }
+    match Pasted::parse(asked) {
+        Some(Pasted::Model(id)) => return hub::fetch(&id, wanted, ui).map(Source::Path),
+        Some(Pasted::Other(why)) => bail!("{asked}: {why}"),
+        None => {}
+    }
     if path.components().count() == 1
         && let Ok(found) = in_folders(asked)
     {
@@ -108,11 +113,6 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
     bail!("{asked}: no file or folder, no short name ({}), and no Hub id (owner/name){near}", short_names())
 }
 
-/// Whether nobody would write this for a Hub id: it is rooted, dotted, deep, or ends as a weight file does.
-fn is_plainly_a_path(path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    let ends_as_file = |end: &str| text.to_ascii_lowercase().ends_with(end) && !text.contains(':');
-    path.is_absolute()
 /// The folder of the model where `path` is the folder of a run: its newest checkpoint.
 ///
 /// # Errors
@@ -147,6 +147,11 @@ fn of_run(path: &Path, wanted: LogitRows, ui: &Ui) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// Whether nobody would write this for a Hub id: it is rooted, dotted, deep, or ends as a weight file does.
+fn is_plainly_a_path(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let ends_as_file = |end: &str| text.to_ascii_lowercase().ends_with(end) && !text.contains(':');
+    path.is_absolute()
         || text.starts_with(['.', '~'])
         || text.ends_with('/')
         || text.contains('\\')

@@ -18,6 +18,7 @@ pub(crate) fn sai(home: &Path) -> Command {
         "HF_HUB_OFFLINE",
         "HF_TOKEN",
         "HF_TOKEN_PATH",
+        "HUGGING_FACE_HUB_TOKEN",
         "SAI_MODEL",
         "SAI_MODELS",
     ] {
