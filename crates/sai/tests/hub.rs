@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// What the server holds and how it behaves.
 struct Behaviour {
     repo: &'static str,
@@ -28,7 +30,7 @@ struct Behaviour {
     /// Every request is answered with this redirect to another Hub.
     moved: Option<(&'static str, String)>,
     /// Every request is answered with this status, these headers and this body.
-    broken: Option<(&'static str, &'static [(&'static str, &'static str)], &'static str)>,
+    broken: Option<(&'static str, Headers, &'static str)>,
     /// A header that answers about files lack.
     lacks: &'static str,
     /// Parts of files are not given: an answer is the whole of it.
@@ -488,7 +490,7 @@ fn what_is_wrong_with_a_hub_is_said_for_what_it_is() {
     assert!(error.contains("sent no list of files"), "{error}");
     for (header, said) in [("X-Repo-Commit", "X-Repo-Commit"), ("ETag", "ETag")] {
         let error = says(&|state| state.lacks = header);
-        assert!(error.contains(&format!("config.json: the answer of")), "{error}");
+        assert!(error.contains("config.json: the answer of"), "{error}");
         assert!(error.contains(&format!("lacks the header {said}")), "{error}");
     }
     // A cached copy is better than none.

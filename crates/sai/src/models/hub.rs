@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 
-use super::choose::{self, Choice, LogitRows};
+use super::choose::{self, Choice, WantedFiles};
 use crate::ui::Ui;
 use cache::Cache;
 use client::Client;
@@ -26,7 +26,7 @@ pub(super) use id::{HubId, Pasted, cache_folder};
 
 /// The local path of the model `id`: a GGUF file or a Hugging Face folder, fetched where the cache lacks it.
 /// Where a vocabulary is wanted and lies in files of its own, the folder may hold these alone.
-pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<PathBuf> {
+pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
     let settings = Settings::from_env()?;
     if settings.offline {
         return cached(id, wanted, &settings.cache)?.ok_or_else(|| {
@@ -88,7 +88,7 @@ pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Pa
 }
 
 /// The copy of `id` in the cache, if a whole one is there.
-fn cached(id: &HubId, wanted: LogitRows, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
+fn cached(id: &HubId, wanted: WantedFiles, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
     let repository = cache.repository(&id.repo);
     let commit = repository.commit(&id.revision).unwrap_or_else(|| id.revision.clone());
     if !is_commit(&commit) {

@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use sai_generation::{Source, Tokenizer};
 
 use crate::ui::Ui;
-use choose::LogitRows;
+use choose::WantedFiles;
 use hub::{HubId, Pasted};
 
 pub(crate) use open::open;
@@ -46,7 +46,7 @@ enum Home {
 /// # Errors
 /// One line that says what was tried and what to do.
 pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
-    find(asked, LogitRows::Model, ui)
+    find(asked, WantedFiles::Model, ui)
 }
 
 /// The tokenizer of the model called `asked`, without its weights; of a repository of the Hub only the
@@ -55,10 +55,10 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
 /// # Errors
 /// One line that says what was tried, or what is wrong with the vocabulary.
 pub(crate) fn tokenizer(asked: &str, ui: &Ui) -> anyhow::Result<Tokenizer> {
-    Ok(sai_generation::open_tokenizer(find(asked, LogitRows::Vocabulary, ui)?)?)
+    Ok(sai_generation::open_tokenizer(find(asked, WantedFiles::Vocabulary, ui)?)?)
 }
 
-fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
+fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
     if asked.trim().is_empty() {
         bail!(
             "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
@@ -117,11 +117,11 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
 ///
 /// # Errors
 /// It is a run without one, or a making that is not finished.
-fn of_run(path: &Path, wanted: LogitRows, ui: &Ui) -> anyhow::Result<PathBuf> {
+fn of_run(path: &Path, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
     let (model, file) = (path.join("model"), |folder: &Path, name: &str| folder.join(name).is_file());
     let is_model = |folder: &Path| match wanted {
-        LogitRows::Model => file(folder, "config.json") || file(folder, "adapter_config.json"),
-        LogitRows::Vocabulary => file(folder, "tokenizer.json") || file(folder, "vocab.json"),
+        WantedFiles::Model => file(folder, "config.json") || file(folder, "adapter_config.json"),
+        WantedFiles::Vocabulary => file(folder, "tokenizer.json") || file(folder, "vocab.json"),
     };
     if !path.is_dir() || is_model(path) {
         return Ok(path.to_owned());

@@ -92,8 +92,11 @@ impl<'a> Client<'a> {
 
     /// What the Hub says of the file `name` at `commit`.
     pub(super) fn facts(&self, id: &HubId, commit: &str, name: &str) -> Result<FileFacts, RequestError> {
-        // The hop to the storage names the file that it leads to; others lead to another Hub or to a new name.
-        let leads_to_storage = |headers: &HeaderMap| headers.contains_key("x-linked-etag");
+        // The hop to the storage says what it leads to; others lead to another Hub or to a new name.
+        let leads_to_storage = |headers: &HeaderMap| {
+            let has = |name: &str| headers.contains_key(name);
+            has("x-linked-etag") || (has("etag") && has("x-repo-commit"))
+        };
         let (response, hop) = self.get(&self.url(id, commit, name), Some("bytes=0-0"), leads_to_storage)?;
         let headers = response.headers();
         let missing = |name: &'static str| match is_page(headers, "") {

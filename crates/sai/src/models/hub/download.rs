@@ -1,6 +1,6 @@
 //! Fetching files: tries, what an earlier one had brought, and holding what arrives to its promise.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Download<'_> {
             RequestError::MissingHeader { name: "Content-Length", host: self.settings.endpoint.clone() }
         })?;
         let (blob, pointer) = (self.repository().blob(&etag), self.path(name));
-        let _lock = lock(&blob.with_extension("lock"))?;
+        let _lock = lock(&blob.with_extension("lock"), self.ui)?;
         // The same bytes under another commit, as after an edit of the repository's README; or another process brought
         // them while this one waited.
         if !fs::metadata(&blob).is_ok_and(|blob| blob.len() == size) {
@@ -158,11 +158,20 @@ impl Download<'_> {
 }
 
 /// Waits until no other process fetches the same bytes. The lock ends with the file.
-fn lock(path: &Path) -> anyhow::Result<File> {
+fn lock(path: &Path, ui: &Ui) -> anyhow::Result<File> {
     let lock = || -> std::io::Result<File> {
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         let file = File::create(path)?;
-        file.lock()?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                ui.note("waiting for another process that fetches the same file");
+                file.lock()?;
+            }
+            // Disks that know no locks, as some of a network, are used without.
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
         Ok(file)
     };
     lock().with_context(|| format!("{}: cannot be locked", path.display()))
