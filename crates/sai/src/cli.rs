@@ -70,7 +70,7 @@ fn template(command: &Command) -> StyledStr {
     let header = command.get_styles().get_header();
     let literal = command.get_styles().get_literal();
     let about = |name: &str| match command.find_subcommand(name).and_then(|verb| verb.get_about()) {
-        Some(about) => about.to_string(),
+        Some(about) => about.to_string().trim_end_matches('.').to_owned(),
         None => "Print this, or the help of a verb".to_owned(),
     };
     let wide = GROUPS.iter().flat_map(|(_, verbs)| *verbs).map(|name| name.len()).max().unwrap_or(0);

@@ -26,7 +26,7 @@ pub(crate) struct Imatrix {
     output: PathBuf,
 
     /// Tokens that are read at a time, each chunk on its own
-    #[arg(short, long, default_value_t = 512, value_name = "N", value_parser = crate::cli::whole(2..=crate::cli::MOST))]
+    #[arg(short, long, default_value_t = 512, value_name = "N", value_parser = crate::cli::whole(4..=crate::cli::MOST))]
     chunk: usize,
 
     /// Threads to compute with; 0 takes every core

@@ -118,7 +118,7 @@ fn flags_take_what_llama_cpp_takes_and_say_what_else_is_wrong() {
         (&["bench", "-p", "-1"], "give a whole number from 0 to"),
         (&["bench", "-n", "99999999999999999999"], "give a whole number from 0 to"),
         (&["bench", "--layers", "0"], "give a whole number from 1 to"),
-        (&["imatrix", "m", "t", "-o", "o", "--chunk", "0"], "give a whole number from 2 to"),
+        (&["imatrix", "m", "t", "-o", "o", "--chunk", "0"], "give a whole number from 4 to"),
         (&["evaluate", "mini", "--bytes", "0"], "give a whole number from 1 to"),
         (&["evaluate", "mini", "--answer-tokens", "-4"], "give a whole number from 1 to"),
         (
