@@ -7,6 +7,8 @@ use std::str::FromStr;
 use clap::builder::StyledStr;
 use clap::{Arg, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::terminal::style::Span;
+use crate::terminal::wrap::wrap;
 use crate::ui::Ui;
 
 const EXAMPLES: &str = "\
@@ -49,6 +51,9 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Shell", &["completions", "man", "help"]),
 ];
 
+/// Columns of the help, clap's own.
+const COLUMNS: usize = 100;
+
 /// The command, with its verbs in groups, and with arguments that take `-1` for a value: what is wrong with it is the
 /// argument's to say.
 pub(crate) fn command() -> Command {
@@ -78,8 +83,12 @@ fn template(command: &Command) -> StyledStr {
     for (title, verbs) in GROUPS {
         page += &format!("\n{header}{title}:{header:#}\n");
         for name in *verbs {
-            let (space, about) = (" ".repeat(wide - name.len()), about(name));
-            page += &format!("  {literal}{name}{literal:#}{space}  {about}\n");
+            page += &format!("  {literal}{name}{literal:#}{}", " ".repeat(wide - name.len()));
+            for (i, row) in wrap(&[Span::plain(&about(name))], COLUMNS - wide - 4).iter().enumerate() {
+                let indent = if i == 0 { 2 } else { wide + 4 };
+                let text: String = row.iter().map(Span::text).collect();
+                page += &format!("{}{text}\n", " ".repeat(indent));
+            }
         }
     }
     page += &format!("\n{header}Options:{header:#}\n{{options}}{{after-help}}");

@@ -218,18 +218,18 @@ fn the_help_lists_every_verb_once_and_in_a_group() {
     let (verbs, _) = verbs.split_once("\nOptions:").expect("options");
     let headings: Vec<&str> = verbs.lines().filter(|l| l.ends_with(':') && !l.starts_with(' ')).collect();
     assert_eq!(headings, ["Talk:", "Make:", "Convert:", "Measure:", "Shell:"]);
-    let listed = |line: &str| line.strip_prefix("  ").and_then(|l| l.split(' ').next()).map(str::to_owned);
-    let mut listed: Vec<String> = verbs.lines().filter_map(listed).collect();
+    // Lines that a description goes on in are deeper.
+    let lines = || verbs.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
+    let mut listed: Vec<&str> = lines().filter_map(|line| line.split(' ').next()).collect();
     listed.sort();
     // What shells complete comes from clap and not from the list.
     let script = succeeds(sai(home.path()).args(["completions", "bash"])).out;
-    let mut known: Vec<String> = script
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("sai,")?.strip_suffix(')').map(str::to_owned))
-        .collect();
+    let mut known: Vec<&str> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("sai,")?.strip_suffix(')')).collect();
     known.sort();
     assert!(known.len() >= 20 && listed == known, "{listed:?} and {known:?}");
-    for line in verbs.lines().filter(|line| line.starts_with("  ")) {
+    assert!(help.lines().all(|line| line.chars().count() <= 110), "{help}");
+    for line in lines() {
         assert!(line.trim().split_once("  ").is_some_and(|(_, about)| about.len() > 10), "{line}");
     }
     assert!(help.contains("--quiet") && help.contains("Examples:"), "{help}");
