@@ -157,7 +157,10 @@ impl Behaviour {
                     ("X-Linked-Etag", &etag),
                     ("X-Repo-Commit", self.commit),
                 ];
-                let kept: Vec<_> = headers.into_iter().filter(|(name, _)| *name != self.lacks).collect();
+                let mut kept: Vec<_> = headers.into_iter().filter(|(name, _)| *name != self.lacks).collect();
+                if self.lacks == "X-Linked-Etag" {
+                    kept.push(("ETag", &etag));
+                }
                 return http("302 Found", &kept, b"");
             }
             let etag = format!("\"{}\"", &hash[..40]);
@@ -421,6 +424,20 @@ fn a_mirror_that_leads_to_another_hub_is_followed_without_the_token() {
     let mirror = Hub::new(&[]).with(|state| state.moved = Some(("308 Permanent Redirect", address)));
     let error = fails(mirror.command(home.path(), "owner/name").arg("--quiet").env("HF_TOKEN", "hf_good"));
     assert!(error.contains("redirects, wants a token") && error.contains("set HF_ENDPOINT"), "{error}");
+}
+
+#[test]
+fn a_storage_that_has_an_etag_of_its_own_does_not_name_the_file() {
+    for header in ["", "X-Linked-Etag"] {
+        let (home, hub) =
+            (tempfile::tempdir().expect("a folder"), folder().with(|state| state.lacks = header));
+        succeeds(&mut hub.command(home.path(), "owner/name"));
+        let blobs = std::fs::read_dir(home.path().join("hf/hub/models--owner--name/blobs")).expect("blobs");
+        let names: Vec<_> =
+            blobs.map(|blob| blob.expect("a blob").file_name().to_string_lossy().into_owned()).collect();
+        let hash: String = Sha256::digest(weights()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(names.contains(&hash), "{header}: {names:?}");
+    }
 }
 
 #[test]
