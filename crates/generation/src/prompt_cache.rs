@@ -111,7 +111,15 @@ pub fn check_prompt_cache_target(path: &Path) -> Result<(), Error> {
     let failed = |e: std::io::Error| fault(path, format!("cannot be looked at: {e}"));
     let there = match path.metadata() {
         Ok(there) => there,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            return match folder.is_dir() {
+                true => Ok(()),
+                false => {
+                    Err(fault(path, format!("cannot be written: there is no folder {}", folder.display())))
+                }
+            };
+        }
         Err(e) => return Err(failed(e)),
     };
     let mut begins = Vec::new();
@@ -139,7 +147,7 @@ pub(crate) fn save(
 ) -> Result<(), Error> {
     let failed = |e: std::io::Error| fault(path, format!("cannot be written: {e}"));
     check_prompt_cache_target(path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let temporary = tempfile::Builder::new().prefix(".sai-").tempfile_in(folder).map_err(failed)?;
     let mut out = Summed { inner: BufWriter::with_capacity(1 << 20, temporary), sum: Sha256::new() };
 
@@ -238,6 +246,10 @@ fn read(
         return Err(fault(path, "is damaged: its checksum is wrong".to_owned()));
     }
     Ok(tokens)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn fault(path: &Path, fact: String) -> Error {

@@ -91,7 +91,7 @@ pub(crate) struct Generate {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
-    /// Sampling temperature; 0, or less as in llama.cpp, is greedy: always the likeliest token [the model's own, else 0.5]
+    /// Sampling temperature; 0 is greedy: always the likeliest token [the model's own, else 0.5]
     #[arg(long, value_name = "X", alias = "temperature", value_parser = temperature)]
     temp: Option<f32>,
 
@@ -316,9 +316,8 @@ fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     if bias.is_nan() || bias == f32::INFINITY { Err(wanted.to_owned()) } else { Ok((id, bias)) }
 }
 
-/// Negative ones mean 0, as in llama.cpp.
 fn temperature(text: &str) -> Result<f32, String> {
-    number(text, |_| true, "a number from 0 on, such as 0.8").map(|x| x.max(0.0))
+    number(text, |x| x >= 0.0, "a number from 0 on; 0 is greedy, as negative ones are in llama.cpp")
 }
 
 /// Negative ones mean 0, all tokens, as in llama.cpp.
