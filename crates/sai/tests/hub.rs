@@ -553,3 +553,13 @@ fn a_mirror_that_gives_no_parts_of_files_will_do() {
     let found = std::fs::read(snapshot(home.path(), COMMIT).join("model.safetensors"));
     assert_eq!(found.expect("weights"), weights());
 }
+
+#[test]
+fn a_file_of_certificates_that_is_none_is_named() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    std::fs::write(home.path().join("none.pem"), "nothing").expect("a file");
+    let error = fails(hub.command(home.path(), "owner/name").env("SSL_CERT_FILE", "none.pem"));
+    assert!(error.contains("none.pem: holds no certificate"), "{error}");
+    let error = fails(hub.command(home.path(), "owner/name").env("REQUESTS_CA_BUNDLE", "missing.pem"));
+    assert!(error.contains("missing.pem: the certificates cannot be read"), "{error}");
+}

@@ -19,6 +19,9 @@ pub(crate) fn sai(home: &Path) -> Command {
         "HF_TOKEN",
         "HF_TOKEN_PATH",
         "HUGGING_FACE_HUB_TOKEN",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
         "SAI_MODEL",
         "SAI_MODELS",
     ] {

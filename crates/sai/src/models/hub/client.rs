@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::id::{HubId, Settings};
 
@@ -67,7 +68,9 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     pub(super) fn new(settings: &'a Settings) -> Self {
+        let roots = settings.certificates.as_deref().map_or(RootCerts::WebPki, RootCerts::new_with_certs);
         let config = ureq::Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
@@ -248,9 +251,19 @@ fn is_page(headers: &HeaderMap, body: &str) -> bool {
 fn connection(error: ureq::Error) -> RequestError {
     RequestError::Connection(match error {
         ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
-        ureq::Error::Io(io) => io.to_string(),
-        other => other.to_string(),
+        ureq::Error::Io(io) => certified(io.to_string()),
+        other => certified(other.to_string()),
     })
+}
+
+/// Says the way out where a certificate is not known.
+fn certified(error: String) -> String {
+    match error.contains("certificate") {
+        true => {
+            format!("{error}; where a proxy has a certificate of its own, SSL_CERT_FILE names the file of it")
+        }
+        false => error,
+    }
 }
 
 /// A name as it stands in an address; `folders` keeps its slashes.

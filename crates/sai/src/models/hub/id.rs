@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use ureq::tls::{Certificate, PemItem, parse_pem};
 
 use super::cache::Cache;
 
@@ -121,10 +122,27 @@ fn unescaped(part: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// What names a file of certificates to Hugging Face's tools.
+const CERTIFICATES: [&str; 3] = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
+
+/// The certificates of a file.
+fn certificates(file: &str) -> anyhow::Result<Vec<Certificate<'static>>> {
+    let pem = std::fs::read(file).with_context(|| format!("{file}: the certificates cannot be read"))?;
+    let found: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() {
+        bail!("{file}: holds no certificate in PEM; SSL_CERT_FILE names a file of them");
+    }
+    Ok(found)
+}
+
 /// Where the Hub is, without a slash at the end.
 fn endpoint() -> String {
-    let said = std::env::var("HF_ENDPOINT").ok().filter(|value| !value.trim().is_empty());
-    let endpoint = said.unwrap_or_else(|| "https://huggingface.co".to_owned());
+    let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
     endpoint.trim().trim_end_matches('/').to_owned()
 }
 
@@ -144,6 +162,8 @@ pub(super) struct Settings {
     pub(super) cache: Cache,
     pub(super) token: Option<Token>,
     pub(super) offline: bool,
+    /// Certificates to trust in place of those that browsers do, as where a company's proxy has its own.
+    pub(super) certificates: Option<Vec<Certificate<'static>>>,
 }
 
 /// What says who asks.
@@ -183,37 +203,62 @@ impl Token {
 
 impl Settings {
     pub(super) fn from_env() -> anyhow::Result<Self> {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let folders = Folders::from_env()?;
+        let endpoint = endpoint();
+        if !(endpoint.starts_with("https://") || endpoint.starts_with("http://")) {
+            bail!("HF_ENDPOINT is `{endpoint}`; it begins with https://, as in https://{endpoint}");
+        }
+        let yes = |v: String| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
+        Ok(Self {
+            endpoint,
+            cache: folders.cache,
+            token: Token::find(folders.token)?,
+            offline: set("HF_HUB_OFFLINE").is_some_and(yes),
+            certificates: CERTIFICATES
+                .into_iter()
+                .find_map(set)
+                .map(|file| certificates(&file))
+                .transpose()?,
+        })
+    }
+}
+
+/// The value of a variable of the environment that is set and not empty.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Where this machine keeps what belongs to the Hub.
+struct Folders {
+    cache: Cache,
+    /// The file of the token, if it can be anywhere.
+    token: Option<PathBuf>,
+}
+
+impl Folders {
+    fn from_env() -> anyhow::Result<Self> {
         let home = set("HF_HOME").map(PathBuf::from).or_else(|| {
             let cache = set("XDG_CACHE_HOME").map(PathBuf::from);
             cache
                 .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))
                 .map(|c| c.join("huggingface"))
         });
-        let Some(cache) =
-            set("HF_HUB_CACHE").map(PathBuf::from).or_else(|| home.as_ref().map(|h| h.join("hub")))
-        else {
+        let cache = set("HF_HUB_CACHE").map(PathBuf::from).or_else(|| home.as_ref().map(|h| h.join("hub")));
+        let Some(cache) = cache else {
             bail!(
                 "neither HF_HOME nor HOME is set; set HF_HOME to the folder that shall hold models of the Hub"
             );
         };
         // The links from snapshots to blobs are relative to absolute paths.
-        let cache =
-            Cache { folder: std::path::absolute(&cache).with_context(|| cache.display().to_string())? };
-        let token_file = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| home.map(|h| h.join("token")));
-        let token = Token::find(token_file)?;
-        let yes = |v: String| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
-        let endpoint = endpoint();
-        if !(endpoint.starts_with("https://") || endpoint.starts_with("http://")) {
-            bail!("HF_ENDPOINT is `{endpoint}`; it begins with https://, as in https://{endpoint}");
-        }
-        Ok(Self { endpoint, cache, token, offline: set("HF_HUB_OFFLINE").is_some_and(yes) })
+        let folder = std::path::absolute(&cache).with_context(|| cache.display().to_string())?;
+        let token = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| home.map(|home| home.join("token")));
+        Ok(Self { cache: Cache { folder }, token })
     }
 }
 
 /// The folder that holds models of the Hub, shared by all of Hugging Face's tools; whether or not it is there yet.
 pub(in crate::models) fn cache_folder() -> anyhow::Result<PathBuf> {
-    Ok(Settings::from_env()?.cache.folder)
+    Ok(Folders::from_env()?.cache.folder)
 }
 
 #[cfg(test)]
