@@ -82,7 +82,7 @@ pub(super) struct Train {
 #[derive(Args)]
 struct Kind {
     /// Tokens, special ones and the 256 bytes included
-    #[arg(long, default_value_t = 50_304, value_name = "N", value_parser = whole(256..=MOST))]
+    #[arg(long, default_value_t = 50_304, value_name = "N", value_parser = whole(0..=MOST))]
     vocab_size: usize,
 
     /// Where text is cut into words: gpt2, llama3, qwen2, smollm, or a regular expression whose matches are words
