@@ -58,6 +58,7 @@ pub use handle::{EngineHandle, Listener, Stream, StreamEvent, Ticket};
 pub use imatrix::imatrix;
 pub use model::{DEFAULT_CONTEXT, LoadOptions, Model};
 pub use prompt::ChatPrompt;
+pub use prompt_cache::check_prompt_cache_target;
 pub use replies::{Turn, answer, chat_replies, continuation};
 pub use request::{
     Completion, Event, FinishReason, Output, Request, RequestId, Scores, Step, Timings, Usage,

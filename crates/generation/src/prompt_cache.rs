@@ -102,12 +102,48 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Holds the file that a prompt cache is to be written to against what is there: nothing, an empty file, or a prompt cache
+/// of sai, of any version.
+///
+/// # Errors
+/// Something else is there, which would be lost.
+pub fn check_prompt_cache_target(path: &Path) -> Result<(), Error> {
+    let failed = |e: std::io::Error| fault(path, format!("cannot be looked at: {e}"));
+    let there = match path.metadata() {
+        Ok(there) => there,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            return match folder.is_dir() {
+                true => Ok(()),
+                false => {
+                    Err(fault(path, format!("cannot be written: there is no folder {}", folder.display())))
+                }
+            };
+        }
+        Err(e) => return Err(failed(e)),
+    };
+    let mut begins = Vec::new();
+    if there.is_file() {
+        File::open(path)
+            .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begins))
+            .map_err(failed)?;
+        if begins.is_empty() || begins == MAGIC {
+            return Ok(());
+        }
+    }
+    Err(fault(
+        path,
+        "would replace what is there and is no prompt cache of sai; choose another name".to_owned(),
+    ))
+}
+
 /// Writes `tokens`, as many of them as the engine keeps, with their keys and values.
 pub(crate) fn save(path: &Path, model: &Model, engine: &Engine<'_>, tokens: &[u32]) -> Result<(), Error> {
     let (pages, kept, runner) = engine.kept(tokens);
     let tokens = &tokens[..kept];
     let failed = |e: std::io::Error| fault(path, format!("cannot be written: {e}"));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    check_prompt_cache_target(path)?;
+    let folder = folder_of(path);
     let temporary = tempfile::Builder::new().prefix(".sai-").tempfile_in(folder).map_err(failed)?;
     let mut out = Summed { inner: BufWriter::with_capacity(1 << 20, temporary), sum: Sha256::new() };
 
@@ -199,6 +235,10 @@ fn read(path: &Path, model: &Model, engine: &mut Engine<'_>) -> Result<Vec<u32>,
         return Err(fault(path, "is damaged: its checksum is wrong".to_owned()));
     }
     Ok(tokens)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn fault(path: &Path, fact: String) -> Error {

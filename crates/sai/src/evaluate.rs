@@ -8,6 +8,7 @@ use anyhow::Context;
 use sai_generation::Source;
 use sai_make::{Evaluation, EvaluationOptions, RecordedPrompt};
 
+use crate::cli::{MOST, whole};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Size, Thousands, Ui};
 
@@ -16,10 +17,10 @@ Examples:
   sai evaluate nano nano/nano-q8_0.gguf --texts ko=held-out/ko.jsonl --texts en=held-out/en.jsonl
   sai evaluate nano/nano-q8_0.gguf --ask '안녕?' --ask 'What is two plus three?'";
 
-/// Say how well models predict texts of each language, and record what the last of them answers.
+/// Evaluate models: bits a byte and perplexity on texts of each language, and recorded answers of the last one.
 ///
-/// Bits a byte do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
-/// their tokens, each document by itself. Answers are the likeliest tokens, always the same.
+/// Bits a byte (bits per byte, the cross-entropy in bits by bytes of text) do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
+/// their tokens, each document by itself. Answers are greedy, always the same.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
@@ -32,7 +33,7 @@ pub(crate) struct Evaluate {
     texts: Vec<(String, String)>,
 
     /// Bytes of each language to read, about
-    #[arg(long, default_value_t = 500_000, value_name = "N")]
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = whole(1..=MOST))]
     bytes: usize,
 
     /// A question to answer; may be given again
@@ -44,7 +45,7 @@ pub(crate) struct Evaluate {
     ask_file: Option<PathBuf>,
 
     /// Tokens of an answer at most
-    #[arg(long, default_value_t = 96, value_name = "N")]
+    #[arg(long, default_value_t = 96, value_name = "N", value_parser = whole(1..=MOST))]
     answer_tokens: usize,
 
     /// Threads to compute with; 0 takes every core

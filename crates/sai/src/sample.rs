@@ -16,7 +16,7 @@ Examples:
 
 `[sample]` of the recipe says what is drawn and made; docs/mini.md explains it.";
 
-/// Draw documents and conversations, and make others by rule, to train a small model on.
+/// Sample a training corpus: documents and conversations drawn from files, and others made by rule.
 ///
 /// The folder has `documents`, `conversations`, and `held-out`, which is never trained on. The same recipe and files
 /// make the same bytes.

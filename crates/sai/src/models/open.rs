@@ -1,5 +1,7 @@
 //! Opening the model that the arguments ask for.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_generation::{ChatTemplate, LoadOptions, Model};
@@ -47,7 +49,7 @@ fn template(spec: &str) -> anyhow::Result<ChatTemplate> {
     if spec == "42dot" {
         return Ok(ChatTemplate::fortytwo_dot());
     }
-    let source = std::fs::read_to_string(spec)
-        .with_context(|| format!("{spec}: the chat template cannot be read; give a file, 42dot, or the name of one of the model's own"))?;
+    let source = crate::text_file::read(Path::new(spec))
+        .context("--chat-template takes 42dot, the path of a file, or the name of one of the model's own")?;
     Ok(ChatTemplate::jinja(&source, spec)?)
 }

@@ -46,7 +46,7 @@ pub(super) struct ReadingArgs {
     skip_broken: bool,
 
     /// Files to read side by side; their documents follow one another block by block
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = crate::cli::whole(1..=1024))]
     streams: usize,
 }
 

@@ -22,7 +22,7 @@ Examples:
   sai tokenizer pack --input 'ko-*.jsonl.zst' en.parquet -t vocabulary/ -o packed/ --shard-size 500M
   sai tokenizer inspect packed/ --document 42";
 
-/// Turn documents into token shards for training.
+/// Pack documents into token shards for training.
 ///
 /// Interrupted, the same command goes on after its last whole shard, and makes the same bytes. Special tokens that a
 /// document spells stay text.

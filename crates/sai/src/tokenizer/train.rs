@@ -13,6 +13,7 @@ use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Worker};
 use sai_tokenizer::{ChatTemplate, TemplateSources};
 use serde_json::json;
 
+use crate::cli::{MOST, whole, whole_of};
 use crate::ui::{Size, Thousands, Ui};
 
 const EXAMPLES: &str = "\
@@ -43,7 +44,7 @@ pub(super) struct Train {
     sample: Vec<(String, u64)>,
 
     /// What the sample is drawn by
-    #[arg(long, default_value_t = 42, value_name = "N")]
+    #[arg(long, default_value_t = 42, value_name = "N", value_parser = whole_of::<u64>(0..=u64::MAX))]
     seed: u64,
 
     #[command(flatten)]
@@ -81,7 +82,7 @@ pub(super) struct Train {
 #[derive(Args)]
 struct Kind {
     /// Tokens, special ones and the 256 bytes included
-    #[arg(long, default_value_t = 50_304, value_name = "N")]
+    #[arg(long, default_value_t = 50_304, value_name = "N", value_parser = whole(0..=MOST))]
     vocab_size: usize,
 
     /// Where text is cut into words: gpt2, llama3, qwen2, smollm, or a regular expression whose matches are words
@@ -93,11 +94,11 @@ struct Kind {
     normalize: Normalize,
 
     /// How often a pair must be met to become a token
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = whole_of::<u64>(1..=u64::MAX))]
     min_frequency: u64,
 
     /// Join no two tokens that have so many bytes together, or more
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole(1..=MOST))]
     max_token_length: Option<usize>,
 }
 

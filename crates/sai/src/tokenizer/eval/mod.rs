@@ -24,7 +24,7 @@ Examples:
   sai tokenizer eval vocabulary/ smollm2-135m --text ko=ko.jsonl.zst --text en=en.jsonl.zst
   sai tokenizer eval a/tokenizer.json b.gguf owner/name --text news='news/*.txt' --plot compared.svg";
 
-/// Compare vocabularies on texts: bytes a token, tokens a word, what comes back, and speed.
+/// Compare tokenizers on texts: bytes a token (compression), tokens a word (fertility), round trips, and speed.
 ///
 /// An eojeol is a Korean word as white space makes it. Documents are taken evenly from each set, up to --sample bytes,
 /// the same ones for every vocabulary; their columns are those of `sai tokenizer pack`. Speed is one thread's.

@@ -1,5 +1,6 @@
 //! The comparison as a picture: a bar for each vocabulary, in groups by set.
 
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -22,26 +23,26 @@ const COLORS: [RGBColor; 7] = [
 
 /// Refuses names that no picture can be written under, before the work is done.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
-    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
-        return Ok(());
+    if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
+        bail!("{}: pictures are SVG; give a name that ends in .svg", path.display());
     }
-    bail!("{}: pictures are SVG; give a name that ends in .svg", path.display())
+    if path.symlink_metadata().is_ok() && !is_picture(path) {
+        bail!("{}: it is there already and is no SVG picture; choose another name", path.display());
+    }
+    Ok(())
+}
+
+/// Whether a file begins as an SVG picture does, or is empty.
+fn is_picture(path: &Path) -> bool {
+    let mut begins = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut begins));
+    let text = String::from_utf8_lossy(&begins);
+    path.is_file() && read.is_ok() && (text.is_empty() || text.contains("<svg") || text.starts_with("<?xml"))
 }
 
 pub(super) fn write(path: &Path, judged: &[Judged], names: &[&str]) -> anyhow::Result<()> {
     let picture = draw(judged, names).with_context(|| format!("{}: cannot be drawn", path.display()))?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, picture.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("{}: cannot be written", path.display()))
+    crate::output::write_whole(path, picture.as_bytes())
 }
 
 /// The picture as SVG.
