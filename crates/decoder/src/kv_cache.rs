@@ -23,6 +23,8 @@ struct Entry {
     pages: Vec<u32>,
     length: usize,
     live: bool,
+    /// Whether its keys turned as those of a sequence above [`Config::rope_switch`].
+    long: bool,
 }
 
 /// The cache of any number of sequences of one decoder.
@@ -32,6 +34,7 @@ pub struct KvCache<D: Device> {
     /// For each page, the sequences that use it.
     users: Vec<u32>,
     free_pages: Vec<u32>,
+    rope_switch: Option<usize>,
 }
 
 impl<D: Device> KvCache<D> {
@@ -48,6 +51,7 @@ impl<D: Device> KvCache<D> {
             entries: Vec::new(),
             users: vec![0; shape.pages],
             free_pages: (0..shape.pages as u32).rev().collect(),
+            rope_switch: config.rope_switch(),
         })
     }
 
@@ -77,15 +81,15 @@ impl<D: Device> KvCache<D> {
     /// A second sequence with the same tokens. Nothing is copied until one of the two is continued.
     pub fn fork(&mut self, sequence: &Sequence) -> Sequence {
         let fork = self.start();
-        let (pages, length) = {
+        let (pages, length, long) = {
             let entry = &self.entries[sequence.index];
-            (entry.pages.clone(), entry.length)
+            (entry.pages.clone(), entry.length, entry.long)
         };
         for &page in &pages {
             self.users[page as usize] += 1;
         }
         let entry = &mut self.entries[fork.index];
-        (entry.pages, entry.length) = (pages, length);
+        (entry.pages, entry.length, entry.long) = (pages, length, long);
         fork
     }
 
@@ -160,7 +164,9 @@ impl<D: Device> KvCache<D> {
 
     /// Forgets the tokens from `length` on, which also takes back a [`KvCache::extend`].
     pub(crate) fn shorten(&mut self, index: usize, length: usize) {
+        let long = length > 0 && self.is_long(index);
         let entry = &mut self.entries[index];
+        entry.long = long;
         entry.length = entry.length.min(length);
         for page in entry.pages.drain(entry.length.div_ceil(PAGE)..) {
             let users = &mut self.users[page as usize];
@@ -195,6 +201,30 @@ impl<D: Device> KvCache<D> {
             entry.pages.push(page);
         }
         entry.length = end;
+        Ok(start)
+    }
+
+    /// Whether a sequence's keys turned as those of one above [`Config::rope_switch`].
+    pub(crate) fn is_long(&self, index: usize) -> bool {
+        let entry = &self.entries[index];
+        entry.long || self.rope_switch.is_some_and(|at| entry.length > at)
+    }
+
+    /// Makes room as [`KvCache::extend`] for rows of a text of at least `length` tokens, and keeps how its keys turn.
+    pub(crate) fn extend_text(
+        &mut self,
+        device: &D,
+        index: usize,
+        count: usize,
+        length: usize,
+    ) -> Result<usize, Error> {
+        let start = self.entries[index].length;
+        let long = self.rope_switch.is_some_and(|at| length.max(start + count) > at);
+        if start > 0 && long != self.is_long(index) {
+            return Err(Error::OtherTurn { at: self.rope_switch.unwrap_or(0) });
+        }
+        let start = self.extend(device, index, count)?;
+        self.entries[index].long = long;
         Ok(start)
     }
 

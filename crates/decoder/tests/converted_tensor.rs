@@ -56,13 +56,13 @@ fn every_model_goes_there_and_back() {
         let (container, config) = Config::open(&folder).unwrap();
         let gguf = to_gguf(&folder, &home.path().join(name), None);
         let theirs = Config::from_gguf(&gguf).unwrap();
-        assert_eq!(theirs.rope.scaling, config.rope.scaling, "{name}");
+        assert_eq!(theirs.ropes[0].scaling, config.ropes[0].scaling, "{name}");
         assert_eq!(theirs.parameters(), config.parameters(), "{name}");
 
         let want = logits(config.clone(), &container);
         let got = logits(theirs.clone(), &Container::Gguf(gguf.clone()));
         // Pairs beside each other are summed in another order; where rows stay, nothing differs.
-        let most = if theirs.rope.style == config.rope.style { 0.0 } else { 1e-4 };
+        let most = if theirs.ropes[0].style == config.ropes[0].style { 0.0 } else { 1e-4 };
         let difference = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(difference <= most, "{name}: logits differ by {difference}");
 
@@ -151,8 +151,10 @@ fn what_would_be_lost_is_refused() {
     let error = sai_decoder::to_gguf(&config, &fewer, None).err().unwrap().to_string();
     assert!(error.contains("is missing"), "{error}");
 
-    let partial = Config { rope: sai_decoder::Rope { dim: 16, ..config.rope.clone() }, ..config.clone() };
-    assert!(partial.to_gguf(Path::new("m")).is_err() && partial.to_json(Path::new("m")).is_err());
+    let rope = config.ropes[0].clone();
+    let partial = Config { ropes: vec![sai_decoder::Rope { dim: 16, ..rope.clone() }], ..config.clone() };
+    // Both forms have a key for it.
+    assert!(partial.to_gguf(Path::new("m")).is_ok() && partial.to_json(Path::new("m")).is_ok());
     let integers = DType::from_name("I32").unwrap();
     let tensors = container.tensors().iter().map(|t| match t.name.as_str() {
         "model.norm.weight" => Tensor { dtype: integers, ..t.clone() },
@@ -162,7 +164,7 @@ fn what_would_be_lost_is_refused() {
     let error = sai_decoder::to_gguf(&config, &odd, None).err().unwrap().to_string();
     assert!(error.contains("type I32, which sai cannot run"), "{error}");
     let divisors = sai_decoder::RopeScaling::Divisors((0..16).map(|i| 1.0 + i as f32).collect());
-    let strange = Config { rope: sai_decoder::Rope { scaling: divisors, ..config.rope.clone() }, ..config };
+    let strange = Config { ropes: vec![sai_decoder::Rope { scaling: divisors, ..rope }], ..config };
     let error = strange.to_json(Path::new("m.gguf")).unwrap_err().to_string();
     assert!(error.starts_with("m.gguf: ") && error.contains("divisors"), "{error}");
 }

@@ -296,6 +296,6 @@ fn rows_that_do_not_fit_are_refused() {
     assert!(refused(&[1, 99, 1, 1], &[1; 4], &ones[..4], &[0..4]).contains("99"));
     assert!(refused(&[1; 4], &[1, 1, 1, 99], &ones[..4], &[0..4]).contains("99"));
     let mut gguf = load("training/tied", 1).config;
-    gguf.rope.style = sai_decoder::RopeStyle::Pairs;
+    gguf.ropes[0].style = sai_decoder::RopeStyle::Pairs;
     assert!(matches!(Layout::of(&gguf), Err(Error::Training { .. })));
 }

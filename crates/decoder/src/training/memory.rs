@@ -82,7 +82,7 @@ impl Shapes {
         Shapes {
             kept: [qkv, queries, c.num_heads, d, 2 * f],
             kept_layers: if recompute == Recompute::Layers { 1 } else { c.num_layers },
-            work: [c.rope.dim, d, f, d, d, d, queries, qkv, rank],
+            work: [c.ropes.first().map_or(0, |rope| rope.dim), d, f, d, d, d, queries, qkv, rank],
             logits_rows: (LOGITS_BYTES / 4 / c.vocab_size).clamp(1, rows.max(1)),
         }
     }
