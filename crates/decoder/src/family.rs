@@ -218,6 +218,9 @@ const NEOX_NAMES: Naming = Naming {
     unused: &[".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"],
 };
 
+/// The head is called otherwise since transformers 5.
+const NEOX_FOLDERS: [&Naming; 2] = [&NEOX_NAMES, &Naming { head: "lm_head", ..NEOX_NAMES }];
+
 const OPT_NAMES: Naming = Naming {
     prefix: "model.decoder.",
     layers: "layers.",
@@ -459,7 +462,7 @@ pub(crate) const FAMILIES: [Family; 20] = [
         model_type: "gpt_neox",
         class: "GPTNeoXForCausalLM",
         gguf: Some(("gptneox", RopeStyle::Halves)),
-        folder: &[&NEOX_NAMES],
+        folder: &NEOX_FOLDERS,
         form: Form { interleaved: true, transposed: false, gain_plus_one: false },
         parallel: true,
         activation: Activation::Gelu,

@@ -31,9 +31,11 @@ impl Names {
 
     /// Those of a folder: of the names that its family may have, the ones that are there.
     pub(crate) fn in_folder(family: &Family, tensors: &Tensors) -> Names {
-        let mut namings = family.folder.iter().map(|naming| Names::HuggingFace(naming));
-        let first = Names::folder(family);
-        namings.find(|names| tensors.get(&names.embedding()).is_some()).unwrap_or(first)
+        let namings = || family.folder.iter().map(|naming| Names::HuggingFace(naming));
+        let has = |name: String| tensors.get(&name).is_some();
+        let whole = namings().find(|names| has(names.embedding()) && has(names.head()));
+        let tied = || namings().find(|names| has(names.embedding()));
+        whole.or_else(tied).unwrap_or(Names::folder(family))
     }
 
     /// Those that a folder of this family is written with.

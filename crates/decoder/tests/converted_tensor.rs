@@ -152,7 +152,9 @@ fn what_would_be_lost_is_refused() {
     assert!(error.contains("is missing"), "{error}");
 
     let rope = config.ropes[0].clone();
-    let partial = Config { ropes: vec![sai_decoder::Rope { dim: 16, ..rope.clone() }], ..config.clone() };
+    let plain = sai_decoder::RopeScaling::None;
+    let part = sai_decoder::Rope { dim: 16, scaling: plain, ..rope.clone() };
+    let partial = Config { ropes: vec![part], ..config.clone() };
     // Both forms have a key for it.
     assert!(partial.to_gguf(Path::new("m")).is_ok() && partial.to_json(Path::new("m")).is_ok());
     let integers = DType::from_name("I32").unwrap();
