@@ -1,6 +1,7 @@
 //! What a model is, by facts.
 
 mod check;
+mod describe;
 mod difference;
 mod gguf;
 mod hugging_face;

@@ -108,14 +108,7 @@ impl<D: Device> Decoder<D> {
             spans.iter().flat_map(|s| s.position..s.position + s.rows).map(|p| p as u32).collect();
 
         let heads = c.heads();
-        for ((rope, inv_freq), angles) in c.ropes.iter().zip(&self.inv_freq).zip(&mut run.angles) {
-            let of_rows: Vec<&[f32]> = batch
-                .spans
-                .iter()
-                .flat_map(|span| vec![&inv_freq[usize::from(cache.is_long(span.sequence))][..]; span.rows.len()])
-                .collect();
-            d.rope_angles(&positions, &of_rows, rope.attention_factor(), angles);
-        }
+        self.turn(cache, batch, &positions, &mut run.angles);
         self.embed(&batch.tokens, &positions, run);
         for (i, (layer, facts)) in self.layers.iter().zip(&c.layers).enumerate() {
             let input = self.normed(layer.attention_norm.as_ref(), &run.x, &mut run.normed);
@@ -170,6 +163,18 @@ impl<D: Device> Decoder<D> {
             d.pointwise(&mut run.logits, Pointwise::SoftCap(cap));
         }
         Ok(&run.logits)
+    }
+
+    /// How far each row's queries and keys turn, by each rope.
+    fn turn(&self, cache: &KvCache<D>, batch: &Batch, positions: &[u32], angles: &mut [D::Buffer]) {
+        for ((rope, [short, long]), angles) in self.config.ropes.iter().zip(&self.inv_freq).zip(angles) {
+            let mut of_rows: Vec<&[f32]> = Vec::with_capacity(positions.len());
+            for span in &batch.spans {
+                let of_span = if cache.is_long(span.sequence) { long } else { short };
+                of_rows.extend(std::iter::repeat_n(&of_span[..], span.rows.len()));
+            }
+            self.device.rope_angles(positions, &of_rows, rope.attention_factor(), angles);
+        }
     }
 
     /// The residual stream before the first layer.

@@ -62,7 +62,7 @@ fn relative(got: &[f32], want: &[f32]) -> f64 {
 
 #[test]
 fn every_gradient_is_autograds() {
-    for name in ["training/tied", "training/untied"] {
+    for name in ["training/tied", "training/untied", "training/qwen3"] {
         let case: Case = json(&format!("{name}/packed.json"));
         let documents = documents(&case.lengths);
         let packed = case.packed(&documents);
@@ -92,7 +92,7 @@ fn every_gradient_is_autograds() {
 
 #[test]
 fn gradients_are_handed_out_when_they_are_final() {
-    for name in ["training/tied", "training/untied"] {
+    for name in ["training/tied", "training/untied", "training/qwen3"] {
         let case: Case = json(&format!("{name}/packed.json"));
         let documents = documents(&case.lengths);
         let packed = case.packed(&documents);

@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout)]
 
 use sai_formats::{Bytes, DType, Tensor};
-use sai_kernels::{CacheShape, CacheType, Cpu, Device, Heads, Limits, PAGE, RopeStyle, Span};
+use sai_kernels::{
+    Activation, Attention, CacheShape, CacheType, Cpu, Device, Heads, Limits, PAGE, RopeStyle, Span,
+};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

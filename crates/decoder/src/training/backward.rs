@@ -110,6 +110,10 @@ impl<D: Training> Model<D> {
             &mut w.d_qkv,
         );
         d.rope_backward(&mut w.d_qkv, &w.angles, heads, style);
+        if let Some(gains) = layer.qk_norm {
+            let of_norm = products.unless_frozen(g);
+            d.norm_heads_backward(&mut w.d_qkv, &kept.projected, p, gains, heads, eps, of_norm);
+        }
         d.norm(x, p, layer.attention_norm, eps, &mut w.normed);
         products.gradient(&w.d_qkv, &w.normed, &layer.qkv, &mut w.low, g);
         products.backward(&w.d_qkv, &layer.qkv, &mut w.low, &mut w.normed);

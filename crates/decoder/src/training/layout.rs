@@ -35,6 +35,8 @@ pub struct Layout {
 pub(super) struct LayerViews {
     pub(super) attention_norm: View,
     pub(super) qkv: Projection,
+    /// Of queries and of keys, where the model norms them.
+    pub(super) qk_norm: Option<[View; 2]>,
     pub(super) attention_out: Projection,
     pub(super) ffn_norm: View,
     pub(super) gate_up: Projection,
@@ -120,6 +122,10 @@ impl Layout {
                 LayerViews {
                     attention_norm: arena.stack([(names.weight(layer, "attn_norm"), d)], None),
                     qkv: arena.projection(qkv, c.qkv_bias, of_qkv),
+                    qk_norm: c.qk_norm_lengths().map(|[q, k]| {
+                        let mut gain = |name: &str, n| arena.stack([(names.weight(layer, name), n)], None);
+                        [gain("attn_q_norm", q), gain("attn_k_norm", k)]
+                    }),
                     attention_out: arena.projection(attention_out, c.attention_out_bias, of_out),
                     ffn_norm: arena.stack([(names.weight(layer, "ffn_norm"), d)], None),
                     gate_up: arena.projection(gate_up, c.mlp_bias, of_gate_up),
@@ -202,7 +208,6 @@ fn untrained(c: &Config) -> Option<&'static str> {
     let facts = [
         (c.norm.kind != NormKind::Rms || c.norm.bias, "LayerNorm"),
         (c.norm_place != NormPlace::Before || !c.final_norm, "norms after attention and the feed-forward layer"),
-        (c.qk_norm.is_some(), "norms of queries and keys"),
         (c.parallel, "attention and feed-forward layer in parallel"),
         (c.positions != Positions::Rotary, "positions that do not turn"),
         (c.rope_switch().is_some(), "LongRoPE"),

@@ -48,6 +48,8 @@ pub struct Pass<D: Training> {
 
 /// What forward keeps of a layer for backward.
 pub(super) struct Kept<D: Training> {
+    /// Before the norms of queries and keys, where the model has them: (rows, (heads + 2 · kv_heads) · head_dim).
+    pub(super) projected: D::Buffer,
     /// After the turn, (rows, (heads + 2 · kv_heads) · head_dim).
     pub(super) qkv: D::Buffer,
     /// (rows, heads · head_dim)
@@ -92,8 +94,9 @@ impl<D: Training> Pass<D> {
         let shapes = Shapes::of(c, model.rank(), rows, recompute);
         let room = |columns: usize| device.zeros(rows, columns);
         let kept = || -> Result<Kept<D>, Error> {
-            let [qkv, attended, log_sums, middle, gate_up] = shapes.kept.map(room);
+            let [projected, qkv, attended, log_sums, middle, gate_up] = shapes.kept.map(room);
             Ok(Kept {
+                projected: projected?,
                 qkv: qkv?,
                 attended: attended?,
                 log_sums: log_sums?,
@@ -278,7 +281,13 @@ impl<D: Training> Model<D> {
         let (d, c, p, products) = (&self.device, &self.config, &self.parameters, self.products());
         let (heads, eps) = (c.heads(), c.norm.eps);
         d.norm(x, p, layer.attention_norm, eps, &mut work.normed);
-        products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv);
+        match layer.qk_norm {
+            None => products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv),
+            Some(gains) => {
+                products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.projected);
+                d.norm_heads(&kept.projected, p, gains, heads, eps, &mut kept.qkv);
+            }
+        }
         d.rope(&mut kept.qkv, &work.angles, heads, c.ropes[0].style);
         d.attend_documents(&kept.qkv, packed.documents, heads, &mut kept.attended, &mut kept.log_sums);
         products.forward(&kept.attended, &layer.attention_out, Some(x), &mut work.low, &mut kept.middle);
