@@ -6,8 +6,8 @@ use sai_formats::Tensor;
 use sai_kernels::{
     Activation, Attention, CacheShape, Device, Error, Heads, NormKind, Pointwise, RopeStyle, Span,
 };
-use std::ops::Range;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Passes everything on to another device, and sums the squares of each matrix's inputs.

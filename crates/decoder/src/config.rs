@@ -253,8 +253,7 @@ impl Config {
 
     /// Weights of the model, tied ones counted once.
     pub fn parameters(&self) -> u64 {
-        let (d, f, e) =
-            (self.hidden_size as u64, self.intermediate_size as u64, self.embedding_size as u64);
+        let (d, f, e) = (self.hidden_size as u64, self.intermediate_size as u64, self.embedding_size as u64);
         let queries = (self.num_heads * self.head_dim) as u64;
         let qkv = self.heads().qkv_columns() as u64;
         let gate_up = self.gate_up_columns() as u64;

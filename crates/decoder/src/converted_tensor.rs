@@ -171,7 +171,9 @@ fn entries_by(c: &Config, theirs: Names, gguf: Option<&Tensors>) -> Vec<Entry> {
         let of_qkv = qkv.iter().map(|&(name, n)| (name, n, d, c.qkv_bias));
         let of_up = gate_up.iter().map(|&(name, n)| (name, n, d, c.mlp_bias));
         let out = [("attn_output", d, queries, c.attention_out_bias)];
-        for (name, outputs, inputs, bias) in of_qkv.chain(out).chain(of_up).chain([("ffn_down", d, f, c.mlp_bias)]) {
+        for (name, outputs, inputs, bias) in
+            of_qkv.chain(out).chain(of_up).chain([("ffn_down", d, f, c.mlp_bias)])
+        {
             let turns = matches!(name, "attn_q" | "attn_k");
             let change = |matrix| if turns { pairs } else { Change::from_folder(c, name, matrix) };
             if bias {
@@ -229,8 +231,7 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
     let names = Names::in_folder(config.family(), tensors);
     let all = entries_by(config, names, None);
     // A checkpoint may carry what follows from the description, and a tied head a second time.
-    let passed_over =
-        |name: &str| names.unused(name) || (config.tie_word_embeddings && name == names.head());
+    let passed_over = |name: &str| names.unused(name) || (config.tie_word_embeddings && name == names.head());
     refuse_others(tensors, all.iter().map(|e| e.hugging_face.as_str()), passed_over)?;
     let mut converted = Vec::with_capacity(all.len() + 1);
     let mut kept_types = Vec::new();

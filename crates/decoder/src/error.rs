@@ -117,7 +117,9 @@ pub enum Error {
         most: usize,
     },
     /// A sequence that grows beyond the length above which its positions turn otherwise.
-    #[error("the model turns positions otherwise in texts of more than {at} tokens; begin the sequence again with all of them")]
+    #[error(
+        "the model turns positions otherwise in texts of more than {at} tokens; begin the sequence again with all of them"
+    )]
     OtherTurn {
         /// The length.
         at: usize,

@@ -382,12 +382,7 @@ const OLMO2: Family = Family {
 /// Every family that sai runs. Where two share GGUF's architecture, the first is what such a file is read as.
 pub(crate) const FAMILIES: [Family; 20] = [
     LLAMA,
-    Family {
-        model_type: "mistral",
-        class: "MistralForCausalLM",
-        window: Windows::All(Some(4096)),
-        ..LLAMA
-    },
+    Family { model_type: "mistral", class: "MistralForCausalLM", window: Windows::All(Some(4096)), ..LLAMA },
     Family {
         model_type: "qwen2",
         class: "Qwen2ForCausalLM",

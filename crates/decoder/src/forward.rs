@@ -139,7 +139,13 @@ impl<D: Device> Decoder<D> {
             if c.parallel {
                 self.normed(layer.ffn_norm.as_ref(), &run.x, &mut run.normed);
             }
-            self.add(&run.attended, &layer.attention_out, &layer.attention_post_norm, &mut run.x, &mut run.sublayer);
+            self.add(
+                &run.attended,
+                &layer.attention_out,
+                &layer.attention_post_norm,
+                &mut run.x,
+                &mut run.sublayer,
+            );
             let input = match c.parallel {
                 true => &run.normed,
                 false => self.normed(layer.ffn_norm.as_ref(), &run.x, &mut run.normed),

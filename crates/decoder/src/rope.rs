@@ -161,7 +161,9 @@ impl Rope {
                     })
                     .collect()
             }
-            RopeScaling::Divisors(divisors) | RopeScaling::Long { short: divisors, .. } => self.divided(divisors),
+            RopeScaling::Divisors(divisors) | RopeScaling::Long { short: divisors, .. } => {
+                self.divided(divisors)
+            }
         }
     }
 

@@ -59,7 +59,8 @@ impl Names {
         match self {
             Names::Gguf => format!("{name}.{kind}"),
             Names::HuggingFace(naming) => {
-                let theirs = naming.top.iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs);
+                let theirs =
+                    naming.top.iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs);
                 format!("{}{theirs}.{kind}", naming.prefix)
             }
         }
@@ -143,7 +144,8 @@ pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) 
     let (d, f, e) = (c.hidden_size, c.intermediate_size, c.embedding_size);
     let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
     let [before, after] = c.norms();
-    let fused = [names.fuses_qkv(Some(container.tensors()), c), names.fuses_gate_up(Some(container.tensors()), c)];
+    let fused =
+        [names.fuses_qkv(Some(container.tensors()), c), names.fuses_gate_up(Some(container.tensors()), c)];
 
     let embedding_name = names.embedding();
     let embedding = device.table(&source.tensor(&embedding_name, &[c.vocab_size, e], Change::None)?)?;
@@ -253,7 +255,12 @@ impl<D: Device> Source<'_, D> {
         }
     }
 
-    fn norm(&self, name: impl Fn(&str) -> String, length: usize, bias: bool) -> Result<NormWeights<D>, Error> {
+    fn norm(
+        &self,
+        name: impl Fn(&str) -> String,
+        length: usize,
+        bias: bool,
+    ) -> Result<NormWeights<D>, Error> {
         let change = self.change("norm", false);
         let gain = self.tensor(&name("weight"), &[length], change)?.to_f32()?;
         let bias = match bias {
@@ -308,7 +315,9 @@ impl<D: Device> Source<'_, D> {
                 let name = self.names.top("position_embd", "weight");
                 (self.tensor(&name, &[c.context_length + offset, c.hidden_size], Change::None)?, offset)
             }
-            Positions::Sinusoidal { offset } => (self.sines(c.context_length + offset, c.hidden_size), offset),
+            Positions::Sinusoidal { offset } => {
+                (self.sines(c.context_length + offset, c.hidden_size), offset)
+            }
         };
         Ok(Some(Place { table: self.device.table(&table)?, offset }))
     }

@@ -261,7 +261,8 @@ fn what_llama_cpp_cannot_say_is_refused_by_the_fact() {
         ("exaone4-window", "sliding windows in these layers"),
     ] {
         let (_, config) = Config::open(&family(name)).unwrap();
-        let error = config.to_gguf(Path::new("m")).err().map_or("nothing".to_owned(), |error| error.to_string());
+        let error =
+            config.to_gguf(Path::new("m")).err().map_or("nothing".to_owned(), |error| error.to_string());
         assert!(error.starts_with("m: ") && error.contains(fact), "{name}: {error}");
     }
 }

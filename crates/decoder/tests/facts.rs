@@ -1,8 +1,8 @@
 //! Facts that files leave unsaid or say in several ways, each of which someone has read wrongly.
 
 use sai_decoder::{
-    Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, LogitRows, NormPlace, Positions, QkNorm, RopeScaling,
-    RunState,
+    Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, LogitRows, NormPlace, Positions, QkNorm,
+    RopeScaling, RunState,
 };
 use sai_formats::gguf::{self, Gguf, Value};
 use sai_formats::{DType, TensorSpec};
@@ -137,11 +137,19 @@ fn what_no_row_can_say_is_refused_by_the_fact() {
         ("mpt", json!({ "logit_scale": "inv_sqrt_d_model" }), "(`logit_scale`)"),
         ("gemma3_text", json!({ "use_bidirectional_attention": true }), "attend forward"),
         ("gpt2", json!({ "add_cross_attention": true }), "attends to an encoder"),
-        ("qwen3", json!({ "layer_types": ["linear_attention", "full_attention", "full_attention"] }), "`linear_attention`"),
+        (
+            "qwen3",
+            json!({ "layer_types": ["linear_attention", "full_attention", "full_attention"] }),
+            "`linear_attention`",
+        ),
         ("opt", json!({ "activation_function": "mish" }), "activation `mish`"),
         ("smollm3", json!({ "no_rope_layers": [1, 0] }), "`no_rope_layers` is of 2 layers"),
         ("phi3-longrope", json!({ "partial_rotary_factor": 0.5 }), "rotary scaling makes no sense"),
-        ("exaone4", json!({ "sliding_window": 4, "layer_types": null, "sliding_window_pattern": 0 }), "letters L and G"),
+        (
+            "exaone4",
+            json!({ "sliding_window": 4, "layer_types": null, "sliding_window_pattern": 0 }),
+            "letters L and G",
+        ),
     ] {
         let error = read(name, changes).unwrap_err().to_string();
         assert!(error.starts_with("config.json: ") && error.contains(fact), "{fact}: {error}");
@@ -176,7 +184,9 @@ fn logits(decoder: &Decoder<Cpu>, texts: &[&[u32]], piece: usize) -> Vec<Vec<f32
         let mut batch = Batch::new();
         let mut pushed = Vec::new();
         for (i, (text, sequence)) in texts.iter().zip(&sequences).enumerate() {
-            if let Some(rows) = text.get(start..(start + piece).min(text.len())).filter(|rows| !rows.is_empty()) {
+            if let Some(rows) =
+                text.get(start..(start + piece).min(text.len())).filter(|rows| !rows.is_empty())
+            {
                 batch.push_of(sequence, rows, LogitRows::Last, text.len());
                 pushed.push(i);
             }

@@ -2,7 +2,8 @@
 //! `scripts/fixtures/families.py` made them, and says whose arithmetic the expectations are.
 
 use sai_decoder::{
-    Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, LogitRows, RunState, Sequence,
+    ActivationRecorder, Batch, CacheType, Config, Cpu, Decoder, Error, KvCache, LogitRows, Mix, Plan,
+    RunState, Sequence, to_gguf,
 };
 use sai_formats::safetensors;
 use serde::Deserialize;
@@ -147,5 +148,28 @@ fn the_parameters_are_those_of_the_file() {
             sum += if extra { 0 } else { tensor.elements() as u64 };
         }
         assert_eq!(config.parameters(), sum, "{name}");
+    }
+}
+
+/// What goes into each matrix is known by GGUF's names, whatever a folder calls it and however it fuses it.
+#[test]
+fn importances_of_every_family_fit_its_gguf() {
+    for name in families() {
+        let (container, config) = Config::open(&folder(&name)).unwrap();
+        let recorder = ActivationRecorder::new(Cpu::new(1));
+        let decoder = Decoder::load(recorder, config.clone(), &container).unwrap();
+        let mut cache = KvCache::new(&decoder.device, &config, 64, CacheType::F32).unwrap();
+        let (sequence, mut run, mut batch) = (cache.start(), RunState::new(&decoder), Batch::new());
+        batch.push(&sequence, &[3, 5, 7, 11], LogitRows::None);
+        decoder.forward(&mut cache, &batch, &mut run).unwrap();
+        let imatrix = decoder.device.imatrix(Vec::new(), 1, 64);
+        let tensors = to_gguf(&config, container.tensors(), None).unwrap().tensors;
+        let plan = Plan::new(&config, &[], &tensors, Mix::Q4_K_M, Some(&imatrix));
+        let plan = plan.unwrap_or_else(|error| panic!("{name}: {error}"));
+        // Rows of these widths fit no block, but none is left as it was: halves for matrices, and vectors as they are.
+        for tensor in plan.tensors() {
+            let matrix = tensor.shape().len() == 2 && tensor.name() != "position_embd.weight";
+            assert_eq!(tensor.wanted.is_some(), matrix, "{name}: {}", tensor.name());
+        }
     }
 }

@@ -44,7 +44,10 @@ fn a_description_that_makes_no_sense_is_refused() {
         (vec![("rms_norm_eps", (-1.0).into())], "epsilon of its norms is -1"),
         (vec![("vocab_size", "many".into())], "`vocab_size` is \"many\"; it is to be a whole number"),
         (vec![("model_type", "mistral".into()), ("sliding_window", 0.into())], "`sliding_window` is 0"),
-        (vec![("model_type", "gemma2".into()), ("layer_types", serde_json::json!(["full_attention"]))], "`layer_types` is of 1"),
+        (
+            vec![("model_type", "gemma2".into()), ("layer_types", serde_json::json!(["full_attention"]))],
+            "`layer_types` is of 1",
+        ),
         (vec![("rope_scaling", serde_json::json!({"type": "dynamic", "factor": 2.0}))], "`dynamic`"),
         (
             vec![("rope_scaling", serde_json::json!({"rope_type": "llama3", "factor": 2.0}))],

@@ -299,3 +299,28 @@ fn rows_that_do_not_fit_are_refused() {
     gguf.ropes[0].style = sai_decoder::RopeStyle::Pairs;
     assert!(matches!(Layout::of(&gguf), Err(Error::Training { .. })));
 }
+
+/// A fact that backward does not know is named.
+#[test]
+fn what_is_not_trained_is_refused_by_the_fact() {
+    for (name, fact) in [
+        ("gpt2", "LayerNorm"),
+        ("gemma2", "norms after attention"),
+        ("mistral", "sliding windows"),
+        ("smollm3", "layers that turn positions otherwise"),
+        ("granite", "a scale of attention of its own"),
+        ("phi3", "sliding windows"),
+        ("phi3-longrope", "LongRoPE"),
+        ("hyperclovax-without-post-norm", "a scale of attention of its own"),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/families").join(name);
+        let (_, config) = Config::open(&folder).unwrap();
+        let error = Layout::of(&config).unwrap_err().to_string();
+        assert!(error.contains("sai does not train a model with") && error.contains(fact), "{name}: {error}");
+    }
+    for name in ["llama", "qwen3"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/families").join(name);
+        let (_, config) = Config::open(&folder).unwrap();
+        assert!(Layout::of(&config).is_ok(), "{name}");
+    }
+}

@@ -21,18 +21,25 @@ impl Config {
             let over = if norm == QkNorm::Heads { "each head" } else { "all heads of a row together" };
             put("query and key norm", format!("over {over}"));
         }
-        let residual = if self.parallel { "attention and feed-forward layer in parallel" } else { "in sequence" };
-        put("residual", match self.residual_scale {
-            1.0 => residual.to_owned(),
-            scale => format!("{residual}, each × {scale}"),
-        });
+        let residual =
+            if self.parallel { "attention and feed-forward layer in parallel" } else { "in sequence" };
+        put(
+            "residual",
+            match self.residual_scale {
+                1.0 => residual.to_owned(),
+                scale => format!("{residual}, each × {scale}"),
+            },
+        );
         if let Some(windows) = self.windows_in_words() {
             put("attention window", windows);
         }
         let scales: Vec<f32> = self.layers.iter().map(|layer| layer.attention_scale).collect();
         if scales.iter().any(|&scale| scale != Config::plain_scale(self.head_dim)) {
             let by_layer = scales.iter().any(|scale| *scale != scales[0]);
-            put("attention scale", format!("{}{}", scales[0], if by_layer { ", other in other layers" } else { "" }));
+            put(
+                "attention scale",
+                format!("{}{}", scales[0], if by_layer { ", other in other layers" } else { "" }),
+            );
         }
         if let Some(cap) = self.attention_soft_cap {
             put("attention soft cap", cap.to_string());

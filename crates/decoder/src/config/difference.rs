@@ -22,8 +22,10 @@ impl Config {
                 c.context_length,
             ]
         };
-        let attention_scales_agree = a.layers.iter().zip(&b.layers).all(|(a, b)| near(a.attention_scale, b.attention_scale));
-        let ropes_agree = a.ropes.len() == b.ropes.len() && a.ropes.iter().zip(&b.ropes).all(|(a, b)| a.turns_like(b));
+        let attention_scales_agree =
+            a.layers.iter().zip(&b.layers).all(|(a, b)| near(a.attention_scale, b.attention_scale));
+        let ropes_agree =
+            a.ropes.len() == b.ropes.len() && a.ropes.iter().zip(&b.ropes).all(|(a, b)| a.turns_like(b));
         let facts = [
             (widths(a) != widths(b), "widths of its own"),
             (a.embedding_size != b.embedding_size, "an embedding of another width than its layers"),
@@ -39,7 +41,8 @@ impl Config {
             (a.activation != b.activation || a.gated != b.gated, "another feed-forward layer"),
             (a.tie_word_embeddings != b.tie_word_embeddings, "a head of its own"),
             (
-                [a.qkv_bias, a.attention_out_bias, a.mlp_bias] != [b.qkv_bias, b.attention_out_bias, b.mlp_bias],
+                [a.qkv_bias, a.attention_out_bias, a.mlp_bias]
+                    != [b.qkv_bias, b.attention_out_bias, b.mlp_bias],
                 "biases in these places",
             ),
             (a.qkv_clip != b.qkv_clip, "clipped queries, keys and values"),
@@ -59,7 +62,9 @@ impl Config {
 impl Rope {
     /// Whether positions turn alike, but for rounding to f32.
     fn turns_like(&self, other: &Rope) -> bool {
-        let near = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 2e-4 * a.abs());
+        let near = |a: &[f32], b: &[f32]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 2e-4 * a.abs())
+        };
         self.dim == other.dim
             && self.switch() == other.switch()
             && near(&self.inv_freq(), &other.inv_freq())

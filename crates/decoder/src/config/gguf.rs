@@ -10,6 +10,9 @@ use sai_formats::gguf::{Gguf, Metadata};
 use sai_kernels::NormKind;
 use std::path::PathBuf;
 
+/// Gives a tensor's values by its name, where there is one.
+type Values<'a> = dyn Fn(&str) -> Result<Option<Vec<f32>>, Error> + 'a;
+
 pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
     let shape = |name: &str| gguf.tensors.get(name).map(|tensor| tensor.shape.clone());
     let values = |name: &str| gguf.tensors.get(name).map(|tensor| tensor.to_f32()).transpose();
@@ -20,7 +23,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
 pub(super) fn describe(
     metadata: &Metadata,
     shape: &dyn Fn(&str) -> Option<Vec<usize>>,
-    values: &dyn Fn(&str) -> Result<Option<Vec<f32>>, Error>,
+    values: &Values<'_>,
 ) -> Result<Config, Error> {
     let path = metadata.path();
     let wrong = |fact: String| Error::Config { path: PathBuf::from(path), fact };
@@ -135,7 +138,7 @@ struct Facts<'a> {
     metadata: &'a Metadata,
     architecture: &'a str,
     family: &'a Family,
-    values: &'a dyn Fn(&str) -> Result<Option<Vec<f32>>, Error>,
+    values: &'a Values<'a>,
 }
 
 impl Facts<'_> {
@@ -195,7 +198,8 @@ impl Facts<'_> {
             return Ok(scale as f32);
         }
         // The 27B models of Gemma 2 and 3 are known by their layers.
-        let of_width = self.family.embedding_by_root && num_layers == if self.family.qk_norm.is_some() { 62 } else { 46 };
+        let of_width = self.family.embedding_by_root
+            && num_layers == if self.family.qk_norm.is_some() { 62 } else { 46 };
         Ok(Config::plain_scale(match of_width {
             true => hidden_size.checked_div(num_heads).unwrap_or(1),
             false => head_dim,

@@ -46,7 +46,9 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
     let attention = keys.optional_within("attn_config")?;
     attention.refuse(&REFUSED)?;
     if attention.text(&["attn_type"])?.is_some_and(|kind| kind != "multihead_attention") {
-        return Err(keys.wrong("its heads share keys in MPT's own way (`attn_type`), which sai does not run".to_owned()));
+        return Err(keys.wrong(
+            "its heads share keys in MPT's own way (`attn_type`), which sai does not run".to_owned(),
+        ));
     }
     let [mut qkv_bias, mut attention_out_bias, mut mlp_bias] = family.biases;
     if let Some(bias) = keys.flag(&["attention_bias"])? {

@@ -45,7 +45,10 @@ impl Config {
     pub fn to_gguf(&self, path: &Path) -> Result<Entries, Error> {
         let wrong = |fact: String| Err(Error::Config { path: path.to_path_buf(), fact });
         let Some(architecture) = self.gguf_architecture() else {
-            return wrong(format!("llama.cpp has no architecture for `{}`; keep the folder", self.architecture));
+            return wrong(format!(
+                "llama.cpp has no architecture for `{}`; keep the folder",
+                self.architecture
+            ));
         };
         let mut out = vec![("general.architecture".to_owned(), Value::String(architecture.to_owned()))];
         let mut put = |name: &str, value: Value| out.push((format!("{architecture}.{name}"), value));
@@ -105,10 +108,13 @@ impl Config {
             }
         }
         if let Some(Rope { scaling: scaling @ RopeScaling::Llama3 { .. }, .. }) = self.ropes.first()
-            && let &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } = scaling
+            && let &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } =
+                scaling
         {
             if !WITH_DIVISORS.contains(&architecture) {
-                return wrong(format!("has LLaMA 3's rotary scaling, which llama.cpp does not know for `{architecture}`"));
+                return wrong(format!(
+                    "has LLaMA 3's rotary scaling, which llama.cpp does not know for `{architecture}`"
+                ));
             }
             let facts = [factor, low_freq_factor, high_freq_factor, original_context].map(|x| x as f32);
             out.push((LLAMA3.to_owned(), Value::Array(Array::from_f32s(&facts))));
@@ -127,7 +133,9 @@ impl Config {
         let divisors = |name: &str| {
             let rope = self.ropes.first()?;
             match (&rope.scaling, name) {
-                (RopeScaling::Long { short, .. }, name) if name == GGUF_LONG_DIVISORS[0] => Some(short.clone()),
+                (RopeScaling::Long { short, .. }, name) if name == GGUF_LONG_DIVISORS[0] => {
+                    Some(short.clone())
+                }
                 (RopeScaling::Long { long, .. }, name) if name == GGUF_LONG_DIVISORS[1] => Some(long.clone()),
                 (_, GGUF_ROPE_DIVISORS) => rope.divisors(),
                 _ => None,

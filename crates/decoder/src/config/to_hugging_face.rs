@@ -35,7 +35,9 @@ impl Config {
         let text = Value::Object(fields.clone()).to_string();
         match self.difference(&Config::from_json(&text, path)?) {
             None => Ok(fields),
-            Some(fact) => wrong(format!("has {fact}, which `config.json` cannot say of `{}`", family.model_type)),
+            Some(fact) => {
+                wrong(format!("has {fact}, which `config.json` cannot say of `{}`", family.model_type))
+            }
         }
     }
 
@@ -56,7 +58,7 @@ impl Config {
                 put("head_dim", json!(self.head_dim));
             }
         }
-        if words.act != "" {
+        if !words.act.is_empty() {
             put(words.act, json!(activation(self.activation)));
         }
         put(words.context, json!(self.context_length));
@@ -108,7 +110,8 @@ impl Config {
             _ => (false, 8.0),
         };
         let scale = self.layers[0].attention_scale;
-        let scale = (scale != Config::plain_scale(self.head_dim)).then(|| decimal(scale)).unwrap_or(Value::Null);
+        let plain = scale == Config::plain_scale(self.head_dim);
+        let scale = if plain { Value::Null } else { decimal(scale) };
         let clip = self.qkv_clip.map_or(Value::Null, decimal);
         let norm = self.qk_norm.is_some();
         put("no_bias", json!(true));
@@ -139,7 +142,8 @@ impl Config {
     fn put_layers(&self, family: &Family, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
         let window = self.layers.iter().find_map(|layer| layer.window);
         let types = || {
-            let kind = |window: Option<usize>| if window.is_some() { "sliding_attention" } else { "full_attention" };
+            let kind =
+                |window: Option<usize>| if window.is_some() { "sliding_attention" } else { "full_attention" };
             json!(self.layers.iter().map(|layer| kind(layer.window)).collect::<Vec<_>>())
         };
         match family.window {
@@ -171,7 +175,10 @@ impl Config {
                 put("embedding_multiplier", decimal(self.embedding_scale));
                 put("residual_multiplier", decimal(self.residual_scale));
                 let divides = family.model_type == "granite";
-                put("logits_scaling", decimal(if divides { 1.0 / self.logit_scale } else { self.logit_scale }));
+                put(
+                    "logits_scaling",
+                    decimal(if divides { 1.0 / self.logit_scale } else { self.logit_scale }),
+                );
             }
             "gemma2" | "gemma3_text" => {
                 let scalar = f64::from(scale).powf(-2.0);
@@ -246,12 +253,9 @@ impl Words {
                 act: "activation_function",
                 ..llama
             },
-            "exaone" => Words {
-                layers: "num_layers",
-                eps: "layer_norm_epsilon",
-                act: "activation_function",
-                ..llama
-            },
+            "exaone" => {
+                Words { layers: "num_layers", eps: "layer_norm_epsilon", act: "activation_function", ..llama }
+            }
             "gpt_neox" => Words { eps: "layer_norm_eps", ..llama },
             "gemma2" | "gemma3_text" => Words { act: "hidden_activation", ..llama },
             _ => llama,
@@ -273,8 +277,7 @@ fn scaling_json(rope: &Rope, path: &Path) -> Result<Value, Error> {
         RopeScaling::Divisors(divisors) => match rope.llama3_of(divisors) {
             Some(llama3) => llama3,
             None => {
-                let fact =
-                    "has rotary divisors that do not follow LLaMA 3's formula, and `config.json` has no other";
+                let fact = "has rotary divisors that do not follow LLaMA 3's formula, and `config.json` has no other";
                 return Err(Error::Config { path: path.to_path_buf(), fact: fact.to_owned() });
             }
         },
@@ -295,14 +298,7 @@ fn scaling_json(rope: &Rope, path: &Path) -> Result<Value, Error> {
                 "attention_factor": attention_factor,
             })
         }
-        RopeScaling::Yarn {
-            factor,
-            original_context,
-            beta_fast,
-            beta_slow,
-            truncate,
-            attention_factor,
-        } => {
+        RopeScaling::Yarn { factor, original_context, beta_fast, beta_slow, truncate, attention_factor } => {
             let mut yarn = json!({
                 "rope_type": "yarn", "factor": factor, "beta_fast": beta_fast, "beta_slow": beta_slow,
                 "original_max_position_embeddings": original_context as u64,

@@ -207,7 +207,10 @@ fn untrained(c: &Config) -> Option<&'static str> {
     let scale = Config::plain_scale(c.head_dim);
     let facts = [
         (c.norm.kind != NormKind::Rms || c.norm.bias, "LayerNorm"),
-        (c.norm_place != NormPlace::Before || !c.final_norm, "norms after attention and the feed-forward layer"),
+        (
+            c.norm_place != NormPlace::Before || !c.final_norm,
+            "norms after attention and the feed-forward layer",
+        ),
         (c.parallel, "attention and feed-forward layer in parallel"),
         (c.positions != Positions::Rotary, "positions that do not turn"),
         (c.rope_switch().is_some(), "LongRoPE"),
@@ -215,7 +218,10 @@ fn untrained(c: &Config) -> Option<&'static str> {
         (!c.layers.iter().all(layer), "layers that turn positions otherwise, or not at all"),
         (c.layers.iter().any(|l| l.attention_scale != scale), "a scale of attention of its own"),
         (c.activation != Activation::Silu || !c.gated, "another feed-forward layer than SwiGLU"),
-        (c.embedding_scale != 1.0 || c.residual_scale != 1.0 || c.logit_scale != 1.0, "scales of embedding, residual or logits"),
+        (
+            c.embedding_scale != 1.0 || c.residual_scale != 1.0 || c.logit_scale != 1.0,
+            "scales of embedding, residual or logits",
+        ),
         (c.attention_soft_cap.is_some() || c.logit_soft_cap.is_some(), "soft caps"),
         (c.qkv_clip.is_some(), "clipped queries, keys and values"),
         (c.embedding_size != c.hidden_size, "an embedding of another width than its layers"),

@@ -63,7 +63,7 @@ fn silu<const FMA: bool>(x: f32) -> f32 {
 #[inline(always)]
 fn gelu_tanh<const FMA: bool>(x: f32) -> f32 {
     /// 2 √(2/π)
-    const SLOPE: f32 = 1.595_769_1;
+    const SLOPE: f32 = 1.595_769;
     x / (1.0 + exp::<FMA>(-SLOPE * x * fma::<FMA>(0.044_715 * x, x, 1.0)))
 }
 
@@ -76,14 +76,14 @@ fn gelu<const FMA: bool>(x: f32) -> f32 {
     let mut p = 0.170_872_77;
     for coefficient in [
         -0.822_152_23,
-        1.488_515_87,
-        -1.135_203_98,
+        1.488_515_9,
+        -1.135_204,
         0.278_868_07,
         -0.186_288_06,
         0.096_784_18,
         0.374_091_96,
-        1.000_023_68,
-        -1.265_512_23,
+        1.000_023_7,
+        -1.265_512_2,
     ] {
         p = fma::<FMA>(p, t, coefficient);
     }
@@ -123,8 +123,7 @@ mod tests {
         y as f32
     }
 
-    const ALL: [Activation; 4] =
-        [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+    const ALL: [Activation; 4] = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
 
     #[test]
     fn every_path_is_the_reference() {

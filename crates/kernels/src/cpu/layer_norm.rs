@@ -86,7 +86,8 @@ mod tests {
         let square = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
         let scale = 1.0 / (square + f64::from(eps)).sqrt();
         let bias = |i: usize| bias.map_or(0.0, |bias| f64::from(bias[i]));
-        let one = |(i, &x): (usize, &f32)| ((f64::from(x) - mean) * scale * f64::from(gain[i]) + bias(i)) as f32;
+        let one =
+            |(i, &x): (usize, &f32)| ((f64::from(x) - mean) * scale * f64::from(gain[i]) + bias(i)) as f32;
         x.iter().enumerate().map(one).collect()
     }
 

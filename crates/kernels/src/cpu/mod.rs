@@ -31,9 +31,7 @@ pub use limits::Limits;
 pub use matrix::{Matrix, Table};
 
 use crate::Error;
-use crate::device::{
-    Activation, Attention, CacheShape, Device, Heads, NormKind, Pointwise, RopeStyle, Span,
-};
+use crate::device::{Activation, Attention, CacheShape, Device, Heads, NormKind, Pointwise, RopeStyle, Span};
 use disjoint::Disjoint;
 use isa::Isa;
 use pool::Pool;

@@ -10,7 +10,8 @@ pub(crate) fn rope_angles(positions: &[u32], inv_freq: &[&[f32]], scale: f32, an
     if half == 0 {
         return;
     }
-    for ((&position, inv_freq), row) in positions.iter().zip(inv_freq).zip(angles.chunks_exact_mut(2 * half)) {
+    for ((&position, inv_freq), row) in positions.iter().zip(inv_freq).zip(angles.chunks_exact_mut(2 * half))
+    {
         let (cosines, sines) = row.split_at_mut(half);
         for i in 0..half {
             // The product is rounded to f32 first, as the references do.

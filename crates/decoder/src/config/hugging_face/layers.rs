@@ -22,7 +22,10 @@ pub(super) fn read(
         _ => (Vec::new(), None),
     };
     let turning = turning(keys, family, &windows, num_layers)?;
-    let scale = match keys.float(&["attention_multiplier", "softmax_scale"])?.or(attention.float(&["softmax_scale"])?) {
+    let scale = match keys
+        .float(&["attention_multiplier", "softmax_scale"])?
+        .or(attention.float(&["softmax_scale"])?)
+    {
         Some(scale) => scale as f32,
         None => match keys.float(&["query_pre_attn_scalar"])? {
             Some(scalar) => scalar.powf(-0.5) as f32,
@@ -65,7 +68,9 @@ fn turning(
         Turning::AllBut(every) => match keys.numbers("no_rope_layers")? {
             Some(turns) if turns.len() == num_layers => turns.into_iter().map(|turns| turns != 0).collect(),
             Some(turns) => {
-                return Err(keys.wrong(format!("`no_rope_layers` is of {} layers, not {num_layers}", turns.len())));
+                return Err(
+                    keys.wrong(format!("`no_rope_layers` is of {} layers, not {num_layers}", turns.len()))
+                );
             }
             None => {
                 let every = keys.number(&["no_rope_layer_interval"])?.unwrap_or(every).max(1);
@@ -92,11 +97,15 @@ fn windows(
     };
     let on = match family.window {
         Windows::From => keys.flag(&["use_sliding_window"])?.unwrap_or(false),
-        Windows::None => keys.flag(&["use_sliding_window"])?.unwrap_or(true) && family.positions == PositionKind::Rotary,
+        Windows::None => {
+            keys.flag(&["use_sliding_window"])?.unwrap_or(true) && family.positions == PositionKind::Rotary
+        }
         _ => keys.flag(&["use_sliding_window"])?.unwrap_or(true),
     };
     let types = keys.texts("layer_types")?;
-    if let Some(other) = types.iter().flatten().find(|kind| !matches!(kind.as_str(), "full_attention" | "sliding_attention")) {
+    if let Some(other) =
+        types.iter().flatten().find(|kind| !matches!(kind.as_str(), "full_attention" | "sliding_attention"))
+    {
         return Err(keys.wrong(format!(
             "a layer is of type `{}`, which sai does not run (full_attention, sliding_attention)",
             other.escape_debug()
@@ -124,10 +133,16 @@ fn windows(
 
 /// Local layers by a pattern that repeats: letters, or how often one is not.
 fn pattern(keys: &Keys<'_>, every: usize, num_layers: usize) -> Result<Vec<bool>, Error> {
-    let name = if keys.names_any(&["_sliding_window_pattern"]) { "_sliding_window_pattern" } else { "sliding_window_pattern" };
+    let name = if keys.names_any(&["_sliding_window_pattern"]) {
+        "_sliding_window_pattern"
+    } else {
+        "sliding_window_pattern"
+    };
     let all_but = |every: usize| (1..=num_layers).map(|i| !i.is_multiple_of(every)).collect();
     Ok(match keys.value(name) {
-        Some(Value::String(letters)) if !letters.is_empty() && letters.chars().all(|c| matches!(c, 'L' | 'G')) => {
+        Some(Value::String(letters))
+            if !letters.is_empty() && letters.chars().all(|c| matches!(c, 'L' | 'G')) =>
+        {
             let letters: Vec<bool> = letters.chars().map(|c| c == 'L').collect();
             // The last layer is global whatever the pattern says.
             (0..num_layers).map(|i| letters[i % letters.len()] && i + 1 < num_layers).collect()
@@ -137,7 +152,9 @@ fn pattern(keys: &Keys<'_>, every: usize, num_layers: usize) -> Result<Vec<bool>
         }
         None => all_but(every),
         Some(other) => {
-            return Err(keys.wrong(format!("`{name}` is {other}; it is to be letters L and G, or a number above 0")));
+            return Err(
+                keys.wrong(format!("`{name}` is {other}; it is to be letters L and G, or a number above 0"))
+            );
         }
     })
 }

@@ -76,7 +76,8 @@ fn scaling(said: &Keys<'_>, keys: &Keys<'_>, context_length: usize) -> Result<Ro
         }
         "longrope" | "su" | "yarn" => {
             let list = |name: &str| {
-                said.floats(name)?.ok_or_else(|| said.wrong(format!("rotary scaling `{kind}` lacks its `{name}`")))
+                said.floats(name)?
+                    .ok_or_else(|| said.wrong(format!("rotary scaling `{kind}` lacks its `{name}`")))
             };
             let original = match original {
                 Some(original) => original as usize,

@@ -144,12 +144,7 @@ fn first_seen(position: usize, window: Option<usize>) -> usize {
 
 /// Cuts the work so that every thread has some: by key–value head and block of rows, and by context
 /// where that is too little. Returns the tasks and into how many parts contexts are cut.
-fn plan(
-    spans: &[Span<'_>],
-    heads: Heads,
-    window: Option<usize>,
-    threads: usize,
-) -> (Vec<Task>, usize) {
+fn plan(spans: &[Span<'_>], heads: Heads, window: Option<usize>, threads: usize) -> (Vec<Task>, usize) {
     let blocks: usize = spans.iter().map(|s| s.rows.div_ceil(ROW_BLOCK) * heads.kv_heads).sum();
     let seen = |span: &Span<'_>| chunks(span, span.rows) - first_chunk(span.position, window);
     let most_chunks = spans.iter().map(seen).max().unwrap_or(1);

@@ -170,11 +170,7 @@ mod x86 {
 
     // Two queries' sums of a page fill eight of sixteen registers; three would spill.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn avx2<T: Element>(
-        queries: &Queries<'_>,
-        page: Page<'_, T>,
-        states: &mut [&mut [f32]],
-    ) {
+    pub(super) fn avx2<T: Element>(queries: &Queries<'_>, page: Page<'_, T>, states: &mut [&mut [f32]]) {
         // SAFETY: this function has the instructions.
         unsafe {
             let (done, states) = fold_all::<__m256, 4, 2, T>(0, queries, page, states);
@@ -184,11 +180,7 @@ mod x86 {
 
     // Eight fill sixteen of 32.
     #[target_feature(enable = "avx2,fma,f16c,avx512f")]
-    pub(super) fn avx512<T: Element>(
-        queries: &Queries<'_>,
-        page: Page<'_, T>,
-        states: &mut [&mut [f32]],
-    ) {
+    pub(super) fn avx512<T: Element>(queries: &Queries<'_>, page: Page<'_, T>, states: &mut [&mut [f32]]) {
         // SAFETY: this function has the instructions.
         unsafe {
             let (done, states) = fold_all::<__m512, 2, 8, T>(0, queries, page, states);
@@ -205,11 +197,7 @@ mod arm {
     use std::arch::aarch64::float32x4_t;
 
     // Two queries' sums of a page fill sixteen of 32 registers, and its keys eight; three would spill.
-    pub(super) fn neon<T: Element>(
-        queries: &Queries<'_>,
-        page: Page<'_, T>,
-        states: &mut [&mut [f32]],
-    ) {
+    pub(super) fn neon<T: Element>(queries: &Queries<'_>, page: Page<'_, T>, states: &mut [&mut [f32]]) {
         // SAFETY: every aarch64 has NEON, and FMA with it.
         unsafe {
             let (done, states) = fold_all::<float32x4_t, 8, 2, T>(0, queries, page, states);

@@ -6,11 +6,7 @@ use crate::cpu::math::{exp, max_lanes, sum_lanes};
 use crate::device::{CacheType, PAGE};
 
 /// As [`super::page::attend_page`], two queries at a time.
-pub(super) fn fold_all<T: Element>(
-    queries: &Queries<'_>,
-    page: Page<'_, T>,
-    states: &mut [&mut [f32]],
-) {
+pub(super) fn fold_all<T: Element>(queries: &Queries<'_>, page: Page<'_, T>, states: &mut [&mut [f32]]) {
     let (pairs, rest) = states.as_chunks_mut::<2>();
     for (i, states) in pairs.iter_mut().enumerate() {
         if let Some(picked) = pick(queries, page.dim(), 2 * i) {
@@ -25,11 +21,7 @@ pub(super) fn fold_all<T: Element>(
 }
 
 /// Folds what is seen of a page into each query's state (maximum, sum, weighted values).
-fn fold<T: Element, const Q: usize>(
-    picked: &Picked<'_, Q>,
-    page: Page<'_, T>,
-    states: &mut [&mut [f32]; Q],
-) {
+fn fold<T: Element, const Q: usize>(picked: &Picked<'_, Q>, page: Page<'_, T>, states: &mut [&mut [f32]; Q]) {
     let dim = page.dim();
     let mut weights = [[0.0f32; PAGE]; Q];
     for (d, keys) in page.keys.as_chunks::<PAGE>().0.iter().enumerate() {

@@ -14,7 +14,8 @@ fn reference(
     let score = |(position, k): (usize, &&[f32])| {
         let dot: f64 = k.iter().zip(query).map(|(&k, &q)| f64::from(k) * f64::from(q)).sum();
         let scaled = dot * f64::from(attention.scale);
-        let capped = attention.soft_cap.map_or(scaled, |cap| f64::from(cap) * (scaled / f64::from(cap)).tanh());
+        let capped =
+            attention.soft_cap.map_or(scaled, |cap| f64::from(cap) * (scaled / f64::from(cap)).tanh());
         let slope = attention.slopes.get(head).copied().unwrap_or(0.0);
         let seen = attention.window.is_none_or(|window| own - position < window);
         if seen { capped - f64::from(slope) * (own - position) as f64 } else { f64::NEG_INFINITY }
@@ -153,7 +154,10 @@ fn a_row_does_not_depend_on_its_neighbours() {
         let plain = Attention::plain(Heads { heads: 6, kv_heads: 2, head_dim: 64 });
         check_alone(&plain, dtype);
         check_alone(&Attention { window: Some(150), ..plain }, dtype);
-        check_alone(&Attention { soft_cap: Some(3.0), slopes: &[0.5, 0.2, 0.1, 0.05, 0.02, 0.01], ..plain }, dtype);
+        check_alone(
+            &Attention { soft_cap: Some(3.0), slopes: &[0.5, 0.2, 0.1, 0.05, 0.02, 0.01], ..plain },
+            dtype,
+        );
         check_alone(&Attention::plain(Heads { heads: 2, kv_heads: 2, head_dim: 40 }), dtype);
     }
 }

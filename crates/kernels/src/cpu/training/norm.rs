@@ -245,7 +245,9 @@ mod tests {
                 backward_within(isa, &pool, &mut got, &x, part, &gain, 1e-5, Some(&mut got_gain));
                 assert_close(&gathered(&got), &want, 1e-6);
                 assert_close(&got_gain, &want_gain, 1e-5);
-                assert!(got.chunks(row).zip(d.chunks(row)).all(|(a, b)| a[..5] == b[..5] && a[35..] == b[35..]));
+                assert!(
+                    got.chunks(row).zip(d.chunks(row)).all(|(a, b)| a[..5] == b[..5] && a[35..] == b[35..])
+                );
             }
         }
     }
