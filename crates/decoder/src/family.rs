@@ -492,6 +492,7 @@ pub(crate) const FAMILIES: [Family; 20] = [
     Family {
         model_type: "mosaic_gpt",
         class: "MosaicGPT",
+        gguf: None,
         folder: &[&MOSAIC_NAMES],
         qk_norm: Some(QkNorm::Rows),
         ..MPT

@@ -43,6 +43,7 @@ fn described(architecture: &str, layers: u32, width: u32, heads: u32, length: u3
         number("attention.head_count", heads),
         number("attention.key_length", length),
         number("attention.value_length", length),
+        number("attention.sliding_window", 512),
     ];
     let shape = vec![3, width as usize];
     let spec = TensorSpec { name: "token_embd.weight".to_owned(), dtype: DType::F32, shape };
@@ -51,9 +52,12 @@ fn described(architecture: &str, layers: u32, width: u32, heads: u32, length: u3
         dtype: DType::F32,
         shape: vec![length as usize],
     };
-    let mut writer = gguf::create(&target, &metadata, vec![spec, norm]).unwrap();
+    let specs = if architecture == "gemma2" { vec![spec] } else { vec![spec, norm] };
+    let mut writer = gguf::create(&target, &metadata, specs).unwrap();
     writer.write(&vec![0; 4 * 3 * width as usize]).unwrap();
-    writer.write(&vec![0; 4 * length as usize]).unwrap();
+    if architecture != "gemma2" {
+        writer.write(&vec![0; 4 * length as usize]).unwrap();
+    }
     writer.finish().unwrap();
     Config::from_gguf(&Gguf::open(&target).unwrap()).unwrap()
 }

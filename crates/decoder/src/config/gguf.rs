@@ -5,7 +5,7 @@ use super::to_gguf::LLAMA3;
 use crate::family::{FAMILIES, Family, PositionKind, Turning, Windows};
 use crate::rope::yarn_attention_factor;
 use crate::weights::{GGUF_LONG_DIVISORS, GGUF_ROPE_DIVISORS, Names};
-use crate::{Config, Error, LayerConfig, Norm, Positions, QkNorm, Rope, RopeScaling};
+use crate::{Config, Error, LayerConfig, Norm, Positions, Rope, RopeScaling};
 use sai_formats::gguf::{Gguf, Metadata};
 use sai_kernels::NormKind;
 use std::path::PathBuf;
@@ -91,10 +91,13 @@ pub(super) fn describe(
             eps: float(eps)?.unwrap_or(1e-5),
         },
         norm_place: family.place,
-        qk_norm: match shape(&names.weight(0, "attn_q_norm")) {
-            None => None,
-            Some(gain) if gain == [head_dim] && family.qk_norm != Some(QkNorm::Rows) => Some(QkNorm::Heads),
-            Some(_) => Some(QkNorm::Rows),
+        qk_norm: match (shape(&names.weight(0, "attn_q_norm")), family.qk_norm) {
+            (None, _) => None,
+            (Some(_), Some(norm)) => Some(norm),
+            (Some(_), None) => {
+                let fact = "norms queries and keys, which llama.cpp does not do for";
+                return Err(wrong(format!("{fact} `{architecture}`")));
+            }
         },
         final_norm: true,
         parallel: metadata.bool(&facts.key("use_parallel_residual"))?.unwrap_or(family.parallel),
@@ -162,9 +165,11 @@ impl Facts<'_> {
     fn windows(&self, num_layers: usize, context_length: usize) -> Result<Vec<Option<usize>>, Error> {
         let width = self.optional("attention.sliding_window")?.filter(|&width| width > 0);
         let layers = 0..num_layers.min(1 << 16);
-        // Gemma's first files do not say it.
-        let width = match self.family.window {
-            Windows::AllBut(_) if self.family.embedding_by_root => Some(width.unwrap_or(4096)),
+        // What llama.cpp takes where a file does not say it: Gemma 2 has one, and of EXAONE 4 the model of 64 layers alone.
+        let width = match (self.family.window, self.family.turning) {
+            (Windows::AllBut(2), _) => Some(width.unwrap_or(4096)),
+            (Windows::AllBut(_), Turning::Windowed) if num_layers == 64 => Some(width.unwrap_or(4096)),
+            (Windows::AllBut(_), Turning::Windowed) => None,
             _ => width,
         };
         Ok(match (width, self.family.window) {

@@ -18,6 +18,9 @@ pub(super) const LLAMA3: &str = "sai.rope.llama3";
 /// Architectures for which llama.cpp reads divisors of frequencies.
 const WITH_DIVISORS: [&str; 3] = ["llama", "exaone", "exaone4"];
 
+/// Architectures of which llama.cpp takes all heads together to be as wide as the residual stream.
+const AS_WIDE_AS_THE_STREAM: [&str; 2] = ["exaone4", "olmo2"];
+
 type Entries = Vec<(String, Value)>;
 
 impl Config {
@@ -50,6 +53,11 @@ impl Config {
                 self.architecture
             ));
         };
+        let heads = self.num_heads * self.head_dim;
+        if heads != self.hidden_size && AS_WIDE_AS_THE_STREAM.contains(&architecture) {
+            let fact = format!("has heads of {heads} together in layers of {}", self.hidden_size);
+            return wrong(format!("{fact}, which llama.cpp does not know for `{architecture}`"));
+        }
         let mut out = vec![("general.architecture".to_owned(), Value::String(architecture.to_owned()))];
         let mut put = |name: &str, value: Value| out.push((format!("{architecture}.{name}"), value));
         for (name, value) in [
