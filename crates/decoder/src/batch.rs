@@ -16,12 +16,21 @@ pub enum LogitRows {
     From(usize),
 }
 
+/// The rows of a push.
+#[derive(Clone, Debug)]
+pub(crate) struct Pushed {
+    /// The sequence's place in the cache.
+    pub(crate) sequence: usize,
+    pub(crate) rows: Range<usize>,
+    /// Tokens that the text they are of has.
+    pub(crate) length: usize,
+}
+
 /// Tokens of any number of sequences, to be computed together.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(crate) tokens: Vec<u32>,
-    /// For each push: the sequence's place in the cache, and its rows.
-    pub(crate) spans: Vec<(usize, Range<usize>)>,
+    pub(crate) spans: Vec<Pushed>,
     /// Rows whose logits are wanted, rising.
     pub(crate) wanted: Vec<usize>,
 }
@@ -34,6 +43,12 @@ impl Batch {
 
     /// Adds rows that continue `sequence`.
     pub fn push(&mut self, sequence: &Sequence, tokens: &[u32], wanted: LogitRows) {
+        self.push_of(sequence, tokens, wanted, 0);
+    }
+
+    /// The same for a piece of a text that will be `length` tokens long with all pieces: what a model whose positions turn
+    /// otherwise in long texts ([`Config::rope_switch`](crate::Config::rope_switch)) has to know from the first piece on.
+    pub fn push_of(&mut self, sequence: &Sequence, tokens: &[u32], wanted: LogitRows, length: usize) {
         let rows = self.tokens.len()..self.tokens.len() + tokens.len();
         if rows.is_empty() {
             return;
@@ -45,7 +60,7 @@ impl Batch {
             LogitRows::All => self.wanted.extend(rows.clone()),
             LogitRows::From(first) => self.wanted.extend(rows.start.saturating_add(first)..rows.end),
         }
-        self.spans.push((sequence.index(), rows));
+        self.spans.push(Pushed { sequence: sequence.index(), rows, length });
     }
 
     /// Takes all rows out, so that the batch can be filled again.
@@ -57,7 +72,7 @@ impl Batch {
 
     /// The tokens of each push, in order.
     pub fn spans(&self) -> impl Iterator<Item = &[u32]> {
-        self.spans.iter().map(|(_, rows)| &self.tokens[rows.clone()])
+        self.spans.iter().map(|span| &self.tokens[span.rows.clone()])
     }
 
     /// Rows whose logits are wanted, rising.

@@ -18,7 +18,7 @@ impl<D: Device> KvCache<D> {
     /// More memory than can be addressed or had.
     pub fn new(device: &D, config: &Config, positions: usize, dtype: CacheType) -> Result<KvCache<D>, Error> {
         let shape = cache_shape(config, positions, dtype);
-        Ok(KvCache { storage: device.cache(shape)?, pages: Pages::new(shape.pages) })
+        Ok(KvCache { storage: device.cache(shape)?, pages: Pages::new(shape.pages, config.rope_switch()) })
     }
 
     /// Tokens of all sequences that fit.

@@ -2,8 +2,9 @@
 //!
 //! In: a model's files, opened by `formats`. Out: logits for any rows of any sequences.
 //!
-//! A [`Config`] describes a relative of LLaMA by facts: widths, heads, norms, how positions turn. It is read
-//! from `config.json` or from GGUF metadata and checked as a whole, so that what follows can rely on it.
+//! A [`Config`] describes a decoder by facts: widths, heads, norms and where they stand, how positions count, what bends
+//! the feed-forward layer. It is read from `config.json` or from GGUF metadata, to which a row for each family adds what
+//! they leave unsaid (`family.rs`), and checked as a whole, so that what follows can rely on it.
 //! [`Decoder::load`] binds it to its tensors, under either naming, and refuses any that is missing or of another
 //! shape. [`Decoder::forward`] is the paper's equations over a [`sai_kernels::Device`], once: prefill, decoding,
 //! scoring and many users at once are the same call with other rows.
@@ -27,6 +28,8 @@ mod batch;
 mod config;
 mod converted_tensor;
 mod error;
+mod family;
+mod form;
 mod forward;
 mod imatrix;
 mod kv_cache;
@@ -43,7 +46,7 @@ mod work;
 
 pub use activation_recorder::ActivationRecorder;
 pub use batch::{Batch, LogitRows};
-pub use config::Config;
+pub use config::{Config, LayerConfig, Norm, NormPlace, Positions, QkNorm};
 pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face};
 pub use error::Error;
 pub use forward::RunState;
@@ -51,10 +54,10 @@ pub use imatrix::Imatrix;
 pub use kv_cache::KvCache;
 pub use lora::{Lora, PeftAdapter, Target, WeightDelta, merge};
 pub use memory::Memory;
-pub use model::{Decoder, Layer, Linear};
+pub use model::{Decoder, Layer, Linear, NormWeights, Place};
 pub use pages::{Extended, Pages, Sequence};
 pub use quantize::{Mix, Plan, PlannedTensor};
 pub use rope::{Rope, RopeScaling};
 pub use runner::{DecoderRunner, LoadedDecoder, Runner, load};
-pub use sai_kernels::{CacheType, Cpu, Device, Limits, RopeStyle};
+pub use sai_kernels::{Activation, CacheType, Cpu, Device, Limits, NormKind, RopeStyle};
 pub use work::TokenCost;

@@ -1,5 +1,6 @@
 //! Which sequence uses which pages of a cache: counting alone, on no device. Kwon et al. 2023.
 
+use crate::batch::Pushed;
 use crate::{Batch, Error};
 use sai_kernels::PAGE;
 
@@ -21,6 +22,8 @@ struct Entry {
     pages: Vec<u32>,
     length: usize,
     live: bool,
+    /// Whether its keys turned as those of a sequence above the switch.
+    long: bool,
 }
 
 /// What [`Pages::extend`] made room for.
@@ -43,20 +46,23 @@ pub struct Pages {
     free: Vec<u32>,
     /// Pages that are kept and used by no sequence.
     idle: usize,
+    /// As [`Config::rope_switch`](crate::Config::rope_switch).
+    rope_switch: Option<usize>,
 }
 
 impl Pages {
     /// Positions of a page.
     pub const LENGTH: usize = PAGE;
 
-    /// So many free pages.
-    pub fn new(count: usize) -> Pages {
+    /// So many free pages, for a model whose positions turn otherwise in sequences of more than `rope_switch` tokens.
+    pub fn new(count: usize, rope_switch: Option<usize>) -> Pages {
         Pages {
             entries: Vec::new(),
             users: vec![0; count],
             kept: vec![0; count],
             free: (0..count as u32).rev().collect(),
             idle: 0,
+            rope_switch,
         }
     }
 
@@ -84,16 +90,17 @@ impl Pages {
                 self.entries.len() - 1
             }
         };
-        self.entries[index].live = true;
+        let entry = &mut self.entries[index];
+        (entry.live, entry.long) = (true, false);
         Sequence { index }
     }
 
-    /// Begins a sequence whose first `length` tokens lie in `pages`, which others use or keep. Nothing is copied until
-    /// it is continued.
+    /// Begins a sequence whose first `length` tokens lie in `pages`, which others use or keep; `long` where their keys
+    /// turned as those of a long sequence. Nothing is copied until it is continued.
     ///
     /// # Panics
     /// If these are not as many pages as the tokens take.
-    pub fn start_with(&mut self, pages: &[u32], length: usize) -> Sequence {
+    pub fn start_with(&mut self, pages: &[u32], length: usize, long: bool) -> Sequence {
         assert_eq!(pages.len(), length.div_ceil(PAGE), "pages for {length} tokens");
         let sequence = self.start();
         for &page in pages {
@@ -101,15 +108,16 @@ impl Pages {
         }
         let entry = &mut self.entries[sequence.index];
         entry.pages.extend_from_slice(pages);
-        entry.length = length;
+        (entry.length, entry.long) = (length, long);
         sequence
     }
 
     /// A second sequence with the same tokens. Nothing is copied until one of the two is continued.
     pub fn fork(&mut self, sequence: &Sequence) -> Sequence {
+        let long = self.is_long(sequence.index);
         let Entry { pages, length, .. } = &self.entries[sequence.index];
         let (pages, length) = (pages.clone(), *length);
-        self.start_with(&pages, length)
+        self.start_with(&pages, length, long)
     }
 
     /// Tokens of a sequence.
@@ -157,10 +165,16 @@ impl Pages {
     /// # Errors
     /// There are not enough free pages; nothing has changed then.
     pub fn extend(&mut self, sequence: &Sequence, count: usize) -> Result<Extended, Error> {
-        self.extend_at(sequence.index, count)
+        self.extend_at(sequence.index, count, 0)
     }
 
-    fn extend_at(&mut self, index: usize, count: usize) -> Result<Extended, Error> {
+    /// As [`Pages::extend`], for rows of a text that is at least `text` tokens long.
+    fn extend_at(&mut self, index: usize, count: usize, text: usize) -> Result<Extended, Error> {
+        let before = self.entries[index].length;
+        let long = self.rope_switch.is_some_and(|at| text.max(before + count) > at);
+        if before > 0 && long != self.is_long(index) {
+            return Err(Error::OtherTurn { at: self.rope_switch.unwrap_or(0) });
+        }
         let needed = self.needed_at(index, count);
         if needed > self.free.len() {
             return Err(Error::CacheFull { capacity: self.count() * PAGE, needed: count });
@@ -184,8 +198,25 @@ impl Pages {
             self.users[page as usize] = 1;
             self.entries[index].pages.push(page);
         }
-        self.entries[index].length = start + count;
+        let entry = &mut self.entries[index];
+        (entry.length, entry.long) = (start + count, long);
         Ok(Extended { start, copy })
+    }
+
+    /// Whether a sequence's keys turned as those of one above the switch.
+    fn is_long(&self, index: usize) -> bool {
+        let entry = &self.entries[index];
+        entry.long || self.rope_switch.is_some_and(|at| entry.length > at)
+    }
+
+    /// Tokens of the longest sequence of `batch` once its rows are there.
+    pub(crate) fn longest_with(&self, batch: &Batch) -> usize {
+        // Rows of one sequence may be pushed in pieces.
+        let end = |span: &Pushed| {
+            let rows = batch.spans.iter().filter(|other| other.sequence == span.sequence);
+            self.entries[span.sequence].length + rows.map(|other| other.rows.len()).sum::<usize>()
+        };
+        batch.spans.iter().map(end).max().unwrap_or(0)
     }
 
     /// Makes room for all rows of `batch` or, on an error, for none; `copy` is told which pages to copy before anything is
@@ -195,15 +226,15 @@ impl Pages {
     /// There are not enough free pages.
     pub fn extend_all(&mut self, batch: &Batch, copy: &mut dyn FnMut(u32, u32)) -> Result<Vec<usize>, Error> {
         let mut starts = Vec::with_capacity(batch.spans.len());
-        for (sequence, rows) in &batch.spans {
-            match self.extend_at(*sequence, rows.len()) {
+        for span in &batch.spans {
+            match self.extend_at(span.sequence, span.rows.len(), span.length) {
                 Ok(extended) => {
                     extended.copy.into_iter().for_each(|(from, to)| copy(from, to));
                     starts.push(extended.start);
                 }
                 Err(error) => {
-                    for ((sequence, _), &start) in batch.spans.iter().zip(&starts).rev() {
-                        self.truncate_at(*sequence, start);
+                    for (span, &start) in batch.spans.iter().zip(&starts).rev() {
+                        self.truncate_at(span.sequence, start);
                     }
                     return Err(error);
                 }
@@ -212,9 +243,14 @@ impl Pages {
         Ok(starts)
     }
 
+    /// Whether the positions of each span of `batch` turn as those of a long text.
+    pub fn long_spans<'p>(&'p self, batch: &'p Batch) -> impl Iterator<Item = bool> + 'p {
+        batch.spans.iter().map(|span| self.is_long(span.sequence))
+    }
+
     /// The pages of each span of `batch`, first to last.
     pub fn of_spans<'p>(&'p self, batch: &'p Batch) -> impl Iterator<Item = &'p [u32]> + 'p {
-        batch.spans.iter().map(|(sequence, _)| self.of_index(*sequence))
+        batch.spans.iter().map(|span| self.of_index(span.sequence))
     }
 
     /// Forgets all tokens of a sequence but the first `length`.
@@ -223,7 +259,9 @@ impl Pages {
     }
 
     fn truncate_at(&mut self, index: usize, length: usize) {
+        let long = length > 0 && self.is_long(index);
         let entry = &mut self.entries[index];
+        entry.long = long;
         entry.length = entry.length.min(length);
         let left = entry.pages.split_off(entry.length.div_ceil(PAGE));
         left.into_iter().for_each(|page| self.drop_user(page));

@@ -47,6 +47,12 @@ pub trait Runner: Send {
     /// Columns of the logits.
     fn vocab_size(&self) -> usize;
 
+    /// Tokens above which all positions of a text turn otherwise, so that what is computed of shorter ones is of no use to
+    /// it; as [`Config::rope_switch`].
+    fn rope_switch(&self) -> Option<usize> {
+        None
+    }
+
     /// Who uses the cache's pages.
     fn pages(&self) -> &Pages;
 
@@ -97,6 +103,10 @@ impl<D: Device> Runner for DecoderRunner<'_, D> {
 
     fn vocab_size(&self) -> usize {
         self.decoder.config.vocab_size
+    }
+
+    fn rope_switch(&self) -> Option<usize> {
+        self.decoder.config.rope_switch()
     }
 
     fn pages(&self) -> &Pages {

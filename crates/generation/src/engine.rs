@@ -1,7 +1,7 @@
 //! The one place where tokens go through a model: any number of texts to continue and to score, in shared passes.
 
 use crate::answer::Answer;
-use crate::pages::PrefixCache;
+use crate::pages::{NodeId, PrefixCache, root};
 use crate::pass::{self, Listener};
 use crate::schedule::{Limits, Schedule, Task, Work};
 use crate::{Completion, Error, FinishReason, Model, Output, Request, RequestId};
@@ -93,6 +93,7 @@ impl<'m> Engine<'m> {
             logit_rows: (LOGIT_BYTES / 4 / runner.vocab_size().max(1)).clamp(8, rows),
             context: model.context.min(runner.pages().count() * Pages::LENGTH),
             share: options.share_prefixes,
+            rope_switch: runner.rope_switch(),
         };
         let schedule = Schedule { waiting: VecDeque::new(), running: Vec::new(), limits, preempted: 0 };
         Engine {
@@ -224,7 +225,11 @@ impl<'m> Engine<'m> {
 
     /// How many of these tokens a request that begins with them would not have to compute.
     pub fn computed(&self, tokens: &[u32]) -> usize {
-        self.prefixes.find(tokens).tokens
+        self.prefixes.find(self.root(tokens), tokens).tokens
+    }
+
+    fn root(&self, tokens: &[u32]) -> NodeId {
+        root(self.schedule.limits.is_long(tokens.len()))
     }
 
     /// Forgets what is kept of texts that no request uses.
@@ -249,7 +254,7 @@ impl<'m> Engine<'m> {
 
     /// The pages that hold the beginning of a text, how many of its tokens that is, and the way to their bytes.
     pub(crate) fn kept(&self, tokens: &[u32]) -> (Vec<u32>, usize, &dyn Runner) {
-        let (pages, computed) = self.prefixes.pages_of(tokens);
+        let (pages, computed) = self.prefixes.pages_of(self.root(tokens), tokens);
         (pages, computed, &*self.runner)
     }
 
@@ -262,7 +267,8 @@ impl<'m> Engine<'m> {
         let sequence = self.runner.pages_mut().start();
         let filled = self.fill(&sequence, tokens, read);
         if filled.is_ok() {
-            let (pages, mut node) = (self.runner.pages_mut(), crate::pages::ROOT);
+            let mut node = self.root(tokens);
+            let pages = self.runner.pages_mut();
             for (number, tokens) in tokens.chunks(Pages::LENGTH).enumerate() {
                 match self.prefixes.add(node, tokens, &sequence, number, pages) {
                     Some(next) => node = next,

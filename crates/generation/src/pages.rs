@@ -12,8 +12,13 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NodeId(u32);
 
-/// Before the first page.
-pub(crate) const ROOT: NodeId = NodeId(0);
+/// Before the first page of a text, and of one so long that its positions turn otherwise.
+const ROOTS: [NodeId; 2] = [NodeId(0), NodeId(1)];
+
+/// Where a text begins; `long` where it is longer than the model's [`Runner::rope_switch`](sai_decoder::Runner::rope_switch).
+pub(crate) fn root(long: bool) -> NodeId {
+    ROOTS[usize::from(long)]
+}
 
 struct Node {
     parent: NodeId,
@@ -26,8 +31,9 @@ struct Node {
 }
 
 /// What is known of a text's beginning.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
+    root: NodeId,
     /// Full pages from the beginning on.
     full: Vec<NodeId>,
     /// A page whose first tokens come next, and how many.
@@ -38,7 +44,7 @@ pub(crate) struct Found {
 
 /// The nodes.
 pub(crate) struct PrefixCache {
-    /// The first is the root.
+    /// The first are the roots.
     nodes: Vec<Option<Node>>,
     unused: Vec<NodeId>,
     /// Full pages by what they follow and hold.
@@ -48,9 +54,10 @@ pub(crate) struct PrefixCache {
 
 impl PrefixCache {
     pub(crate) fn new() -> PrefixCache {
-        let root =
-            Node { parent: ROOT, tokens: Box::default(), page: u32::MAX, children: Vec::new(), used: 0 };
-        PrefixCache { nodes: vec![Some(root)], unused: Vec::new(), full: HashMap::new(), clock: 0 }
+        let node = |parent| {
+            Some(Node { parent, tokens: Box::default(), page: u32::MAX, children: Vec::new(), used: 0 })
+        };
+        PrefixCache { nodes: ROOTS.map(node).into(), unused: Vec::new(), full: HashMap::new(), clock: 0 }
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -61,10 +68,10 @@ impl PrefixCache {
         self.nodes[id.0 as usize].as_mut().expect("nodes are named while they live")
     }
 
-    /// The longest beginning of `tokens` that is there.
-    pub(crate) fn find(&self, tokens: &[u32]) -> Found {
-        let mut found = Found::default();
-        let mut last = ROOT;
+    /// The longest beginning of `tokens` that is there, from `root` on.
+    pub(crate) fn find(&self, root: NodeId, tokens: &[u32]) -> Found {
+        let mut found = Found { root, ..Found::nothing() };
+        let mut last = root;
         for page in tokens.chunks_exact(Pages::LENGTH) {
             // A look-up needs a key of its own; pages are few beside what they save.
             let Some(&node) = self.full.get(&(last, page.into())) else { break };
@@ -96,7 +103,8 @@ impl PrefixCache {
             self.node_mut(id).used = self.clock;
         }
         let list: Vec<u32> = found.nodes().map(|id| self.node(id).page).collect();
-        (pages.start_with(&list, found.tokens), found.full.last().copied().unwrap_or(ROOT))
+        let long = found.root == root(true);
+        (pages.start_with(&list, found.tokens, long), found.full.last().copied().unwrap_or(found.root))
     }
 
     /// Remembers that a sequence's page number `number` holds `tokens` after `parent`; returns its node, or `None` for an
@@ -167,7 +175,7 @@ impl PrefixCache {
             .nodes
             .iter()
             .enumerate()
-            .skip(1)
+            .skip(ROOTS.len())
             .filter_map(|(id, node)| node.as_ref().map(|node| (NodeId(id as u32), node)))
             .filter(|(_, node)| node.children.is_empty() && pages.users(node.page) == 0)
             .min_by_key(|(_, node)| node.used)
@@ -191,17 +199,21 @@ impl PrefixCache {
 
     /// Pages that are kept.
     pub(crate) fn len(&self) -> usize {
-        self.nodes.iter().skip(1).flatten().count()
+        self.nodes.iter().skip(ROOTS.len()).flatten().count()
     }
 
     /// The pages that hold the beginning of a text, as many of its tokens as are there, and how many that is.
-    pub(crate) fn pages_of(&self, tokens: &[u32]) -> (Vec<u32>, usize) {
-        let found = self.find(tokens);
+    pub(crate) fn pages_of(&self, root: NodeId, tokens: &[u32]) -> (Vec<u32>, usize) {
+        let found = self.find(root, tokens);
         (found.nodes().map(|id| self.node(id).page).collect(), found.tokens)
     }
 }
 
 impl Found {
+    pub(crate) fn nothing() -> Found {
+        Found { root: root(false), full: Vec::new(), partial: None, tokens: 0 }
+    }
+
     fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.full.iter().copied().chain(self.partial.map(|(id, _)| id))
     }

@@ -27,8 +27,8 @@ pub(crate) fn compute(
         let tokens = &task.tokens[task.computed..task.computed + rows.tokens];
         let wanted = LogitRows::From(task.wanted_from().saturating_sub(task.computed));
         match task.guesses.is_empty() {
-            true => batch.push(&place.sequence, tokens, wanted),
-            false => batch.push(&place.sequence, &[tokens, &task.guesses].concat(), wanted),
+            true => batch.push_of(&place.sequence, tokens, wanted, task.goal()),
+            false => batch.push_of(&place.sequence, &[tokens, &task.guesses].concat(), wanted, task.goal()),
         }
     }
     let (context, share) = (schedule.limits.context, schedule.limits.share);

@@ -13,7 +13,7 @@
 
 use crate::answer::Answer;
 use crate::draft::Drafter;
-use crate::pages::{NodeId, PrefixCache, common_prefix};
+use crate::pages::{Found, NodeId, PrefixCache, common_prefix, root};
 use crate::{FinishReason, Request, RequestId, Scores, Timings, Usage};
 use sai_decoder::{Pages, Sequence};
 use std::collections::VecDeque;
@@ -62,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) node: NodeId,
     /// Full pages that others can find.
     pub(crate) shared: usize,
+    /// Whether its positions turn as those of a long text.
+    long: bool,
 }
 
 impl<'m> Task<'m> {
@@ -148,6 +150,15 @@ pub(crate) struct Limits {
     pub(crate) context: usize,
     /// Whether beginnings of texts are shared.
     pub(crate) share: bool,
+    /// Tokens above which all positions of a text turn otherwise.
+    pub(crate) rope_switch: Option<usize>,
+}
+
+impl Limits {
+    /// Whether a text is above the switch.
+    pub(crate) fn is_long(&self, tokens: usize) -> bool {
+        self.rope_switch.is_some_and(|at| tokens > at)
+    }
 }
 
 /// Requests that wait and run, each in the order of asking.
@@ -175,6 +186,7 @@ impl<'m> Schedule<'m> {
 
     /// The rows of the next pass; none where there is nothing to do.
     pub(crate) fn plan(&mut self, pages: &mut Pages, prefixes: &mut PrefixCache) -> Vec<Rows> {
+        self.leave_short(pages);
         self.admit(pages, prefixes);
         let ids = |decoding| {
             self.running.iter().filter(|t| t.decodes() == decoding).map(|t| t.id).collect::<Vec<_>>()
@@ -213,17 +225,33 @@ impl<'m> Schedule<'m> {
         plan
     }
 
+    /// Sends requests back whose texts have grown above the switch: all of it is to be computed anew.
+    fn leave_short(&mut self, pages: &mut Pages) {
+        let limits = self.limits;
+        let grown = |task: &Task<'_>| {
+            task.place.as_ref().is_some_and(|place| place.long != limits.is_long(task.goal()))
+        };
+        while let Some(id) = self.running.iter().rev().find(|task| grown(task)).map(|task| task.id) {
+            self.preempt(id, &mut Vec::new(), pages);
+            self.preempted -= 1;
+        }
+    }
+
     /// Begins requests that wait, as long as there is room.
     fn admit(&mut self, pages: &mut Pages, prefixes: &mut PrefixCache) {
         let mut at = 0;
         while at < self.waiting.len().min(LOOKED_AT) && self.running.len() < self.limits.sequences {
             let task = &self.waiting[at];
             let reach = task.wanted_from().min(task.tokens.len());
+            let long = self.limits.is_long(task.goal());
             let found = match self.limits.share {
-                true => prefixes.find(&task.tokens[..reach]),
-                false => Default::default(),
+                true => prefixes.find(root(long), &task.tokens[..reach]),
+                false => Found::nothing(),
             };
             let computed_soon = |other: &Task<'_>| {
+                if other.place.as_ref().is_some_and(|place| place.long != long) {
+                    return false;
+                }
                 let common = common_prefix(&other.tokens[..other.goal()], &task.tokens[..reach]);
                 common >= found.tokens + WORTH_WAITING && other.computed < common
             };
@@ -241,7 +269,7 @@ impl<'m> Schedule<'m> {
             let Some(mut task) = self.waiting.remove(at) else { break };
             let (sequence, node) = prefixes.begin(&found, pages);
             let shared = found.tokens / Pages::LENGTH;
-            task.place = Some(Place { sequence, node, shared });
+            task.place = Some(Place { sequence, node, shared, long });
             task.computed = found.tokens;
             if task.begun.is_none() {
                 task.usage.cached_tokens = found.tokens;
@@ -256,10 +284,12 @@ impl<'m> Schedule<'m> {
 
     /// Asks a request for at most `most` guesses, as many as its answer and its context have room for.
     fn guess(&mut self, id: RequestId, most: usize) {
-        let context = self.limits.context;
+        let limits = self.limits;
         let Some(task) = self.task(id) else { return };
         let Work::Generate { answer, drafter, max_new_tokens } = &task.work else { return };
-        let room = (context - task.computed).min(max_new_tokens - answer.length) - 1;
+        // Guesses do not take a text above the switch.
+        let end = limits.rope_switch.filter(|&at| task.computed < at).unwrap_or(limits.context);
+        let room = (end.min(limits.context) - task.computed).min(max_new_tokens - answer.length) - 1;
         task.guesses = drafter.guess(&task.tokens, room.min(most));
     }
 

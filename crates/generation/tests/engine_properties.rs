@@ -21,16 +21,18 @@ const ROWS: usize = 24;
 /// A cache of tokens in place of keys and values: its logits are a function of all tokens that a row's pages hold.
 struct Fake {
     pages: Pages,
-    held: Vec<[u32; Pages::LENGTH]>,
+    switch: Option<usize>,
+    /// Of each position a token, and whether it was computed as one of a long text.
+    held: Vec<[(u32, bool); Pages::LENGTH]>,
     logits: Vec<f32>,
     /// The tokens of each span of each pass.
     passes: Arc<Mutex<Vec<Vec<usize>>>>,
 }
 
 impl Fake {
-    fn new(pages: usize) -> Fake {
-        let held = vec![[u32::MAX; Pages::LENGTH]; pages];
-        Fake { pages: Pages::new(pages), held, logits: Vec::new(), passes: Arc::default() }
+    fn new(pages: usize, switch: Option<usize>) -> Fake {
+        let held = vec![[(u32::MAX, false); Pages::LENGTH]; pages];
+        Fake { pages: Pages::new(pages, switch), switch, held, logits: Vec::new(), passes: Arc::default() }
     }
 }
 
@@ -56,6 +58,10 @@ impl Runner for Fake {
         tiny::VOCAB
     }
 
+    fn rope_switch(&self) -> Option<usize> {
+        self.switch
+    }
+
     fn pages(&self) -> &Pages {
         &self.pages
     }
@@ -70,20 +76,25 @@ impl Runner for Fake {
         let starts = self.pages.extend_all(batch, &mut |from, to| held[to as usize] = held[from as usize])?;
         let spans: Vec<(usize, Vec<u32>)> =
             starts.into_iter().zip(self.pages.of_spans(batch).map(<[u32]>::to_vec)).collect();
+        let long: Vec<bool> = self.pages.long_spans(batch).collect();
         // As on a device, all rows are written before any is read.
-        for ((start, pages), tokens) in spans.iter().zip(batch.spans()) {
+        for (((start, pages), tokens), &long) in spans.iter().zip(batch.spans()).zip(&long) {
             for (i, &token) in tokens.iter().enumerate() {
                 let at = start + i;
-                self.held[pages[at / Pages::LENGTH] as usize][at % Pages::LENGTH] = token;
+                self.held[pages[at / Pages::LENGTH] as usize][at % Pages::LENGTH] = (token, long);
             }
         }
         self.logits.clear();
         let mut row = 0;
-        for ((start, pages), tokens) in spans.iter().zip(batch.spans()) {
+        for (((start, pages), tokens), &long) in spans.iter().zip(batch.spans()).zip(&long) {
             for i in 0..tokens.len() {
                 if batch.wanted().binary_search(&row).is_ok() {
                     let text: Vec<u32> = (0..=start + i)
                         .map(|at| self.held[pages[at / Pages::LENGTH] as usize][at % Pages::LENGTH])
+                        .map(|(token, computed_long)| {
+                            assert_eq!(computed_long, long, "keys of a text of another length");
+                            token
+                        })
                         .collect();
                     self.logits.extend(logits(&text));
                 }
@@ -180,6 +191,7 @@ proptest! {
     #[test]
     fn each_request_gets_what_it_gets_alone(
         ops in ops(), pages in 4usize..14, sequences in 1usize..8, share in any::<bool>(), beside in 1usize..12,
+        switch in prop::option::of(1usize..120),
     ) {
         let options = EngineOptions {
             cache_tokens: 0,
@@ -187,7 +199,7 @@ proptest! {
             prompt_rows_beside_decoding: beside,
             share_prefixes: share,
         };
-        let mut engine = Engine::over(&MODEL, Box::new(Fake::new(pages)), options);
+        let mut engine = Engine::over(&MODEL, Box::new(Fake::new(pages, switch)), options);
         let context = engine.context();
         let mut open: HashMap<RequestId, Expected> = HashMap::new();
         let mut order: Vec<RequestId> = Vec::new();
@@ -260,7 +272,7 @@ fn greedy(max_new_tokens: usize) -> Request {
 
 #[test]
 fn a_long_prompt_holds_up_nobody_and_is_not_held_up() {
-    let fake = Fake::new(32);
+    let fake = Fake::new(32, None);
     let passes = Arc::clone(&fake.passes);
     let options = EngineOptions { prompt_rows_beside_decoding: 4, ..EngineOptions::default() };
     let mut engine = Engine::over(&MODEL, Box::new(fake), options);
@@ -298,7 +310,7 @@ fn a_long_prompt_holds_up_nobody_and_is_not_held_up() {
 
 #[test]
 fn what_cannot_fit_is_refused_with_the_figures() {
-    let mut engine = Engine::over(&MODEL, Box::new(Fake::new(4)), EngineOptions::default());
+    let mut engine = Engine::over(&MODEL, Box::new(Fake::new(4, None)), EngineOptions::default());
     assert_eq!(engine.context(), 128);
     let error = engine.generate(vec![1; 128], &greedy(1)).unwrap_err().to_string();
     assert!(error.contains("128 tokens") && error.contains("127"), "{error}");
@@ -311,7 +323,7 @@ fn what_cannot_fit_is_refused_with_the_figures() {
 
 #[test]
 fn endings_of_one_prompt_cost_the_prompt_once() {
-    let mut engine = Engine::over(&MODEL, Box::new(Fake::new(64)), EngineOptions::default());
+    let mut engine = Engine::over(&MODEL, Box::new(Fake::new(64, None)), EngineOptions::default());
     let prompt: Vec<u32> = (0..150).map(|i| i * i % 61).collect();
     let texts: Vec<Vec<u32>> =
         (0..16u32).map(|ending| prompt.iter().copied().chain((0..3).map(|i| ending + i)).collect()).collect();
@@ -335,7 +347,7 @@ fn endings_of_one_prompt_cost_the_prompt_once() {
 
 #[test]
 fn a_beginning_that_is_in_use_is_never_given_up() {
-    let mut engine = Engine::over(&MODEL, Box::new(Fake::new(6)), EngineOptions::default());
+    let mut engine = Engine::over(&MODEL, Box::new(Fake::new(6, None)), EngineOptions::default());
     let nothing = &mut |_: RequestId, _: sai_generation::Event<'_>| ControlFlow::Continue(());
     let prompt: Vec<u32> = (0..70).map(|i| i % 61).collect();
     let want = alone(&prompt, &greedy(40), engine.context());
