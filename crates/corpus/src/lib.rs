@@ -23,6 +23,7 @@
 //!
 //! This room prints nothing and knows nothing of tokens.
 
+mod amount;
 mod batch;
 mod cut;
 mod draw;
@@ -42,6 +43,7 @@ mod source;
 mod spares;
 mod words;
 
+pub use amount::Amount;
 pub use batch::{Batch, BrokenDocument, Document};
 pub use draw::{DocumentSampler, SampleSize, SampledDocuments};
 pub use error::{Column, Error, Place};
@@ -51,4 +53,7 @@ pub use json::without_nan;
 pub use options::{Columns, Format, Options};
 pub use reader::{Raw, Reader};
 pub use rules::Rules;
-pub use sample::{Clean, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, sample};
+pub use sample::{
+    Clean, ConversationCheck, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, Sampled,
+    sample,
+};
