@@ -97,6 +97,7 @@ fn a_broken_line_names_the_columns_that_are_there_and_the_flags_that_help() {
     let said = fails(sai(home.path()).args(["evaluate", "mini", "--texts", "ko=b.jsonl"]));
     assert!(said.contains("line 21") && said.contains("--skip-broken"), "{said}");
 
+    fs::remove_dir_all(home.path().join("packed")).expect("removed");
     let parquet = documents("brotli.parquet");
     let name = parquet.to_str().expect("a name");
     let said = fails(&mut pack(home.path(), name, &["--text-column", "body"]));
@@ -159,10 +160,10 @@ fn a_separator_as_a_shell_hands_it_on_divides() {
 fn a_unit_means_the_same_to_every_verb() {
     let home = tempfile::tempdir().expect("a folder");
     let lines: String = (0..50)
-        .map(|i| format!("{{\"text\": \"{}\", \"lang\": \"ko\"}}\n", format!("{i:02}").repeat(50)))
+        .map(|i| format!("{{\"text\": \"{}\", \"lang\": \"ko\"}}\n", format!("{i:02}").repeat(500)))
         .collect();
     fs::write(home.path().join("ko.jsonl"), lines).expect("written");
-    for (share, texts) in [("0.02k", 20), ("1kB", 10), ("1KiB", 11)] {
+    for (share, texts) in [("0.02k", 20), ("10kB", 10), ("10KiB", 11)] {
         let sample = format!("ko={share}");
         let mut command = sai(home.path());
         command.args(["tokenizer", "train", "-i", "ko.jsonl", "--vocab-size", "270", "--sample", &sample]);

@@ -288,17 +288,19 @@ impl Train {
         let drawn = sample.finish()?;
         for ((name, wanted), (taken, met)) in self.sample.iter().zip(drawn.counts()) {
             ui.note(format_args!("{name}: {} of {} documents", Thousands(*taken), Thousands(*met)));
-            let lacks = match wanted {
-                SampleSize::All => false,
-                SampleSize::Texts(wanted) => taken < wanted,
+            let met = Thousands(*met);
+            match wanted {
+                SampleSize::Texts(wanted) if taken < wanted => ui.warn(format_args!(
+                    "{name}: {} documents were asked for, and there are {met}; all are taken",
+                    Thousands(*wanted)
+                )),
                 // Bytes are reached by the last text that is taken, so that others are left over.
-                SampleSize::Bytes(_) => taken == met,
-            };
-            if lacks {
-                let met = Thousands(*met);
-                ui.warn(format_args!(
-                    "{name}: more was asked for than there is; all {met} documents are taken"
-                ));
+                SampleSize::Bytes(_) if *taken == met.0 => {
+                    ui.warn(format_args!(
+                        "{name}: {met} documents have no more text than was asked for; all are taken"
+                    ));
+                }
+                _ => {}
             }
         }
         let began = Instant::now();
