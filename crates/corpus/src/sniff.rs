@@ -83,8 +83,8 @@ pub(crate) fn is_cp949(bytes: &[u8]) -> bool {
 }
 
 /// Why a file that begins with `head` is no JSONL, an object a line; nothing where it is, or where only its first line is
-/// broken. `name` is what the file is called in a command that converts it.
-pub(crate) fn no_jsonl(head: &[u8], name: &str) -> Option<String> {
+/// broken. `file` is what commands that convert it read.
+pub(crate) fn no_jsonl(head: &[u8], file: &Named<'_>) -> Option<String> {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
         Err(e) => std::str::from_utf8(&head[..e.valid_up_to()]).unwrap_or_default(),
@@ -92,7 +92,9 @@ pub(crate) fn no_jsonl(head: &[u8], name: &str) -> Option<String> {
     let text = text.trim_start();
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
     let next = rest.trim_start();
-    let jq = |filter: &str| format!("`jq -c {filter} {name} > NEW.jsonl` writes an object a line (JSONL)");
+    let jq = |filter: &str| {
+        format!("{} writes an object a line (JSONL)", file.through(&format!("jq -c {filter}")))
+    };
     match text.as_bytes().first()? {
         b'[' => {
             // Lines that are arrays, each by itself, are broken lines.
@@ -112,13 +114,13 @@ pub(crate) fn no_jsonl(head: &[u8], name: &str) -> Option<String> {
                     if object.contains('\n') {
                         Some(several())
                     } else if behind.starts_with(',') {
-                        let way = format!("`sed 's/,[[:space:]]*$//' {name} > NEW.jsonl` takes them out");
-                        Some(format!("its lines end in commas; {way}"))
+                        let way = file.through("sed 's/,[[:space:]]*$//'");
+                        Some(format!("its lines end in commas; {way} takes them out"))
                     } else if behind.starts_with('{') {
                         Some(format!("several objects stand on a line; {}", jq(".")))
                     } else if behind.starts_with('\r') && behind.trim_start_matches('\r').starts_with('{') {
-                        let way = format!("`tr '\\r' '\\n' < {name} > NEW.jsonl` mends it");
-                        Some(format!("its lines end in carriage returns alone; {way}"))
+                        let way = file.through("tr '\\r' '\\n'");
+                        Some(format!("its lines end in carriage returns alone; {way} mends it"))
                     } else {
                         None
                     }
@@ -132,7 +134,7 @@ pub(crate) fn no_jsonl(head: &[u8], name: &str) -> Option<String> {
             let separator = [('\t', "'\\t'"), (',', "','"), (';', "';'")];
             let table = separator.iter().find(|(separator, _)| line.contains(*separator));
             Some(match table {
-                Some((_, separator)) => format!("{fact}; if it is a table, {}", rows(name, separator)),
+                Some((_, separator)) => format!("{fact}; if it is a table, {}", rows(file, separator)),
                 None => format!("{fact}; write an object a line"),
             })
         }
@@ -140,16 +142,34 @@ pub(crate) fn no_jsonl(head: &[u8], name: &str) -> Option<String> {
 }
 
 /// Why a table of text, whose columns stand between `separator`s, is not read.
-pub(crate) fn csv(name: &str, separator: &str) -> String {
-    format!("a table of text; {}", rows(name, separator))
+pub(crate) fn csv(file: &Named<'_>, separator: &str) -> String {
+    format!("a table of text; {}", rows(file, separator))
 }
 
 /// The command that writes a table's rows as objects.
-fn rows(name: &str, separator: &str) -> String {
-    format!(
-        "python3 -c \"import csv,json,sys; [print(json.dumps(r)) for r in csv.DictReader(sys.stdin, delimiter={separator})]\" \
-         < {name} > NEW.jsonl writes its rows as objects"
-    )
+fn rows(file: &Named<'_>, separator: &str) -> String {
+    let python = format!(
+        "python3 -c \"import csv,json,sys; [print(json.dumps(r)) for r in csv.DictReader(sys.stdin, delimiter={separator})]\""
+    );
+    format!("{} writes its rows as objects", file.through(&python))
+}
+
+/// A file in a command.
+pub(crate) struct Named<'n> {
+    pub(crate) name: &'n str,
+    /// What writes its plain bytes, where it is compressed: `gzip -dc`.
+    pub(crate) unpack: Option<&'static str>,
+}
+
+impl Named<'_> {
+    /// A filter that reads it and writes another file.
+    fn through(&self, filter: &str) -> String {
+        let Named { name, unpack } = self;
+        match unpack {
+            Some(unpack) => format!("`{unpack} {name} | {filter} > NEW.jsonl`"),
+            None => format!("`{filter} < {name} > NEW.jsonl`"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -189,15 +209,23 @@ mod tests {
         assert_eq!(wide_encoding(b""), None);
     }
 
+    const FILE: Named<'static> = Named { name: "F", unpack: None };
+
+    #[test]
+    fn a_compressed_file_is_unpacked_on_the_way() {
+        let said = no_jsonl(b"[1,\n2]", &Named { name: "F.gz", unpack: Some("gzip -dc") });
+        assert!(said.unwrap().contains("`gzip -dc F.gz | jq -c '.[]' > NEW.jsonl`"));
+    }
+
     #[test]
     fn what_is_no_jsonl_is_said_with_the_way_out() {
         for (head, fact) in [
-            ("[\n{\"a\": 1},\n{\"a\": 2}\n]", "JSON array; `jq -c '.[]' F > NEW.jsonl`"),
+            ("[\n{\"a\": 1},\n{\"a\": 2}\n]", "JSON array; `jq -c '.[]' < F > NEW.jsonl`"),
             ("[{\"a\": 1}, {\"a\": 2}]", "JSON array"),
             ("[\n", "JSON array"),
             ("{\"a\": 1},\n{\"a\": 2},\n", "end in commas; `sed"),
             ("{\"a\": NaN},\n{\"a\": 2}", "end in commas"),
-            ("{\n \"a\": 1\n}\n{\n \"a\": 2\n}", "several lines; `jq -c . F"),
+            ("{\n \"a\": 1\n}\n{\n \"a\": 2\n}", "several lines; `jq -c . < F"),
             ("{\"a\":\n {\"b\": 1", "several lines"),
             ("{\"a\": 1} {\"a\": 2}\n", "several objects stand on a line"),
             ("{\"a\": 1}\r{\"a\": 2}\r", "carriage returns"),
@@ -206,7 +234,7 @@ mod tests {
             ("\"a\"\n\"b\"\n", "no JSONL"),
             ("하나 둘\n셋", "no JSONL: it begins with `하나 둘`"),
         ] {
-            let said = no_jsonl(head.as_bytes(), "F").unwrap_or_default();
+            let said = no_jsonl(head.as_bytes(), &FILE).unwrap_or_default();
             assert!(said.contains(fact), "{head:?}: {said}");
         }
         for fine in [
@@ -222,7 +250,7 @@ mod tests {
             "[1]\n[2]\n",
             "{\"a\": \"\u{d7a3}",
         ] {
-            assert_eq!(no_jsonl(fine.as_bytes(), "F"), None, "{fine:?}");
+            assert_eq!(no_jsonl(fine.as_bytes(), &FILE), None, "{fine:?}");
         }
     }
 }

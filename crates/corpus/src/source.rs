@@ -108,9 +108,12 @@ pub(crate) fn open(path: &Path, asked: Option<Format>, done: Arc<AtomicU64>) -> 
         let fact = "no Parquet file: it does not begin with PAR1; it was cut short or is something else";
         return Err(Error::file(path, fact));
     }
+    let mut unpack = None;
     let mut bytes: Box<dyn Read + Send> = if magic.starts_with(&[0x1f, 0x8b]) {
+        unpack = Some("gzip -dc");
         Box::new(Gzip(Some(GzDecoder::new(raw))))
     } else if is_zstd(magic) {
+        unpack = Some("zstd -dc");
         let mut decoder = ZstdDecoder::with_buffer(raw).map_err(fail)?;
         decoder.window_log_max(WINDOW).map_err(fail)?;
         Box::new(decoder)
@@ -120,7 +123,7 @@ pub(crate) fn open(path: &Path, asked: Option<Format>, done: Arc<AtomicU64>) -> 
     let mut head = vec![0; LOOK];
     let filled = fill(&mut bytes, &mut head).map_err(|e| damaged(path, &e))?;
     head.truncate(filled);
-    let format = told(path, asked, &head).map_err(|fact| Error::file(path, fact))?;
+    let format = told(path, unpack, asked, &head).map_err(|fact| Error::file(path, fact))?;
     let head = sniff::without_marks(&head).to_vec();
     let whole: Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>> = Cursor::new(head).chain(bytes);
     Ok(Source::Plain { format, bytes: Box::new(whole) })
@@ -133,24 +136,30 @@ fn is_zstd(magic: &[u8]) -> bool {
 }
 
 /// What a file holds whose plain bytes begin with `head`; the error is the fact.
-fn told(path: &Path, asked: Option<Format>, head: &[u8]) -> Result<Format, String> {
+fn told(
+    path: &Path,
+    unpack: Option<&'static str>,
+    asked: Option<Format>,
+    head: &[u8],
+) -> Result<Format, String> {
     if let Some(encoding) = sniff::wide_encoding(head) {
         return Err(format!("{encoding}, and not UTF-8; {}", sniff::convert_from(encoding)));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let file = sniff::Named { name: &name, unpack };
     let kind = inputs::kind(path);
     let head = sniff::without_marks(head);
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
     let format = asked.unwrap_or(match kind.as_str() {
         "txt" | "text" | "md" => Format::Text,
         "jsonl" | "ndjson" | "json" => Format::Jsonl,
-        "csv" => return Err(sniff::csv(&name, "','")),
-        "tsv" | "tab" => return Err(sniff::csv(&name, "'\\t'")),
+        "csv" => return Err(sniff::csv(&file, "','")),
+        "tsv" | "tab" => return Err(sniff::csv(&file, "'\\t'")),
         _ if first == Some(&b'{') => Format::Jsonl,
         _ => Format::Text,
     });
     match format {
-        Format::Jsonl | Format::Lines => sniff::no_jsonl(head, &name).map_or(Ok(format), Err),
+        Format::Jsonl | Format::Lines => sniff::no_jsonl(head, &file).map_or(Ok(format), Err),
         Format::Text if is_binary(head) => Err("neither text nor a kind of data that is read".to_owned()),
         Format::Parquet | Format::Text => Ok(format),
     }

@@ -257,7 +257,7 @@ fn documents_are_no_conversations() {
         "{counts:?}"
     );
     let error = says(&format!("[\n{}]\n", talk.replace("}\n", "},\n")), true).unwrap_err();
-    assert!(error.contains("talk.jsonl: a JSON array; `jq -c '.[]' talk.jsonl"), "{error}");
+    assert!(error.contains("talk.jsonl: a JSON array; `jq -c '.[]' < talk.jsonl"), "{error}");
 }
 
 #[test]

@@ -108,12 +108,12 @@ fn what_is_no_jsonl_is_refused_as_a_whole() {
     };
     let pretty: String = (0..300).map(|i| format!("{{\n  \"text\": \"row {i}\"\n}}\n")).collect();
     let files = [
-        ("lines.json", format!("[\n{}\n]\n", rows(",\n")), "a JSON array; `jq -c '.[]' lines.json"),
+        ("lines.json", format!("[\n{}\n]\n", rows(",\n")), "a JSON array; `jq -c '.[]' < lines.json"),
         ("one-line.jsonl", format!("[{}]", rows(", ")), "a JSON array"),
         ("array.jsonl", format!("[\n{}\n]\n", rows(",\n")), "a JSON array"),
         ("marked.json", format!("\u{feff}\u{feff}[\n{}\n]\n", rows(",\n")), "a JSON array"),
         ("commas.jsonl", rows(",\n"), "its lines end in commas; `sed"),
-        ("pretty.jsonl", pretty.clone(), "several lines; `jq -c . pretty.jsonl"),
+        ("pretty.jsonl", pretty.clone(), "several lines; `jq -c . < pretty.jsonl"),
         ("pretty-array.json", format!("[\n{}]\n", pretty.replace("}\n", "},\n")), "a JSON array"),
         ("glued.jsonl", rows(""), "several objects stand on a line; `jq -c ."),
         ("mac.jsonl", rows("\r"), "carriage returns"),
