@@ -47,7 +47,8 @@ fn every_verb_refuses_a_json_array_as_a_whole() {
     fs::write(home.path().join("array.json"), format!("[\n{}\n]\n", rows.join(",\n"))).expect("written");
     fs::write(home.path().join("commas.jsonl"), rows.join(",\n")).expect("written");
     let recipe = "[sample]\ndocuments = [{ input = [\"INPUT\"] }]\n";
-    for (name, way) in [("array.json", "`jq -c '.[]' < array.json > NEW.jsonl`"), ("commas.jsonl", "`sed 's/,")]
+    for (name, way) in
+        [("array.json", "`jq -c '.[]' < array.json > NEW.jsonl`"), ("commas.jsonl", "`sed 's/,")]
     {
         for more in [&[][..], &["--skip-broken"]] {
             let said = fails(&mut pack(home.path(), name, more));

@@ -105,7 +105,7 @@ mod tests {
         let lines: String = (0..100).map(|i| format!("{{\"text\":\"{i:010}\"}}\n")).collect();
         std::fs::write(&path, lines).unwrap();
         let named = NamedFiles { name: "a".into(), files: vec![path.to_str().unwrap().into()] };
-        let set = TextSet::read(&named, Options::default(), 125).unwrap();
+        let set = TextSet::read(&named, Options::default(), 125, &Ui::new(true)).unwrap();
         let taken: Vec<usize> = set.texts().map(|text| text.parse().unwrap()).collect();
         assert_eq!(taken, (0..100).step_by(4).collect::<Vec<_>>());
         assert_eq!(set.bytes(), 250);
