@@ -3,7 +3,7 @@
 //! Flags have llama.cpp's names and meanings, so that a command written for its `main` runs with
 //! `sai generate` in place of `./main`.
 
-mod escape;
+pub(crate) mod escape;
 mod interactive;
 mod report;
 

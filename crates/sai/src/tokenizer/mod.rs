@@ -1,7 +1,7 @@
 //! `sai tokenizer`: what is done with a vocabulary alone.
 
 mod decode;
-mod documents;
+pub(crate) mod documents;
 mod encode;
 mod eval;
 mod inspect;

@@ -21,28 +21,44 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(120, 120, 120),
 ];
 
-/// Refuses names that no picture can be written under, before the work is done.
-pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+/// Refuses names that no picture can be written under, before the work is done. A picture may be drawn again; what is
+/// none stays, but with `force`.
+pub(super) fn check(path: &Path, force: bool) -> anyhow::Result<()> {
+    let name = path.display();
     if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
-        bail!("{}: pictures are SVG; give a name that ends in .svg", path.display());
+        bail!("{name}: pictures are SVG; give a name that ends in .svg");
     }
-    if path.symlink_metadata().is_ok() && !is_picture(path) {
-        bail!("{}: it is there already and is no SVG picture; choose another name", path.display());
+    if path.is_dir() {
+        bail!("{name}: a folder has this name; choose another");
+    }
+    if path.exists() && !force && !is_svg(path).with_context(|| format!("{name}: cannot be read"))? {
+        bail!("{name}: it is there and is no SVG picture; choose another name, or give --force");
     }
     Ok(())
 }
 
-/// Whether a file begins as an SVG picture does, or is empty.
-fn is_picture(path: &Path) -> bool {
-    let mut begins = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut begins));
-    let text = String::from_utf8_lossy(&begins);
-    path.is_file() && read.is_ok() && (text.is_empty() || text.contains("<svg") || text.starts_with("<?xml"))
+/// Whether a file begins as SVG does.
+fn is_svg(path: &Path) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    std::fs::File::open(path)?.take(1024).read_to_end(&mut head)?;
+    let head = String::from_utf8_lossy(&head);
+    Ok(head.is_empty() || head.contains("<svg"))
 }
 
 pub(super) fn write(path: &Path, judged: &[Judged], names: &[&str]) -> anyhow::Result<()> {
     let picture = draw(judged, names).with_context(|| format!("{}: cannot be drawn", path.display()))?;
-    crate::output::write_whole(path, picture.as_bytes())
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, picture.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// The picture as SVG.
@@ -133,6 +149,18 @@ mod tests {
         for part in ["<svg", "가나", "b&lt;c", "3.40", "2.50", "ko", "</svg>"] {
             assert!(svg.contains(part), "{part} in {svg}");
         }
-        assert!(check(Path::new("a.SVG")).is_ok() && check(Path::new("a.png")).is_err());
+        assert!(check(Path::new("a.SVG"), false).is_ok() && check(Path::new("a.png"), true).is_err());
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_no_picture_to_draw_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.svg");
+        std::fs::write(&path, "somebody's notes").unwrap();
+        let said = check(&path, false).unwrap_err().to_string();
+        assert!(said.contains("a.svg: it is there and is no SVG picture"), "{said}");
+        assert!(check(&path, true).is_ok() && check(folder.path(), true).is_err());
+        std::fs::write(&path, "<?xml version=\"1.0\"?><svg></svg>").unwrap();
+        assert!(check(&path, false).is_ok());
     }
 }
