@@ -77,7 +77,7 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
             }
             return Ok(built_in::source());
         }
-        _ if there => return Ok(path.into()),
+        _ if there => return in_folder(path),
         Some(Home::Folder(file)) => {
             return in_folders(file).map(Source::Path).map_err(|tried| {
                 anyhow::anyhow!(
@@ -106,6 +106,20 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
     }
     let near = nearest(asked).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
     bail!("{asked}: no file or folder, no short name ({}), and no Hub id (owner/name){near}", short_names())
+}
+
+/// What is meant by a path that is there: of a run's folder its newest checkpoint.
+fn in_folder(path: &Path) -> anyhow::Result<Source> {
+    let found = sai_trainer::newest(path, "config.json");
+    let adapter = sai_trainer::newest(path, "adapter_config.json");
+    if !found.join("config.json").is_file() && adapter.join("adapter_config.json").is_file() {
+        bail!(
+            "{}: it is an adapter; make a model of it with `sai merge BASE {} MERGED`",
+            path.display(),
+            adapter.display()
+        );
+    }
+    Ok(found.into())
 }
 
 /// Whether nobody would write this for a Hub id: it is rooted, dotted, deep, or ends as a weight file does.
