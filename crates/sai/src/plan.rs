@@ -113,7 +113,7 @@ impl Plan {
             return Ok(sai_trainer::plan(&recipe, &self.recipe, fleet)?);
         }
         let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
-        let base = Base::open(&recipe)?;
+        let (base, recipe) = finetune::open_base(recipe)?;
         let interrupt = Interrupt::install_with_term("")?;
         let conversations = finetune::read(&recipe, &base, cli::threads(0), &interrupt, ui)?;
         Ok(sai_trainer::plan_finetune(&recipe, &self.recipe, &base.config, &conversations, fleet)?)

@@ -37,6 +37,10 @@ pub(crate) fn run(
     let recipe = at.recipe.finetune(at.folder)?;
     let threads = threads(at);
     let base = Base::open(&recipe)?;
+    if recipe.date.is_none() && base.asks_for_date() {
+        let fact = "the chat template writes the day; give it in [finetune], as `date = \"2026-11-30\"`".to_owned();
+        return Err(sai_trainer::Error::Data { path: at.recipe.path().to_owned(), fact }.into());
+    }
     let mut so_far = |done, total| told.of(0, 1, &format!("reading {done} of {total} bytes"));
     let read = Conversations::read(&recipe, &base.tokenizer, &base.template, threads, &mut so_far)?;
     let ControlFlow::Continue(conversations) = read else { return Ok(ControlFlow::Break(())) };
