@@ -7,7 +7,9 @@ use crate::{ConversationFile, Error, RowForm};
 use sai_corpus::{Batch, Format, Options, Place, Reader};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 /// Broken conversations that are remembered; more are only counted.
 const REMEMBERED: usize = 100;
@@ -158,7 +160,8 @@ impl Job<'_> {
                 };
                 let parts: Vec<_> =
                     rows.lines.chunks(each).enumerate().map(|lines| scope.spawn(move || part(lines))).collect();
-                parts.into_iter().filter_map(|part| part.join().ok()).collect()
+                let joined = |part: ScopedJoinHandle<'_, Block>| part.join().unwrap_or_else(|p| resume_unwind(p));
+                parts.into_iter().map(joined).collect()
             });
             blocks.into_iter().try_for_each(|block| {
                 on(block, done).unwrap_or_else(|error| {

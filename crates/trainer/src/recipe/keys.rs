@@ -69,7 +69,12 @@ impl KeyPositions {
             };
             let place_of_key = place(key.span());
             if !self.keys.is_empty() && !known(self.keys, section, key.get_ref()) {
+                let flag = flag(key.get_ref());
                 let fact = match nearest(self.keys, &dotted) {
+                    _ if flag.is_some() => {
+                        let flag = flag.unwrap_or_default();
+                        format!("`{}` is no key of a recipe; the flag {flag} is", dotted.escape_debug())
+                    }
                     Some(near) => format!("`{}` is no key of a recipe; `{near}` is", dotted.escape_debug()),
                     None => format!("`{}` is no key of a recipe", dotted.escape_debug()),
                 };
@@ -141,6 +146,16 @@ const ELSEWHERE: [(&[&str], &[&str]); 30] = [
     (&["n_embd", "d_model", "dim", "n_embed"], &["model.hidden_size"]),
     (&["n_head", "n_heads", "num_attention_heads"], &["model.num_heads"]),
 ];
+
+/// The flag that another program's key is here.
+fn flag(key: &str) -> Option<&'static str> {
+    match key {
+        "output_dir" | "out_dir" | "output" => Some("--out"),
+        "resume_from_checkpoint" | "resume" => Some("--resume"),
+        "num_threads" | "threads" | "num_proc" | "num_workers" | "dataloader_num_workers" => Some("--threads"),
+        _ => None,
+    }
+}
 
 /// The key that was probably meant: what another program's key of that name is here, else the most alike by whole dotted
 /// name, or by its last part.

@@ -127,7 +127,11 @@ struct FileReplay {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "`data` is a file, or a list of entries { path = \"…\", share = 1.0 }")]
+#[serde(
+    untagged,
+    expecting = "`data` is a file, or a list of entries { path = \"…\", share = 1.0, form = \"messages\" }; forms are \
+                 messages, sharegpt and alpaca"
+)]
 enum Data {
     Path(PathBuf),
     Paths(Vec<PathBuf>),
