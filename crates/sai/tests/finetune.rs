@@ -274,7 +274,17 @@ fn an_adapter_is_merged_into_the_base_that_it_was_trained_beside_and_no_other() 
     assert!(!at("wrong").exists());
 
     // A run's folder is its model, and that of an adapter says what to do.
-    let ran = succeeds(sai(home.path()).args(["generate", "-m", "begun", "-p", "hi", "-n", "2", "--context", "32"]));
+    let ran = succeeds(sai(home.path()).args([
+        "generate",
+        "-m",
+        "begun",
+        "-p",
+        "hi",
+        "-n",
+        "2",
+        "--context",
+        "32",
+    ]));
     assert!(ran.code == Some(0), "{ran:?}");
     let error = fails(sai(home.path()).args(["generate", "-m", "adapted", "-p", "hi"]));
     assert!(error.contains("adapted: it is an adapter; make a model of it with `sai merge BASE"), "{error}");
@@ -294,7 +304,10 @@ fn a_run_whose_data_was_moved_goes_on_with_its_new_place() {
     std::fs::rename(home.path().join("chat.jsonl"), home.path().join("moved.jsonl")).unwrap();
     let resume = ["finetune", "run/recipe.toml", "--out", "run", "--resume"];
     let error = fails(sai(home.path()).args(resume));
-    assert!(error.contains("chat.jsonl: no such file or folder") && error.contains("--set data=FILE"), "{error}");
+    assert!(
+        error.contains("chat.jsonl: no such file or folder") && error.contains("--set data=FILE"),
+        "{error}"
+    );
     succeeds(sai(home.path()).args(resume).args(["--set", "data=moved.jsonl"]));
     // What it holds is what it was trained on.
     let text = std::fs::read_to_string(home.path().join("moved.jsonl")).unwrap();
@@ -328,11 +341,16 @@ fn what_of_a_folder_is_not_read_is_named() {
     std::fs::create_dir(home.path().join("clone")).unwrap();
     std::fs::copy(sft.join("chat.jsonl"), home.path().join("clone/chat.jsonl")).unwrap();
     std::fs::write(home.path().join("clone/README.md"), "# Chat\n").unwrap();
-    let ran = succeeds(sai(home.path()).args(["finetune", "r.toml", "--set", "data=clone", "--inspect", "1"]));
+    let ran =
+        succeeds(sai(home.path()).args(["finetune", "r.toml", "--set", "data=clone", "--inspect", "1"]));
     assert!(ran.err.contains("not read: clone/README.md; name what is to be in `data`"), "{ran:?}");
     assert!(ran.err.contains("5 conversations ·") && !ran.err.contains("broken"), "{ran:?}");
     let table = base_data("rows/messages.parquet");
-    let ran = succeeds(sai(home.path()).args(["finetune", "r.toml", "--inspect", "4", "--set", table.as_str()]));
-    assert!(ran.out.contains("messages.parquet row 1 · ") && ran.out.contains("assistant\na0<|im_end|>"), "{ran:?}");
+    let ran =
+        succeeds(sai(home.path()).args(["finetune", "r.toml", "--inspect", "4", "--set", table.as_str()]));
+    assert!(
+        ran.out.contains("messages.parquet row 1 · ") && ran.out.contains("assistant\na0<|im_end|>"),
+        "{ran:?}"
+    );
     assert!(ran.out.contains("⟦b0<|im_end|>⟧"), "{ran:?}");
 }

@@ -38,13 +38,15 @@ pub fn weights_checksum(model: &Path) -> Result<u32, Error> {
 /// The description and the weights of the model at `from`, made to hold sequences of `context` tokens.
 pub(crate) fn open(from: &Path, context: usize) -> Result<(Config, Tensors), Error> {
     if !from.exists() {
-        let fact = "no such folder; give the model's place as `model.from`, or --set model.from=FOLDER".to_owned();
+        let fact =
+            "no such folder; give the model's place as `model.from`, or --set model.from=FOLDER".to_owned();
         return Err(Error::Data { path: from.to_owned(), fact });
     }
     let path = folder(from);
     let adapter = newest(from, "adapter_config.json");
     if !path.join("config.json").is_file() && adapter.join("adapter_config.json").is_file() {
-        let fact = format!("is an adapter; make a model of it with `sai merge BASE {} MERGED`", adapter.display());
+        let fact =
+            format!("is an adapter; make a model of it with `sai merge BASE {} MERGED`", adapter.display());
         return Err(Error::Data { path: from.to_owned(), fact });
     }
     let (container, mut config) = Config::open(&path)?;
@@ -108,7 +110,8 @@ impl Base {
     pub fn open(recipe: &FinetuneRecipe) -> Result<Base, Error> {
         let from = folder(&recipe.model.from);
         let (config, tensors) = open(&from, 0)?;
-        let place = recipe.tokenizer.as_ref().map_or_else(|| from.clone(), |said| newest(said, "tokenizer.json"));
+        let place =
+            recipe.tokenizer.as_ref().map_or_else(|| from.clone(), |said| newest(said, "tokenizer.json"));
         let tokenizer = Tokenizer::from_folder(&place)?.with_ends(&ends(&from)?);
         if recipe.tokenizer.is_some() && has_other(&from, tokenizer.fingerprint()?)? {
             let fact = format!(

@@ -112,7 +112,8 @@ impl Corpus {
         for source in data {
             let path = source.path.clone();
             if !path.is_dir() {
-                let fact = "no such folder; where its shards lie elsewhere now, say so: --set data=FOLDER".to_owned();
+                let fact = "no such folder; where its shards lie elsewhere now, say so: --set data=FOLDER"
+                    .to_owned();
                 return Err(Error::Data { path, fact });
             }
             // All with the tokenizer of the first.

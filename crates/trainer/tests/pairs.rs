@@ -6,8 +6,7 @@ mod team;
 
 use sai_decoder::Cpu;
 use sai_trainer::{
-    Base, Conversations, Error, Event, FinetuneRecipe, One, Options, Outcome, Place, Ranks,
-    Rewards, finetune,
+    Base, Conversations, Error, Event, FinetuneRecipe, One, Options, Outcome, Place, Ranks, Rewards, finetune,
 };
 use serde::Deserialize;
 use std::cell::Cell;

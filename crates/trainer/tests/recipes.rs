@@ -82,10 +82,17 @@ fn a_wrong_key_is_named_with_its_line_and_the_right_one() {
     assert_eq!(error, "r.toml: line 10: `model.layers` is no key of a recipe; `model.num_layers` is");
     let error = said(SMALL, &["optimizer.lr_rate=1"]);
     assert!(error.contains("--set optimizer.lr_rate=1: `optimizer.lr_rate` is no key"), "{error}");
+    let error = said(SMALL, &["optimizer.lr=1e-3"]);
+    assert!(error.ends_with("`optimizer.lr` is no key of a recipe; `optimizer.learning_rate` is"), "{error}");
+    let error = said(&format!("output_dir = 'run'\n{SMALL}"), &[]);
+    assert_eq!(error, "r.toml: line 1: `output_dir` is no key of a recipe; the flag --out is");
     assert!(said(SMALL, &["steps"]).contains("--set steps: an override is key=value"));
     assert!(said(SMALL, &["a.=1"]).contains("an override is key=value"));
     let error = said(&SMALL.replace("100", "'many'"), &[]);
-    assert!(error.starts_with("r.toml: line 2: the text \"many\" where a whole number from 0 on belongs"), "{error}");
+    assert!(
+        error.starts_with("r.toml: line 2: the text \"many\" where a whole number from 0 on belongs"),
+        "{error}"
+    );
     let error = said(SMALL, &["steps=many"]);
     assert!(error.contains("--set steps=many: the text \"many\" where a whole number"), "{error}");
     assert!(said("steps = = 3", &[]).starts_with("r.toml: line 1: "));

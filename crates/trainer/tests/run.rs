@@ -149,7 +149,7 @@ fn a_run_whose_shards_were_moved_goes_on_with_their_new_place() {
     assert!(error.contains("packed: no such folder") && error.contains("--set data=FOLDER"), "{error}");
     let moved = format!("data={:?}", home.path().join("elsewhere").display().to_string());
     let (outcome, _) = run(home.path(), "run", &[&moved], true, 100).unwrap();
-    assert!(outcome.finished && outcome.metrics.len() == 8, "{outcome:?}");
+    assert!(outcome.finished && outcome.metrics.len() == 12);
 }
 
 #[test]

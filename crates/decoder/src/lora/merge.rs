@@ -44,7 +44,9 @@ pub fn merge(
         .collect::<Result<Vec<_>, Error>>()?;
     let factors = adapter.changes.iter().flat_map(|change| [&change.a, &change.b]);
     if let Some(name) = not_finite(factors.collect())? {
-        return Err(wrong(format!("tensor `{name}` {NOT_FINITE}; train the adapter again, with a lower rate")));
+        return Err(wrong(format!(
+            "tensor `{name}` {NOT_FINITE}; train the adapter again, with a lower rate"
+        )));
     }
     if let Some(name) = not_finite(tensors.iter().collect())? {
         let path = tensors.path().to_owned();

@@ -77,7 +77,7 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
             }
             return Ok(built_in::source());
         }
-        _ if there => return in_folder(path),
+        _ if there => return newest_model(path, wanted),
         Some(Home::Folder(file)) => {
             return in_folders(file).map(Source::Path).map_err(|tried| {
                 anyhow::anyhow!(
@@ -109,7 +109,10 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
 }
 
 /// What is meant by a path that is there: of a run's folder its newest checkpoint.
-fn in_folder(path: &Path) -> anyhow::Result<Source> {
+fn newest_model(path: &Path, wanted: LogitRows) -> anyhow::Result<Source> {
+    if matches!(wanted, LogitRows::Vocabulary) {
+        return Ok(sai_trainer::newest(path, "tokenizer.json").into());
+    }
     let found = sai_trainer::newest(path, "config.json");
     let adapter = sai_trainer::newest(path, "adapter_config.json");
     if !found.join("config.json").is_file() && adapter.join("adapter_config.json").is_file() {

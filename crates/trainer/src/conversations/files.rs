@@ -24,6 +24,8 @@ const ABOUT: [&str; 5] =
     ["dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "metadata.json"];
 /// Words by which files call themselves a part that is not to be trained on.
 const HELD: [&str; 7] = ["test", "testing", "validation", "valid", "val", "dev", "eval"];
+/// How a pointer of Git LFS begins.
+const LFS: &[u8] = b"version https://git-lfs";
 /// Folders in folders.
 const DEPTH: usize = 32;
 
@@ -51,9 +53,7 @@ pub(super) fn find(path: &Path) -> Result<Files, Error> {
     let of = |kinds: &[&str]| -> Vec<PathBuf> {
         all.iter().filter(|file| kinds.contains(&kind(file).as_str()) && !is_about(file)).cloned().collect()
     };
-    let bytes = |files: &[PathBuf]| -> u64 {
-        files.iter().filter_map(|file| Some(std::fs::metadata(file).ok()?.len())).sum()
-    };
+    let bytes = |files: &[PathBuf]| -> u64 { files.iter().map(|file| length(file)).sum() };
     let (lines, tables) = (of(&LINES), of(&TABLES));
     let mut files = if bytes(&tables) >= bytes(&lines) && !tables.is_empty() { tables } else { lines };
     let says = |file: &PathBuf, words: &[&str]| {
@@ -71,6 +71,16 @@ pub(super) fn find(path: &Path) -> Result<Files, Error> {
         return Err(Error::Data { path: path.to_owned(), fact });
     }
     Ok(Files { files, left_out })
+}
+
+/// The bytes of a file, or those of the file that a pointer of Git LFS stands for.
+fn length(file: &Path) -> u64 {
+    let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
+    let pointer = Some(file).filter(|_| bytes < 1024).and_then(|file| std::fs::read_to_string(file).ok());
+    let pointer = pointer.filter(|text| text.as_bytes().starts_with(LFS));
+    let size =
+        pointer.and_then(|text| text.lines().find_map(|line| line.strip_prefix("size ")?.parse().ok()));
+    size.unwrap_or(bytes)
 }
 
 fn name(file: &Path, folder: &Path) -> String {
@@ -134,8 +144,11 @@ pub(super) fn look(path: &Path) -> Result<Kind, Error> {
         (b"BZh", "is compressed with bzip2; gzip, zstd and plain files are read"),
         (b"\xfd7zXZ", "is compressed with xz; gzip, zstd and plain files are read"),
         (b"PK\x03\x04", "is a zip archive; unpack it"),
-        (b"ARROW1", "is an Arrow file; save it as Parquet or JSONL, as `to_parquet` and `to_json` of `datasets` do"),
-        (b"version https://git-lfs", "is a pointer of Git LFS and not the file; fetch it, as `git lfs pull` does"),
+        (
+            b"ARROW1",
+            "is an Arrow file; save it as Parquet or JSONL, as `to_parquet` and `to_json` of `datasets` do",
+        ),
+        (LFS, "is a pointer of Git LFS and not the file; fetch it, as `git lfs pull` does"),
     ] {
         if head.starts_with(magic) {
             return Err(wrong(fact.to_owned()));
@@ -189,7 +202,10 @@ fn no_lines(path: &Path, lines: &[String]) -> Option<String> {
                  that of it",
                 kind.to_uppercase()
             ),
-            _ => format!("line 1 is no JSON object: it begins with `{}`; write an object a line (JSONL)", beginning(first)),
+            _ => format!(
+                "line 1 is no JSON object: it begins with `{}`; write an object a line (JSONL)",
+                beginning(first)
+            ),
         });
     }
     let mended = without_nan(first);
@@ -204,8 +220,13 @@ fn no_lines(path: &Path, lines: &[String]) -> Option<String> {
             }
             let returns = first.contains('\r');
             match rest.starts_with('{') {
-                true if returns => Some("its lines end in carriage returns alone; `tr '\\r' '\\n'` makes JSONL of it".to_owned()),
-                true => Some(format!("has several objects in line 1; `jq -c . {} > rows.jsonl` parts them", path.display())),
+                true if returns => Some(
+                    "its lines end in carriage returns alone; `tr '\\r' '\\n'` makes JSONL of it".to_owned(),
+                ),
+                true => Some(format!(
+                    "has several objects in line 1; `jq -c . {} > rows.jsonl` parts them",
+                    path.display()
+                )),
                 false => None,
             }
         }

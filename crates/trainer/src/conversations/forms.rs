@@ -50,7 +50,16 @@ const FORMS: [Form; 3] = [
 ];
 
 /// Keys of a row that change what a conversation means and that sai does not honour.
-const MORE: [&str; 7] = ["tools", "functions", "images", "image", "videos", "audios", "chat_template_kwargs"];
+const MORE: [&str; 8] = [
+    "tools",
+    "functions",
+    "images",
+    "image",
+    "videos",
+    "audios",
+    "chat_template_kwargs",
+    "reasoning_content",
+];
 
 /// Every key that a form or a pair looks at; a table's other columns are not read.
 pub(super) fn known_keys() -> impl Iterator<Item = &'static str> {
@@ -79,7 +88,7 @@ pub(super) fn parse(line: &str, form: Option<RowForm>, pairs: bool) -> Result<Pa
         (row, _) => row?,
     };
     if let Some(key) = MORE.iter().find(|key| row.says(key)) {
-        return Err(format!("has `{key}`, which are not learnt; only texts are"));
+        return Err(format!("has `{key}` beside its turns, which sai does not learn from; leave it out"));
     }
     let texts = if pairs { pair::read(&row)?.into() } else { vec![conversation(&row, form)?] };
     let language = LANGUAGE.iter().find_map(|key| row.text(key).ok().flatten());
@@ -99,21 +108,32 @@ fn no_form(row: &Row<'_>) -> String {
     if let Some(sides) = pair::SIDES.iter().find(|sides| row.get(sides[0]).is_some()) {
         return format!("is a preference, with `{}`; those want [dpo] in the recipe", sides[0]);
     }
-    // Something of the right name that is no list.
-    let lists = messages::MESSAGES.iter().chain(messages::SHAREGPT);
-    if let Some(fact) = lists.into_iter().find_map(|key| row.list(key).err()) {
-        return fact;
+    // Something of the right name that is no list, or an empty one.
+    for key in messages::MESSAGES.iter().chain(messages::SHAREGPT) {
+        match row.list(key) {
+            Err(fact) => return fact,
+            Ok(Some(_)) => return format!("`{key}` is empty"),
+            Ok(None) => {}
+        }
     }
     if let Some(question) = columns::QUESTIONS.iter().find(|key| row.get(key).is_some()) {
         return format!("has `{question}` and no answer to it: {}", columns::ANSWERS.map(quoted).join(", "));
     }
-    let keys: Vec<String> =
-        row.keys().take(12).map(|key| format!("`{}`", key.escape_debug())).collect();
+    if let Some(key) = row.keys().find(|key| row.get(key).is_some_and(|value| is_rows(value.get()))) {
+        let key = key.escape_debug();
+        return format!("holds its rows in `{key}`; write them an object a line, as `jq -c '.{key}[]'` does");
+    }
+    let keys: Vec<String> = row.keys().take(12).map(|key| format!("`{}`", key.escape_debug())).collect();
     let has = if keys.is_empty() { "no keys with a value".to_owned() } else { keys.join(", ") };
     format!(
         "has {has}; a conversation has `messages` or `conversations`, or a question and its answer, such as \
          `instruction` and `output` or `prompt` and `completion`"
     )
+}
+
+/// Whether a value is a list of objects.
+fn is_rows(json: &str) -> bool {
+    json.starts_with('[') && columns::is_turns(json)
 }
 
 fn quoted(key: &str) -> String {
@@ -132,7 +152,9 @@ fn system(row: &Row<'_>) -> Result<Option<String>, String> {
         let text = value.map(|value| content(key, value)).transpose()?.unwrap_or_default();
         match &said {
             _ if text.is_empty() => {}
-            Some(before) if *before != text => return Err("has `system` and `system_prompt`, which differ".to_owned()),
+            Some(before) if *before != text => {
+                return Err("has `system` and `system_prompt`, which differ".to_owned());
+            }
             _ => said = Some(text),
         }
     }

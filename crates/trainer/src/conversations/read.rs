@@ -132,17 +132,25 @@ impl Job<'_> {
             };
             let rows = batch.documents().map(|document| (line(document.place), document.text));
             let mut block = self.block(rows);
-            block.broken.extend(batch.broken().iter().map(|broken| (line(broken.place), broken.fact.clone())));
+            block
+                .broken
+                .extend(batch.broken().iter().map(|broken| (line(broken.place), broken.fact.clone())));
             block.broken.sort();
             block
         };
         let reader = Reader::open(vec![path.to_owned()], options)?;
-        let flow = sai_corpus::in_order(reader, self.reading.threads, || (), work, |finished| {
-            on(finished.result, finished.bytes_done).unwrap_or_else(|error| {
-                failed = Some(error);
-                ControlFlow::Break(())
-            })
-        })?;
+        let flow = sai_corpus::in_order(
+            reader,
+            self.reading.threads,
+            || (),
+            work,
+            |finished| {
+                on(finished.result, finished.bytes_done).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                })
+            },
+        )?;
         failed.map_or(Ok(flow), Err)
     }
 
@@ -158,9 +166,14 @@ impl Job<'_> {
                     let rows = (first..).zip(lines).map(|(n, line)| (Place::Row(n), line.as_str()));
                     self.block(rows)
                 };
-                let parts: Vec<_> =
-                    rows.lines.chunks(each).enumerate().map(|lines| scope.spawn(move || part(lines))).collect();
-                let joined = |part: ScopedJoinHandle<'_, Block>| part.join().unwrap_or_else(|p| resume_unwind(p));
+                let parts: Vec<_> = rows
+                    .lines
+                    .chunks(each)
+                    .enumerate()
+                    .map(|lines| scope.spawn(move || part(lines)))
+                    .collect();
+                let joined =
+                    |part: ScopedJoinHandle<'_, Block>| part.join().unwrap_or_else(|p| resume_unwind(p));
                 parts.into_iter().map(joined).collect()
             });
             blocks.into_iter().try_for_each(|block| {
@@ -271,8 +284,10 @@ impl Reading<'_> {
     }
 
     fn count(&self, path: &Path, block: &Block, found: &mut ConversationCounts) -> Result<(), Error> {
-        let wrong =
-            |place: Place, fact: &str| Error::Data { path: path.to_owned(), fact: format!("{place}: {fact}") };
+        let wrong = |place: Place, fact: &str| Error::Data {
+            path: path.to_owned(),
+            fact: format!("{place}: {fact}"),
+        };
         if let Some((place, fact)) = &block.failed {
             return Err(wrong(*place, fact));
         }

@@ -31,7 +31,11 @@ impl<'r> Row<'r> {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         let fields = json.deserialize_map(Fields).and_then(|fields| json.end().map(|()| fields));
-        Ok(Row { fields: fields.map_err(|e| told(&e))? })
+        let wrong = |e| match text.ends_with("},") {
+            true => "ends in a comma; JSONL has none between its lines".to_owned(),
+            false => told(&e),
+        };
+        Ok(Row { fields: fields.map_err(wrong)? })
     }
 
     /// The value of a key; none where it is not there or null.

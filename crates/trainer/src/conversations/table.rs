@@ -36,7 +36,9 @@ pub(super) fn read(
 ) -> Result<ControlFlow<()>, Error> {
     // The library that takes tables apart was not written for hostile files alone.
     let read = catch_unwind(AssertUnwindSafe(|| rows(path, take)));
-    read.unwrap_or_else(|_| Err(wrong(path, "damaged in a way that its reader does not bear; fetch it again")))
+    read.unwrap_or_else(|_| {
+        Err(wrong(path, "damaged in a way that its reader does not bear; fetch it again"))
+    })
 }
 
 fn rows(path: &Path, take: &mut dyn FnMut(Rows) -> ControlFlow<()>) -> Result<ControlFlow<()>, Error> {
@@ -108,9 +110,12 @@ fn value(field: &Field) -> Value {
         },
         Field::Group(row) => object(row),
         Field::ListInternal(list) => list.elements().iter().map(value).collect(),
-        Field::MapInternal(map) => {
-            map.entries().iter().map(|(key, said)| (key.to_string(), value(said))).collect::<Map<_, _>>().into()
-        }
+        Field::MapInternal(map) => map
+            .entries()
+            .iter()
+            .map(|(key, said)| (key.to_string(), value(said)))
+            .collect::<Map<_, _>>()
+            .into(),
         other => json!(other.to_string()),
     }
 }

@@ -99,9 +99,7 @@ pub(super) fn content(key: &str, value: &RawValue) -> Result<String, String> {
             None | Some("text" | "input_text" | "output_text") => {
                 row.text("text")?.ok_or_else(|| format!("`{key}` has a part without `text`"))
             }
-            Some(other) => {
-                Err(format!("`{key}` has a part of type `{}`; {ONLY_TEXT}", other.escape_debug()))
-            }
+            Some(other) => Err(format!("`{key}` has a part of type `{}`; {ONLY_TEXT}", other.escape_debug())),
         }
     };
     list(key, value)?.into_iter().map(part).collect()

@@ -69,14 +69,11 @@ impl KeyPositions {
             };
             let place_of_key = place(key.span());
             if !self.keys.is_empty() && !known(self.keys, section, key.get_ref()) {
-                let flag = flag(key.get_ref());
-                let fact = match nearest(self.keys, &dotted) {
-                    _ if flag.is_some() => {
-                        let flag = flag.unwrap_or_default();
-                        format!("`{}` is no key of a recipe; the flag {flag} is", dotted.escape_debug())
-                    }
-                    Some(near) => format!("`{}` is no key of a recipe; `{near}` is", dotted.escape_debug()),
-                    None => format!("`{}` is no key of a recipe", dotted.escape_debug()),
+                let said = dotted.escape_debug();
+                let fact = match (flag(key.get_ref()), nearest(self.keys, &dotted)) {
+                    (Some(flag), _) => format!("`{said}` is no key of a recipe; the flag {flag} is"),
+                    (None, Some(near)) => format!("`{said}` is no key of a recipe; `{near}` is"),
+                    (None, None) => format!("`{said}` is no key of a recipe"),
                 };
                 return Err(Error::Recipe { path: path.to_owned(), place: place_of_key, fact });
             }
@@ -109,7 +106,10 @@ const ELSEWHERE: [(&[&str], &[&str]); 30] = [
     (&["adam_beta2", "beta_2"], &["optimizer.beta2"]),
     (&["adam_epsilon", "adam_eps", "epsilon"], &["optimizer.eps"]),
     (&["wd", "decay"], &["optimizer.weight_decay"]),
-    (&["max_grad_norm", "grad_clip", "gradient_clip_val", "clip_grad", "clip_grad_norm"], &["optimizer.clip"]),
+    (
+        &["max_grad_norm", "grad_clip", "gradient_clip_val", "clip_grad", "clip_grad_norm"],
+        &["optimizer.clip"],
+    ),
     (&["lr_scheduler_type", "lr_scheduler", "scheduler", "scheduler_type"], &["schedule.kind"]),
     (&["warmup_ratio", "warmup_fraction"], &["schedule.warmup_share"]),
     (&["warmup", "num_warmup_steps", "warmup_iters"], &["schedule.warmup_steps"]),
@@ -117,14 +117,32 @@ const ELSEWHERE: [(&[&str], &[&str]); 30] = [
     (&["num_train_epochs", "num_epochs", "n_epochs", "epoch", "max_epochs"], &["epochs", "steps"]),
     (&["max_steps", "num_steps", "train_steps", "max_iters", "total_steps"], &["steps"]),
     (
-        &["max_seq_length", "max_seq_len", "max_length", "model_max_length", "cutoff_len", "block_size",
-          "seq_length", "seq_len", "sequence_len", "sequence_length", "context_length", "max_position_embeddings",
-          "n_ctx"],
+        &[
+            "max_seq_length",
+            "max_seq_len",
+            "max_length",
+            "model_max_length",
+            "cutoff_len",
+            "block_size",
+            "seq_length",
+            "seq_len",
+            "sequence_len",
+            "sequence_length",
+            "context_length",
+            "max_position_embeddings",
+            "n_ctx",
+        ],
         &["context"],
     ),
     (&["per_device_train_batch_size", "micro_batch_size", "device_batch_size"], &["micro_batch"]),
     (
-        &["batch_size", "train_batch_size", "global_batch_size", "total_batch_size", "gradient_accumulation_steps"],
+        &[
+            "batch_size",
+            "train_batch_size",
+            "global_batch_size",
+            "total_batch_size",
+            "gradient_accumulation_steps",
+        ],
         &["batch_conversations", "batch_tokens"],
     ),
     (&["gradient_checkpointing", "activation_checkpointing"], &["recompute"]),
@@ -152,7 +170,9 @@ fn flag(key: &str) -> Option<&'static str> {
     match key {
         "output_dir" | "out_dir" | "output" => Some("--out"),
         "resume_from_checkpoint" | "resume" => Some("--resume"),
-        "num_threads" | "threads" | "num_proc" | "num_workers" | "dataloader_num_workers" => Some("--threads"),
+        "num_threads" | "threads" | "num_proc" | "num_workers" | "dataloader_num_workers" => {
+            Some("--threads")
+        }
         _ => None,
     }
 }

@@ -64,12 +64,21 @@ mod tests {
         for (said, plainly) in [
             ("invalid type: string \"three\", expected f64", "the text \"three\" where a number belongs"),
             ("invalid value: integer `-1`, expected u64", "-1 where a whole number from 0 on belongs"),
-            ("invalid type: floating point `2.5`, expected usize", "2.5 where a whole number from 0 on belongs"),
+            (
+                "invalid type: floating point `2.5`, expected usize",
+                "2.5 where a whole number from 0 on belongs",
+            ),
             ("invalid type: integer `3`, expected struct FileModel", "3 where a table belongs"),
             ("invalid type: map, expected a boolean", "a table where true or false belongs"),
-            ("unknown variant `cos`, expected one of `cosine`, `wsd`", "`cos` where one of these: `cosine`, `wsd` belongs"),
+            (
+                "unknown variant `cos`, expected one of `cosine`, `wsd`",
+                "`cos` where one of these: `cosine`, `wsd` belongs",
+            ),
             ("missing field `path`\n", "lacks `path`"),
-            ("data did not match any variant of untagged enum Amount", "a value of none of the kinds that this key may have"),
+            (
+                "data did not match any variant of untagged enum Amount",
+                "a value of none of the kinds that this key may have",
+            ),
             ("expected `=`", "expected `=`"),
         ] {
             assert_eq!(plain(said), plainly);

@@ -27,7 +27,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<Vec<Turn>, String> {
     let asked = asked(row)?.ok_or_else(|| format!("has no `{}`", QUESTIONS[0]))?;
     let key = first(row, &ANSWERS).ok_or_else(|| format!("has no `{}`", ANSWERS[0]))?;
     let answer = match row.get(key).filter(|value| !value.get().starts_with('"')) {
-        Some(value) if is_turns(value.get()) => turns(key, value).map_err(|fact| format!("`{key}`: {fact}"))?,
+        Some(value) if is_turns(value.get()) => {
+            turns(key, value).map_err(|fact| format!("`{key}`: {fact}"))?
+        }
         _ => vec![Turn::new("assistant", row.text(key)?.unwrap_or_default())],
     };
     opened(row, [history(row)?, asked, answer].concat())
@@ -49,7 +51,9 @@ pub(super) fn asked(row: &Row<'_>) -> Result<Option<Vec<Turn>>, String> {
     }
     let about = about.pop();
     match (row.get(key).filter(|value| is_turns(value.get())), about) {
-        (Some(_), Some((beside, _))) => Err(format!("has `{beside}` beside turns in `{key}`; make one of them")),
+        (Some(_), Some((beside, _))) => {
+            Err(format!("has `{beside}` beside turns in `{key}`; make one of them"))
+        }
         (Some(value), None) => {
             let mut asked = turns(key, value).map_err(|fact| format!("`{key}`: {fact}"))?;
             asked.iter_mut().for_each(|turn| turn.train = false);
@@ -74,7 +78,10 @@ pub(super) fn is_turns(json: &str) -> bool {
 
 /// What was asked and answered before, each a pair of texts.
 fn history(row: &Row<'_>) -> Result<Vec<Turn>, String> {
-    let wrong = "`history` is to be a list of questions, each with its answer";
+    let wrong = "`history` is to be a list of questions, each with its answer, or of turns";
+    if let Some(value) = row.get("history").filter(|value| is_turns(value.get())) {
+        return turns("history", value).map_err(|fact| format!("`history`: {fact}"));
+    }
     let mut before = Vec::new();
     for round in row.list("history")?.unwrap_or_default() {
         let said = super::super::row::list("history", round).map_err(|_| wrong.to_owned())?;

@@ -38,7 +38,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<[Conversation; 2], String> {
             None => return Err(format!("`{name}` has no answer after what both begin with")),
             Some(turn) if !turn.is("assistant") => {
                 let turn = common + 1;
-                return Err(format!("`{name}` asks something else in turn {turn}; a pair answers one question"));
+                return Err(format!(
+                    "`{name}` asks something else in turn {turn}; a pair answers one question"
+                ));
             }
             Some(turn) if !turn.train => return Err(format!("`{name}` is marked not to be trained on")),
             Some(_) => turns[..common].iter_mut().for_each(|turn| turn.train = false),
@@ -73,7 +75,9 @@ fn asked(row: &Row<'_>, sides: &[Side; 2]) -> Result<Vec<Turn>, String> {
     if let Some(input) = row.get("input").filter(|value| value.get().starts_with('{')) {
         let input = Row::parse(input.get())?;
         if input.says("tools") {
-            return Err("has `tools`, which are not learnt; only texts are".to_owned());
+            return Err(
+                "has `tools` beside its turns, which sai does not learn from; leave them out".to_owned()
+            );
         }
         return messages::read(&input, messages::MESSAGES).map_err(|fact| format!("`input` {fact}"));
     }
@@ -126,9 +130,7 @@ fn says_again(said: &[Turn], asked: &[Turn]) -> bool {
     let same = |a: &Turn, b: &Turn| {
         a.message.role == b.message.role && a.message.content.trim() == b.message.content.trim()
     };
-    let begins = |said: &[Turn]| {
-        said.len() >= asked.len() && said.iter().zip(asked).all(|(a, b)| same(a, b))
-    };
+    let begins = |said: &[Turn]| said.len() >= asked.len() && said.iter().zip(asked).all(|(a, b)| same(a, b));
     let after = &said[usize::from(said.first().is_some_and(|first| first.is("system")))..];
     if begins(said) || begins(after) {
         return true;

@@ -9,9 +9,8 @@ fn turns(line: &str) -> Result<String, String> {
 
 fn written(said: &Conversation) -> String {
     let each = said.messages.iter().zip(&said.trained);
-    let each = each.map(|(m, trained)| {
-        format!("{}{}:{}", if *trained { "!" } else { "" }, m.role, m.content)
-    });
+    let each =
+        each.map(|(m, trained)| format!("{}{}:{}", if *trained { "!" } else { "" }, m.role, m.content));
     each.collect::<Vec<_>>().join(" ")
 }
 
@@ -62,8 +61,15 @@ fn every_form_says_its_turns() {
             r#"{"instruction": "q", "input": "", "output": "a", "history": [["q0", "a0"]], "system": "s"}"#,
             "system:s user:q0 !assistant:a0 user:q !assistant:a",
         ),
+        (
+            r#"{"query": "q", "response": "a", "history": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "b", "weight": 0}]}"#,
+            "user:p assistant:b user:q !assistant:a",
+        ),
         (r#"{"conversations": ["q", "a"], "source": "x"}"#, "user:q !assistant:a"),
-        (r#"{"conversation": [{"role": "user", "content": "q"}, {"role": "ai", "content": "a"}]}"#, "user:q !assistant:a"),
+        (
+            r#"{"conversation": [{"role": "user", "content": "q"}, {"role": "ai", "content": "a"}]}"#,
+            "user:q !assistant:a",
+        ),
     ] {
         assert_eq!(turns(line).as_deref(), Ok(said), "{line}");
     }
@@ -111,7 +117,10 @@ fn a_turn_is_read_from_whichever_keys_have_it() {
             r#"{"role": "user", "content": "q", "from": "human", "value": "q"}"#,
             r#"{"role": "Assistant", "content": "a", "id": 2, "name": "kim"}"#,
         ),
-        (r#"{"role": "USER", "content": "q"}"#, r#"{"role": "ASSISTANT", "content": "a", "tool_calls": null}"#),
+        (
+            r#"{"role": "USER", "content": "q"}"#,
+            r#"{"role": "ASSISTANT", "content": "a", "tool_calls": null}"#,
+        ),
         (r#"{"role": "user ", "content": "q"}"#, r#"{"from": "ai", "value": "a", "tool_calls": []}"#),
         (
             r#"{"role": "Human", "content": [{"type": "text", "text": "q"}]}"#,
@@ -160,7 +169,9 @@ fn what_is_not_honoured_is_refused_and_not_left_out() {
         turns(&line).unwrap_err()
     };
     let assistant = |more: &str| wrong("", more, "");
-    assert!(assistant(r#", "tool_calls": [{"function": {"name": "w"}}]"#).contains("turn 2 has `tool_calls`"));
+    assert!(
+        assistant(r#", "tool_calls": [{"function": {"name": "w"}}]"#).contains("turn 2 has `tool_calls`")
+    );
     assert!(assistant(r#", "function_call": {"name": "w"}"#).contains("turn 2 has `function_call`"));
     assert!(assistant(r#", "reasoning_content": "hm""#).contains("turn 2 has `reasoning_content`; write it"));
     assert!(assistant(r#", "train_detail": [{"begin_offset": 0}]"#).contains("as a whole or not at all"));
@@ -191,17 +202,29 @@ fn what_is_no_conversation_is_said() {
     assert!(wrong("[{}]").contains("jq -c"));
     assert!(wrong(r#"{"prompt": "q", "chosen": "a", "rejected": "b"}"#).contains("want [dpo]"));
     assert!(wrong(r#"{"text": "a", "id": 3}"#).contains("has `text`, `id`; a conversation has `messages`"));
-    assert!(wrong(r#"{"instruction": "a", "output": null}"#).contains("has `instruction` and no answer to it"));
-    assert!(wrong(r#"{"instruction": "a", "output": 4}"#).contains("`output` is a number, and is to be a text"));
-    assert!(wrong(r#"{"instruction": "a", "output": ["b"]}"#).contains("`output` is a list, and is to be a text"));
-    assert!(wrong(r#"{"messages": {"role": "user"}}"#).contains("`messages` is an object, and is to be a list"));
+    assert!(wrong(r#"{"version": 1, "data": [{"a": 1}]}"#).contains("holds its rows in `data`"));
+    assert!(wrong(r#"{"instruction": "q", "output": "a"},"#).contains("ends in a comma"));
+    assert!(
+        wrong(r#"{"instruction": "a", "output": null}"#).contains("has `instruction` and no answer to it")
+    );
+    assert!(
+        wrong(r#"{"instruction": "a", "output": 4}"#).contains("`output` is a number, and is to be a text")
+    );
+    assert!(
+        wrong(r#"{"instruction": "a", "output": ["b"]}"#).contains("`output` is a list, and is to be a text")
+    );
+    assert!(
+        wrong(r#"{"messages": {"role": "user"}}"#).contains("`messages` is an object, and is to be a list")
+    );
     let turn = |turns: &str| wrong(&format!(r#"{{"messages": [{turns}]}}"#));
     assert!(turn(r#"{"role": "user", "content": "q"}"#).contains("no answer"));
     assert!(turn(r#"{"role": "user"}"#).contains("turn 1 has no `content`"));
     assert!(turn(r#"{"role": "tool", "content": "q"}"#).contains("turn 1 is of `tool`"));
     assert!(turn(r#"{"role": "assistant", "content": " "}"#).contains("turn 1 is an empty answer"));
     assert!(turn(r#"{"role": "assistant", "content": 4}"#).contains("turn 1 `content` is a number"));
-    assert!(turn(r#"{"role": "assistant", "content": [{"type": "image_url"}]}"#).contains("of type `image_url`"));
+    assert!(
+        turn(r#"{"role": "assistant", "content": [{"type": "image_url"}]}"#).contains("of type `image_url`")
+    );
     assert!(turn(r#"{"role": "user", "content": "q"}, "a""#).contains("turn 2 is a text, no object"));
     let error = parse(r#"{"messages": []}"#, Some(RowForm::Alpaca), false).unwrap_err();
     assert!(error.contains("no `instruction`"), "{error}");
@@ -222,8 +245,11 @@ fn every_form_of_a_preference_is_two_conversations() {
         // The prompt is said twice.
         format!(r#"{{"prompt": "q", "chosen": [{q}, {a}], "rejected": [{q}, {b}], "messages": [{q}, {a}]}}"#),
         format!(r#"{{"conversations": [{q}], "chosen": {a}, "rejected": {b}}}"#),
-        format!(r#"{{"input": {{"messages": [{q}], "tools": []}}, "preferred_output": [{a}], "non_preferred_output": [{b}]}}"#),
-        r#"{"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"}"#.to_owned(),
+        format!(
+            r#"{{"input": {{"messages": [{q}], "tools": []}}, "preferred_output": [{a}], "non_preferred_output": [{b}]}}"#
+        ),
+        r#"{"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"}"#
+            .to_owned(),
         r#"{"prompt": "\n\nHuman: q\n\nAssistant:", "chosen": "a", "rejected": "b"}"#.to_owned(),
     ] {
         assert_eq!(pair(&line).as_ref(), Ok(&expected), "{line}");
@@ -233,7 +259,10 @@ fn every_form_of_a_preference_is_two_conversations() {
     ))
     .unwrap();
     let begins = "system:s user:q assistant:b user:q";
-    assert_eq!(said, ["!assistant:a user:q !assistant:b", "!assistant:b"].map(|rest| format!("{begins} {rest}")));
+    assert_eq!(
+        said,
+        ["!assistant:a user:q !assistant:b", "!assistant:b"].map(|rest| format!("{begins} {rest}"))
+    );
     // hh-rlhf's longer ones.
     let said = pair(
         r#"{"chosen": "\n\nHuman: q\n\nAssistant: x\n\nHuman: r\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: x\n\nHuman: r\n\nAssistant: b"}"#,
@@ -271,7 +300,10 @@ fn a_prompt_beside_whole_conversations_does_not_ask_twice() {
     };
     assert_eq!(pair(&line(r#""q""#)).unwrap()[0], "system:s user:q !assistant:a");
     let other = pair(&line(r#""another""#)).unwrap_err();
-    assert!(other.contains("`chosen` is a whole conversation, which does not ask what `prompt` does"), "{other}");
+    assert!(
+        other.contains("`chosen` is a whole conversation, which does not ask what `prompt` does"),
+        "{other}"
+    );
     let other = pair(&line(r#"[{"role": "user", "content": "another"}]"#)).unwrap_err();
     assert!(other.contains("is a whole conversation"), "{other}");
 }
