@@ -8,8 +8,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_decoder::Cpu;
 use sai_trainer::{
-    Accelerator, Base, BatchUnit, FinetuneRecipe, Fleet, Plan as Planned, Precision, Recipe, Sharding,
-    Throughput,
+    Accelerator, BatchUnit, FinetuneRecipe, Fleet, Plan as Planned, Precision, Recipe, Sharding, Throughput,
 };
 
 use crate::interrupt::Interrupt;

@@ -111,7 +111,7 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
 /// What is meant by a path that is there: of a run's folder its newest checkpoint.
 fn newest_model(path: &Path, wanted: LogitRows) -> anyhow::Result<Source> {
     if matches!(wanted, LogitRows::Vocabulary) {
-        return Ok(sai_trainer::newest(path, "tokenizer.json").into());
+        return Ok(Source::Path(sai_trainer::newest(path, "tokenizer.json")));
     }
     let found = sai_trainer::newest(path, "config.json");
     let adapter = sai_trainer::newest(path, "adapter_config.json");
@@ -122,7 +122,7 @@ fn newest_model(path: &Path, wanted: LogitRows) -> anyhow::Result<Source> {
             adapter.display()
         );
     }
-    Ok(found.into())
+    Ok(Source::Path(found))
 }
 
 /// Whether nobody would write this for a Hub id: it is rooted, dotted, deep, or ends as a weight file does.
