@@ -302,7 +302,7 @@ fn a_run_whose_data_was_moved_goes_on_with_its_new_place() {
     let begin = ["finetune", "r.toml", "-q", "--out", "run", "--set", "data=chat.jsonl", "--set", "steps=2"];
     succeeds(sai(home.path()).args(begin));
     std::fs::rename(home.path().join("chat.jsonl"), home.path().join("moved.jsonl")).unwrap();
-    let resume = ["finetune", "run/recipe.toml", "--out", "run", "--resume"];
+    let resume = ["finetune", "run/recipe.toml", "-q", "--out", "run", "--resume"];
     let error = fails(sai(home.path()).args(resume));
     assert!(
         error.contains("chat.jsonl: no such file or folder") && error.contains("--set data=FILE"),
