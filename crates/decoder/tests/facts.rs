@@ -150,6 +150,8 @@ fn what_no_row_can_say_is_refused_by_the_fact() {
         ("mpt", json!({ "norm_type": "rmsnorm" }), "(`norm_type`)"),
         ("opt", json!({ "layer_norm_elementwise_affine": false }), "(`layer_norm_elementwise_affine`)"),
         ("opt", json!({ "activation_function": "mish" }), "activation `mish`"),
+        ("xglm", json!({ "max_position_embeddings": 1u64 << 30 }), "rows of sines"),
+        ("olmo2", json!({ "use_parallel_residual": true }), "layers in parallel have no norm"),
         ("smollm3", json!({ "no_rope_layers": [1, 0] }), "`no_rope_layers` is of 2 layers"),
         ("phi3-longrope", json!({ "partial_rotary_factor": 0.5 }), "rotary scaling makes no sense"),
         (
