@@ -245,8 +245,8 @@ fn what_llama_cpp_cannot_say_is_refused_by_the_fact() {
         ("gpt2-inverse-layer", "a scale of attention of its own"),
         ("gemma3_text", "a scale of attention of its own"),
         ("mpt-clipped", "a scale of attention of its own"),
-        ("mistral", "sliding windows in these layers"),
-        ("qwen2-window", "sliding windows in these layers"),
+        ("mistral", "a sliding window of 21"),
+        ("qwen2-window", "a sliding window of 19"),
         ("exaone4", "heads of 84 together in layers of 54"),
         ("mosaic_gpt", "no architecture for `mosaic_gpt`"),
     ] {
