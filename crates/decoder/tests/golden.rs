@@ -4,7 +4,7 @@
 #[path = "../../../tests/real_model.rs"]
 mod real_model;
 
-use real_model::smollm2;
+use real_model::{gemma3_270m, smollm2};
 use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, LogitRows, RunState};
 use sai_formats::{Container, DType, Tensor, Tensors, gguf::Gguf, safetensors};
 use serde::Deserialize;
@@ -139,4 +139,10 @@ fn check_real_model(path: &Path, fixture: &str, prompts: &[&str], every: usize) 
 fn smollm2_expanded_is_transformers() {
     let Some(path) = smollm2() else { return };
     check_real_model(&path, "smollm2", &["english", "korean", "code"], 8);
+}
+
+#[test]
+fn gemma3_270m_expanded_is_transformers() {
+    let Some(path) = gemma3_270m() else { return };
+    check_real_model(&path, "gemma3-270m", &["korean", "english", "code"], 64);
 }
