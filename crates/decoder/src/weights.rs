@@ -244,7 +244,12 @@ impl<D: Device> Source<'_, D> {
                 expected: stored,
             });
         }
-        change.made(tensor)
+        let made = change.made(tensor)?;
+        if change != Change::None {
+            // It was copied; the file's pages are not needed again.
+            tensor.data.release();
+        }
+        Ok(made)
     }
 
     /// How this file's tensor of a layer differs from what the pass wants.

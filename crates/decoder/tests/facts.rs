@@ -146,7 +146,12 @@ fn what_no_row_can_say_is_refused_by_the_fact() {
             json!({ "layer_types": ["linear_attention", "full_attention", "full_attention"] }),
             "`linear_attention`",
         ),
+        ("mpt", json!({ "no_bias": false }), "(`no_bias`)"),
+        ("mpt", json!({ "norm_type": "rmsnorm" }), "(`norm_type`)"),
+        ("opt", json!({ "layer_norm_elementwise_affine": false }), "(`layer_norm_elementwise_affine`)"),
         ("opt", json!({ "activation_function": "mish" }), "activation `mish`"),
+        ("xglm", json!({ "max_position_embeddings": 1u64 << 30 }), "rows of sines"),
+        ("olmo2", json!({ "use_parallel_residual": true }), "layers in parallel have no norm"),
         ("smollm3", json!({ "no_rope_layers": [1, 0] }), "`no_rope_layers` is of 2 layers"),
         ("phi3-longrope", json!({ "partial_rotary_factor": 0.5 }), "rotary scaling makes no sense"),
         (
@@ -169,6 +174,37 @@ fn a_model_with_eyes_is_read_as_its_decoder() {
     let config = Config::from_json(&outer, Path::new("config.json")).unwrap();
     let own = read("gemma3_text", json!({})).unwrap();
     assert_eq!(Config { architecture: own.architecture.clone(), ..config }, own);
+    // As the model of 4B was published.
+    let text = r#"{"model_type": "gemma3", "vision_config": {}, "text_config": {"hidden_size": 2560, "model_type":
+        "gemma3_text", "intermediate_size": 10240, "num_hidden_layers": 34, "sliding_window": 1024,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"}}}"#;
+    let config = Config::from_json(text, Path::new("config.json")).unwrap();
+    assert_eq!((config.num_heads, config.num_kv_heads, config.head_dim), (8, 4, 256));
+    assert_eq!((config.vocab_size, config.context_length), (262_208, 131_072));
+    assert_eq!((config.ropes[0].theta, config.ropes[1].theta), (1_000_000.0, 10_000.0));
+}
+
+#[test]
+fn facts_are_told_in_words() {
+    let said = |name: &str| -> String {
+        let facts = read(name, json!({})).unwrap().facts();
+        facts.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    };
+    let gemma = said("gemma3_text");
+    for line in [
+        "embedding scale: 6\n",
+        "positions: rotary, base 1000000, scaling linear × 8; with a window base 10000, scaling none\n",
+        "norm: RMSNorm, before and after, epsilon 1e-6\n",
+        "query and key norm: over each head\n",
+        "attention window: 19 positions in 6 of 7 layers\n",
+        "feed-forward layer: GELU by tanh, gated\n",
+        "head: the embedding\n",
+    ] {
+        assert!(gemma.contains(line), "{line} is not in:\n{gemma}");
+    }
+    let neox = said("gpt_neox");
+    assert!(neox.contains("residual: attention and feed-forward layer in parallel\n"), "{neox}");
+    assert!(neox.contains("10 of 20 components"), "{neox}");
 }
 
 fn load(name: &str, threads: usize) -> Decoder<Cpu> {

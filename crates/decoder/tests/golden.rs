@@ -4,7 +4,7 @@
 #[path = "../../../tests/real_model.rs"]
 mod real_model;
 
-use real_model::smollm2;
+use real_model::{gemma3_270m, smollm2};
 use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, KvCache, LogitRows, RunState};
 use sai_formats::{Container, DType, Tensor, Tensors, gguf::Gguf, safetensors};
 use serde::Deserialize;
@@ -111,27 +111,38 @@ fn expanded(gguf: &Gguf) -> Container {
     Container::Gguf(Gguf { tensors, ..gguf.clone() })
 }
 
-#[test]
-fn smollm2_expanded_is_transformers() {
-    let Some(path) = smollm2() else { return };
-    let gguf = Gguf::open(&path).unwrap();
+/// Every so many ids' logits are held to those of a model's f32 expansion.
+fn check_real_model(path: &Path, fixture: &str, prompts: &[&str], every: usize) {
+    let gguf = Gguf::open(path).unwrap();
     let config = Config::from_gguf(&gguf).unwrap();
     let decoder = Decoder::load(Cpu::new(0), config, &expanded(&gguf)).unwrap();
 
-    let folder = fixtures().join("smollm2");
+    let folder = fixtures().join(fixture);
     let expected: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
     let tensors = safetensors::open(&folder.join("expected.safetensors")).unwrap();
-    for name in ["english", "korean", "code"] {
+    for name in prompts {
         let case: Expected = serde_json::from_value(expected[name].clone()).unwrap();
         let (logits, greedy, last) = run(&decoder, &case.prompt, case.greedy.len());
         assert_eq!(greedy, case.greedy, "{name}");
         let last_row = &logits[logits.len() - decoder.config.vocab_size..];
         for (got, key) in [(last_row, "logits"), (&last[..], "last_logits")] {
-            let got: Vec<f32> = got.iter().step_by(8).copied().collect();
+            let got: Vec<f32> = got.iter().step_by(every).copied().collect();
             let want = tensors.get(&format!("{name}.{key}")).unwrap().to_f32().unwrap();
             let difference = largest_difference(&got, &want);
             assert!(difference <= TOLERANCE, "{name} {key}: logits differ by {difference}");
         }
     }
+}
+
+#[test]
+fn smollm2_expanded_is_transformers() {
+    let Some(path) = smollm2() else { return };
+    check_real_model(&path, "smollm2", &["english", "korean", "code"], 8);
+}
+
+#[test]
+fn gemma3_270m_expanded_is_transformers() {
+    let Some(path) = gemma3_270m() else { return };
+    check_real_model(&path, "gemma3-270m", &["korean", "english", "code"], 64);
 }

@@ -5,7 +5,9 @@
 #![allow(clippy::single_range_in_vec_init)]
 
 use sai_decoder::training::{AdamW, Layout, Memory, Model, Moments, Packed, Pass, Recompute};
-use sai_decoder::{Batch, CacheType, Config, Cpu, Decoder, Device, Error, KvCache, LogitRows, RunState};
+use sai_decoder::{
+    Batch, CacheType, Config, Cpu, Decoder, Device, Error, KvCache, LogitRows, Lora, RunState, Target,
+};
 use sai_formats::{DType, safetensors};
 use serde::Deserialize;
 use std::ops::Range;
@@ -221,8 +223,16 @@ fn moments_of_parts_make_the_step_of_all() {
 /// Both forwards, and the way through a file: what is saved after training is loaded by the decoder.
 #[test]
 fn both_forwards_agree_on_every_fixture() {
-    for name in ["odd-heads", "qwen2", "rope-linear", "rope-llama3", "rope-yarn", "rope-yarn-full", "biases"]
-    {
+    for name in [
+        "odd-heads",
+        "qwen2",
+        "rope-linear",
+        "rope-llama3",
+        "rope-yarn",
+        "rope-yarn-full",
+        "biases",
+        "training/qwen3",
+    ] {
         let model = load(name, 2);
         let tokens: Vec<u32> = (0..150).map(|i| i * 7919 % model.config.vocab_size as u32).collect();
         let targets: Vec<u32> = tokens[1..].iter().copied().chain([0]).collect();
@@ -322,5 +332,40 @@ fn what_is_not_trained_is_refused_by_the_fact() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/families").join(name);
         let (_, config) = Config::open(&folder).unwrap();
         assert!(Layout::of(&config).is_ok(), "{name}");
+    }
+}
+
+/// An adapter that changes nothing yet has, for its second factor, the full gradient times its first.
+#[test]
+fn an_adapter_of_qwen3_has_the_models_own_gradient() {
+    let case: Case = json("training/qwen3/packed.json");
+    let documents = documents(&case.lengths);
+    let packed = case.packed(&documents);
+    let mut model = load("training/qwen3", 2);
+    let mut pass = Pass::new(&model, case.tokens.len(), Recompute::SwigluAndNorms).unwrap();
+    let whole = model.forward_backward(&mut pass, &packed, case.scale, case.z).unwrap();
+
+    let lora = Lora { rank: 3, alpha: 6.0, targets: Target::ALL.to_vec() };
+    let (container, config) = Config::open(&folder("training/qwen3")).unwrap();
+    let mut adapted = Model::adapt(Cpu::new(2), config, container.tensors(), lora, 1).unwrap();
+    let mut pass = Pass::new(&adapted, case.tokens.len(), Recompute::SwigluAndNorms).unwrap();
+    assert_eq!(adapted.forward_backward(&mut pass, &packed, case.scale, case.z).unwrap(), whole);
+
+    let adapter = adapted.adapter.as_ref().unwrap();
+    let (values, gradients) = (adapter.parameters.values(), adapted.gradients.values());
+    for b in adapter.tensors.iter().filter(|tensor| tensor.name.ends_with("lora_B.weight")) {
+        let a = adapter.tensors.iter().find(|a| a.name == b.name.replace("lora_B", "lora_A")).unwrap();
+        let name = b.name.strip_prefix("base_model.model.").unwrap().replace("lora_B.", "");
+        let full = model.layout.get(&name).unwrap();
+        let (full, a) = (&model.gradients.values()[full.view.range()], &values[a.view.range()]);
+        let inputs = full.len() / b.shape[0];
+        let want: Vec<f32> = full
+            .chunks(inputs)
+            .flat_map(|row| {
+                a.chunks(inputs).map(move |a| 2.0 * row.iter().zip(a).map(|(g, a)| g * a).sum::<f32>())
+            })
+            .collect();
+        let distance = relative(&gradients[b.view.range()], &want);
+        assert!(distance < 1e-4, "{}: {distance:e}", b.name);
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// Widths past which a description is taken for damage: far above any model, far below overflow.
 const LARGEST_WIDTH: usize = 1 << 24;
 const LARGEST_LAYERS: usize = 1 << 12;
-/// Rows of a table of sines, which is made in memory.
-const MOST_SINES: usize = 1 << 20;
+/// Values of a table of sines, which is made in memory.
+const MOST_SINES: usize = 1 << 28;
 
 fn positive(x: f64) -> bool {
     x.is_finite() && x > 0.0
@@ -54,7 +54,7 @@ impl Config {
         }
         let rows = self.context_length;
         if matches!(self.positions, Positions::Sinusoidal { .. })
-            && (rows > MOST_SINES || self.hidden_size < 4)
+            && (rows.saturating_mul(self.hidden_size) > MOST_SINES || self.hidden_size < 4)
         {
             return wrong(format!("{rows} rows of sines, {} wide, make no sense", self.hidden_size));
         }
@@ -71,6 +71,11 @@ impl Config {
             if let Some(cap) = cap.filter(|&cap| !positive(f64::from(cap))) {
                 return wrong(format!("`{name}` is {cap}; it is to be above 0"));
             }
+        }
+        if self.parallel && !self.norms()[0] {
+            return wrong(
+                "its layers in parallel have no norm to read through, which sai does not run".to_owned(),
+            );
         }
         if self.layers.iter().any(|layer| layer.window == Some(0)) {
             return wrong("`sliding_window` is 0; a token sees itself at least".to_owned());

@@ -173,7 +173,16 @@ impl Facts<'_> {
             _ => width,
         };
         Ok(match (width, self.family.window) {
-            (None, _) | (_, Windows::None) => vec![None; layers.len()],
+            (None, _) => vec![None; layers.len()],
+            (Some(width), Windows::None | Windows::From) if width < context_length => {
+                return Err(Error::Config {
+                    path: PathBuf::from(self.metadata.path()),
+                    fact: format!(
+                        "has a sliding window of {width} in layers that nothing names, which sai does not run for `{}`",
+                        self.architecture
+                    ),
+                });
+            }
             (Some(width), Windows::AllBut(every)) => {
                 layers.map(|i| (!(i + 1).is_multiple_of(every)).then_some(width)).collect()
             }

@@ -21,9 +21,13 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
             model_type.escape_debug()
         )));
     };
-    // A model with eyes describes its decoder within.
-    let keys = &keys.within("text_config")?;
-    keys.refuse(&REFUSED)?;
+    // A model with eyes describes its decoder within, as far as it is not Gemma 3's smallest.
+    let keys = &match family.model_type {
+        "gemma3" => keys.within("text_config")?.or(&GEMMA3_WITH_EYES),
+        _ => keys,
+    };
+    let attention = keys.optional_within("attn_config")?;
+    refuse_what_no_fact_says(keys, &attention)?;
 
     let hidden_size = keys.required(&["hidden_size", "n_embd", "d_model"])?;
     let num_heads = keys.required(&["num_attention_heads", "n_head", "n_heads", "attention_heads"])?;
@@ -43,24 +47,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
         }
         None => return Err(keys.lacks(inner[0])),
     };
-    let attention = keys.optional_within("attn_config")?;
-    attention.refuse(&REFUSED)?;
-    if attention.text(&["attn_type"])?.is_some_and(|kind| kind != "multihead_attention") {
-        return Err(keys.wrong(
-            "its heads share keys in MPT's own way (`attn_type`), which sai does not run".to_owned(),
-        ));
-    }
-    let [mut qkv_bias, mut attention_out_bias, mut mlp_bias] = family.biases;
-    if let Some(bias) = keys.flag(&["attention_bias"])? {
-        // Qwen's first projections have theirs whatever it says.
-        (qkv_bias, attention_out_bias) = (bias || family.biases == [true, false, false], bias);
-    }
-    if let Some(bias) = keys.flag(&["mlp_bias"])? {
-        mlp_bias = bias;
-    }
-    if let Some(bias) = keys.flag(&["enable_bias"])? {
-        [qkv_bias, attention_out_bias, mlp_bias] = [bias; 3];
-    }
+    let [qkv_bias, attention_out_bias, mlp_bias] = biases(keys, family)?;
     let (ropes, layers) = layers::read(keys, family, &attention, num_layers, head_dim, context_length)?;
     let after = keys.flag(&["do_layer_norm_before"])? == Some(false);
     let config = Config {
@@ -92,18 +79,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
         },
         final_norm: !after && keys.flag(&["_remove_final_layer_norm"])? != Some(true),
         parallel: keys.flag(&["use_parallel_residual"])?.unwrap_or(family.parallel),
-        positions: match family.positions {
-            PositionKind::Rotary => Positions::Rotary,
-            PositionKind::Sinusoidal(offset) => Positions::Sinusoidal { offset },
-            PositionKind::Learned(offset) => Positions::Learned { offset },
-            PositionKind::Alibi if attention.flag(&["alibi"])?.or(keys.flag(&["alibi"])?) == Some(false) => {
-                Positions::Learned { offset: 0 }
-            }
-            PositionKind::Alibi => {
-                let bias = attention.float(&["alibi_bias_max"])?.or(keys.float(&["alibi_bias_max"])?);
-                Positions::Alibi { max_bias: bias.unwrap_or(8.0) as f32 }
-            }
-        },
+        positions: positions(keys, &attention, family)?,
         ropes,
         layers,
         activation: match keys.text(&["hidden_activation", "hidden_act", "activation_function"])? {
@@ -141,6 +117,62 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
     };
     config.checked(path)
 }
+
+/// Whether queries, keys and values, attention's output, and the feed-forward layer have biases.
+fn biases(keys: &Keys<'_>, family: &Family) -> Result<[bool; 3], Error> {
+    if let Some(bias) = keys.flag(&["enable_bias"])? {
+        return Ok([bias; 3]);
+    }
+    let [mut qkv, mut out, mlp] = family.biases;
+    if let Some(bias) = keys.flag(&["attention_bias"])? {
+        // Qwen's first projections have theirs whatever it says.
+        (qkv, out) = (bias || family.biases == [true, false, false], bias);
+    }
+    Ok([qkv, out, keys.flag(&["mlp_bias"])?.unwrap_or(mlp)])
+}
+
+fn positions(keys: &Keys<'_>, attention: &Keys<'_>, family: &Family) -> Result<Positions, Error> {
+    Ok(match family.positions {
+        PositionKind::Rotary => Positions::Rotary,
+        PositionKind::Sinusoidal(offset) => Positions::Sinusoidal { offset },
+        PositionKind::Learned(offset) => Positions::Learned { offset },
+        PositionKind::Alibi if attention.flag(&["alibi"])?.or(keys.flag(&["alibi"])?) == Some(false) => {
+            Positions::Learned { offset: 0 }
+        }
+        PositionKind::Alibi => {
+            let bias = attention.float(&["alibi_bias_max"])?.or(keys.float(&["alibi_bias_max"])?);
+            Positions::Alibi { max_bias: bias.unwrap_or(8.0) as f32 }
+        }
+    })
+}
+
+fn refuse_what_no_fact_says(keys: &Keys<'_>, attention: &Keys<'_>) -> Result<(), Error> {
+    keys.refuse(&REFUSED)?;
+    attention.refuse(&REFUSED)?;
+    let refused = |fact: &str| Err(keys.wrong(format!("{fact}, which sai does not run")));
+    if attention.text(&["attn_type"])?.is_some_and(|kind| kind != "multihead_attention") {
+        return refused("its heads share keys in MPT's own way (`attn_type`)");
+    }
+    if keys.text(&["norm_type"])?.is_some_and(|kind| !kind.ends_with("layernorm")) {
+        return refused("its norms are not LayerNorm (`norm_type`)");
+    }
+    if keys.flag(&["no_bias"])? == Some(false) {
+        return refused("MPT's projections have biases (`no_bias`)");
+    }
+    if keys.flag(&["layer_norm_elementwise_affine"])? == Some(false) {
+        return refused("its norms have no gain (`layer_norm_elementwise_affine`)");
+    }
+    Ok(())
+}
+
+/// What `transformers` takes where Gemma 3's `text_config` is silent.
+const GEMMA3_WITH_EYES: [(&str, usize); 5] = [
+    ("vocab_size", 262_208),
+    ("num_attention_heads", 8),
+    ("num_key_value_heads", 4),
+    ("head_dim", 256),
+    ("max_position_embeddings", 131_072),
+];
 
 /// Keys that say what no fact of sai's does, where their value says anything.
 const REFUSED: [(&str, &str); 9] = [

@@ -3,7 +3,7 @@
 
 use super::gguf::describe;
 use crate::converted_tensor::entries;
-use crate::family::Family;
+use crate::family::{Family, Windows};
 use crate::rope::yarn_attention_factor;
 use crate::weights::{GGUF_LONG_DIVISORS, GGUF_ROPE_DIVISORS};
 use crate::{Config, Error, Positions, Rope, RopeScaling};
@@ -58,6 +58,12 @@ impl Config {
             let fact = format!("has heads of {heads} together in layers of {}", self.hidden_size);
             return wrong(format!("{fact}, which llama.cpp does not know for `{architecture}`"));
         }
+        let window = self.layers.iter().find_map(|layer| layer.window);
+        let windows = Family::of_architecture(architecture).map_or(Windows::None, |family| family.window);
+        if let (Some(window), Windows::None | Windows::From) = (window, windows) {
+            let fact = format!("has a sliding window of {window}");
+            return wrong(format!("{fact}, which llama.cpp does not know for `{architecture}`"));
+        }
         let mut out = vec![("general.architecture".to_owned(), Value::String(architecture.to_owned()))];
         let mut put = |name: &str, value: Value| out.push((format!("{architecture}.{name}"), value));
         for (name, value) in [
@@ -83,7 +89,7 @@ impl Config {
         if self.family().parallel {
             put("use_parallel_residual", Value::Bool(self.parallel));
         }
-        if let Some(window) = self.layers.iter().find_map(|layer| layer.window) {
+        if let Some(window) = window {
             put("attention.sliding_window", number(window));
         }
         if let Positions::Alibi { max_bias } = self.positions {

@@ -71,8 +71,8 @@ impl Layout {
     /// The layout of a model.
     ///
     /// # Errors
-    /// Its heads lie in pairs, as in GGUF files, while these names belong to heads in halves; or it is too large to be
-    /// addressed.
+    /// The model has a fact that backward does not know, which is named; its heads lie in pairs, as in GGUF files, while
+    /// these names belong to heads in halves; or it is too large to be addressed.
     pub fn of(config: &Config) -> Result<Layout, Error> {
         let c = config;
         let wrong = |fact: &str| Error::Training { fact: fact.to_owned() };

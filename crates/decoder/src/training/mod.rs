@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! Trained are the facts of LLaMA, Mistral without a window, Qwen2 and Qwen3: RMSNorm before, norms of queries and keys,
+//! rotary positions alike in all layers, SwiGLU, biases. A model with another is refused by its name ([`Layout::of`]).
+//!
 //! A model made by [`Model::adapt`] trains an [`Adapter`] in place of its parameters; all else is said and done the same.
 //! A loss that is not a sum of the rows' own, as of preferences, goes through [`Model::forward_weigh_backward`].
 //!

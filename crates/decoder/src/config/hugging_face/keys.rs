@@ -100,6 +100,16 @@ impl<'p> Keys<'p> {
         }
     }
 
+    /// With these where they are silent.
+    pub(super) fn or(mut self, defaults: &[(&str, usize)]) -> Keys<'p> {
+        for (name, value) in defaults {
+            if self.value(name).is_none() {
+                self.fields.insert((*name).to_owned(), Value::from(*value));
+            }
+        }
+        self
+    }
+
     /// The object of this name, or else an empty one.
     pub(super) fn optional_within(&self, name: &str) -> Result<Keys<'p>, Error> {
         let fields = self.first::<Map<String, Value>>(&[name], "an object")?.unwrap_or_default();

@@ -42,7 +42,6 @@ pub(super) fn read(
             Some(local) if windows[i].is_some() => local,
             _ => 0,
         }),
-        // A window that a text of the trained length cannot leave is none.
         window: windows[i],
         attention_scale: if by_layer { scale / (i + 1) as f32 } else { scale },
     };
@@ -91,8 +90,7 @@ fn windows(
     let width = match (keys.number(&["sliding_window"])?, family.window) {
         // A family of whose file the key is missing has the first model's width.
         (None, Windows::All(absent)) if !named => absent,
-        (None, Windows::AllBut(2 | 6)) if !named => Some(4096),
-        (None, Windows::AllBut(4)) if !named => Some(4096),
+        (None, Windows::AllBut(_)) if !named => Some(4096),
         (width, _) => width,
     };
     let on = match family.window {
@@ -126,7 +124,7 @@ fn windows(
         }
         (_, Windows::All(_) | Windows::None) => vec![true; num_layers],
     };
-    // A window as wide as the context hides nothing; but one says which layers are local where that has other ends.
+    // A window that a text of the trained length cannot leave is none, but where it also says which layers are local.
     let told = matches!(family.window, Windows::AllBut(_)) || width < context_length;
     Ok(local.into_iter().map(|local| (local && told).then_some(width)).collect())
 }
