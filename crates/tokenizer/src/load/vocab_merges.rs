@@ -5,7 +5,7 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::config::Config;
-use super::entries::{Entries, Named, json, two_pieces, utf8};
+use super::entries::{Entries, two_pieces, utf8, vocabulary};
 use super::{Vocabulary, roles};
 use crate::added::AddedToken;
 use crate::byte_level::{ByteLevel, Rules};
@@ -45,7 +45,7 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         );
         return Err(Error::unsupported(files.config_path, fact));
     };
-    let entries: Entries = json(vocab_bytes, vocab_path)?;
+    let entries: Entries = vocabulary(vocab_bytes, vocab_path)?;
     let text = utf8(merges_bytes, merges_path)?;
     let mut merges = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -60,7 +60,7 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
 
     let mut added = config.added(files.config_path)?;
     if let Some((bytes, path)) = files.added_tokens {
-        let listed: Entries = json(bytes, path)?;
+        let listed: Entries = vocabulary(bytes, path)?;
         let known: FxHashSet<String> = added.iter().map(|t| t.content.clone()).collect();
         for (content, id) in listed.0.into_iter().filter(|(content, _)| !known.contains(content)) {
             let Ok(id) = u32::try_from(id) else {
@@ -70,15 +70,12 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         }
     }
     // What has a role is special though no list says so; GPT-2's end token is all roles by default.
-    let default = || Some(Named::Text("<|endoftext|>".to_owned()));
     let has_default = entries.0.iter().any(|(token, _)| token == "<|endoftext|>");
     if has_default {
-        config.bos_token = config.bos_token.take().or_else(default);
-        config.eos_token = config.eos_token.take().or_else(default);
-        config.unk_token = config.unk_token.take().or_else(default);
+        config.default_roles("<|endoftext|>");
     }
-    let roles_named = [&config.bos_token, &config.eos_token, &config.unk_token, &config.pad_token];
-    for content in roles_named.into_iter().flatten().map(Named::text) {
+    let roles_named = config.roles();
+    for content in roles_named.into_iter().flatten() {
         if added.iter().any(|t| t.content == content) {
             continue;
         }
@@ -89,7 +86,7 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         }
     }
     for token in &mut added {
-        token.special |= roles_named.into_iter().flatten().any(|named| named.text() == token.content);
+        token.special |= roles_named.into_iter().flatten().any(|named| named == token.content);
     }
 
     let vocabulary = Vocabulary::new(entries.0, added, vocab_path)?;
