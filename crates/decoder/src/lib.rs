@@ -35,13 +35,14 @@ mod model;
 mod quantize;
 mod rope;
 pub mod training;
+mod unused_tensors;
 mod weights;
 mod work;
 
 pub use activation_recorder::ActivationRecorder;
 pub use batch::{Batch, LogitRows};
 pub use config::Config;
-pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face};
+pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face, unused_tensors};
 pub use error::Error;
 pub use forward::RunState;
 pub use imatrix::Imatrix;

@@ -2,8 +2,10 @@
 
 use crate::rope::yarn_attention_factor;
 use crate::{Config, Error, Rope, RopeScaling};
+use sai_formats::{Tensors, json};
 use sai_kernels::RopeStyle;
 use serde::Deserialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Model types that are of the family; what differs between them is said by [`read`].
@@ -39,8 +41,10 @@ struct File {
 
 #[derive(Deserialize)]
 struct Scaling {
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// The older name of `rope_type`, which has the last word where both are there.
+    #[serde(rename = "type")]
+    older_type: Option<String>,
     rope_theta: Option<f64>,
     factor: Option<f64>,
     original_max_position_embeddings: Option<f64>,
@@ -69,9 +73,10 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
     struct Type {
         model_type: String,
     }
-    let damaged = |e: serde_json::Error| wrong(format!("is not a model's configuration: {e}"));
-    known(&serde_json::from_str::<Type>(text).map_err(damaged)?.model_type)?;
-    let file: File = serde_json::from_str(text).map_err(damaged)?;
+    let damaged = |e: json::JsonError| wrong(format!("is not a model's configuration: {e}"));
+    let settings: Value = json::read(text.as_bytes()).map_err(damaged)?;
+    known(&json::of::<Type>(&settings).map_err(damaged)?.model_type)?;
+    let file: File = json::of(&settings).map_err(damaged)?;
 
     if let Some(act) = file.hidden_act.as_deref().filter(|act| !matches!(*act, "silu" | "swish")) {
         return Err(wrong(format!("activation `{}` is not one that sai runs (silu)", act.escape_debug())));
@@ -118,12 +123,40 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
     config.checked(path)
 }
 
+/// Refuses weights that another program quantised, by its name. Where `quantization_config` stayed behind beside plain
+/// weights it says nothing of them.
+pub(super) fn refuse_quantised(text: &str, tensors: &Tensors, path: &Path) -> Result<(), Error> {
+    let Ok(settings) = json::read::<Value>(text.as_bytes()) else { return Ok(()) };
+    let found = ["quantization_config", "compression_config"].into_iter().find(|key| settings[key].is_object());
+    let Some((key, tensor)) = found.zip(tensors.iter().find(|tensor| !tensor.dtype.is_float())) else {
+        return Ok(());
+    };
+    let method = match settings[key]["quant_method"].as_str() {
+        Some("gptq") => "GPTQ",
+        Some("awq") => "AWQ",
+        Some("fp8") => "FP8",
+        Some(other) => other,
+        None if key == "compression_config" => "compressed-tensors",
+        None => "bitsandbytes",
+    };
+    Err(Error::Config {
+        path: PathBuf::from(path),
+        fact: format!(
+            "`{key}` says that the weights are quantised by {} (`{}` is {}), which sai does not read; take the model that \
+             they were made of, or a GGUF of it",
+            method.escape_debug(),
+            tensor.name.escape_debug(),
+            tensor.dtype
+        ),
+    })
+}
+
 fn rope_scaling(
     scaling: &Scaling,
     context_length: usize,
     wrong: &dyn Fn(String) -> Error,
 ) -> Result<RopeScaling, Error> {
-    let kind = scaling.rope_type.as_deref().unwrap_or("default");
+    let kind = scaling.rope_type.as_deref().or(scaling.older_type.as_deref()).unwrap_or("default");
     let need = |name: &str, value: Option<f64>| {
         value.ok_or_else(|| wrong(format!("rotary scaling `{kind}` lacks its `{name}`")))
     };
