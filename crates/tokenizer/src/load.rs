@@ -65,8 +65,20 @@ impl Vocabulary {
         Ok(Vocabulary { tokens: place(entries, path)?, added, apart })
     }
 
-    /// Adds tokens of the files beside, where each has its id from.
-    fn add(&mut self, beside: Vec<AddedToken>) {
+    /// Adds tokens of the files beside; see [`numbered`].
+    fn add_beside(
+        &mut self,
+        beside: Vec<AddedFacts>,
+        rows: Option<usize>,
+        path: &Path,
+        notes: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        if beside.is_empty() {
+            return Ok(());
+        }
+        let ids = crate::table::index(&self.tokens, path)?;
+        let known = |text: &str| ids.get(text).copied();
+        let beside = numbered(beside, known, self.tokens.len(), rows, path, notes)?;
         let mut places: FxHashMap<String, usize> =
             self.added.iter().enumerate().map(|(at, token)| (token.content.clone(), at)).collect();
         for token in beside {
@@ -87,6 +99,7 @@ impl Vocabulary {
             }
         }
         self.added.sort_by_key(|token| token.id);
+        Ok(())
     }
 
     /// The id of a token as the file spells it. Few are asked for.

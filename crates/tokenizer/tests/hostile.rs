@@ -66,7 +66,11 @@ fn vocab_and_merges_that_do_not_belong_together() {
     assert!(read().contains("merges.txt: line 2 is \"ab\", not two pieces"));
     write("merges.txt", "#version: 0.2\n");
     write("tokenizer_config.json", r#"{"bos_token":"<s>"}"#);
-    assert!(read().contains("bos_token is \"<s>\", which is not in the vocabulary"));
+    // As in transformers it becomes a token, which a model must then have a row for.
+    let tokenizer = Tokenizer::from_folder(folder.path()).expect("a tokenizer");
+    assert_eq!((tokenizer.bos(), tokenizer.encode("a<s>b")), (Some(2), vec![0, 2, 1]));
+    let line = Tokenizer::from_folder_with_rows(folder.path(), 2).expect_err("a refusal").to_string();
+    assert!(line.contains("bos_token is \"<s>\", which is not in the vocabulary"), "{line}");
     write("tokenizer_config.json", r#"{"tokenizer_class":"CLIPTokenizer"}"#);
     assert!(read().contains("CLIPTokenizer"));
     write("tokenizer_config.json", r#"{"added_tokens_decoder":{"x":{"content":"c"}}}"#);

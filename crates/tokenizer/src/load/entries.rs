@@ -93,6 +93,19 @@ impl AddedFacts {
         }
     }
 
+    /// A token as it is.
+    pub(crate) fn of(token: &AddedToken) -> AddedFacts {
+        AddedFacts {
+            id: Some(token.id.into()),
+            content: token.content.clone(),
+            special: token.special,
+            normalized: Some(token.normalized),
+            lstrip: token.lstrip,
+            rstrip: token.rstrip,
+            single_word: token.single_word,
+        }
+    }
+
     /// The token with its id.
     pub(crate) fn token(&self, id: u64, path: &Path) -> Result<AddedToken, Error> {
         let Ok(id) = u32::try_from(id) else {

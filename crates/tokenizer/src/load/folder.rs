@@ -94,7 +94,7 @@ impl Tokenizer {
             return Err(Error::Missing { folder: folder.to_owned() });
         };
         let files =
-            vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path };
+            vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path, rows };
         vocab_merges::read(&files, &mut config)
     }
 
@@ -143,6 +143,7 @@ impl Tokenizer {
             merges: (merges, &names[1]),
             added_tokens: None,
             config_path: &names[2],
+            rows: None,
         };
         vocab_merges::read(&files, &mut config)
     }

@@ -112,13 +112,7 @@ fn byte_level(
         merges.push(pieces.ok_or_else(|| Error::malformed(path, format!("merge {rank} is not two pieces")))?);
     }
     let mut vocabulary = Vocabulary::new(file.model.vocab.0, added, path)?;
-    if !more.is_empty() {
-        let ids = crate::table::index(&vocabulary.tokens, path)?;
-        let known = |text: &str| ids.get(text).copied();
-        let more = numbered(more, known, vocabulary.tokens.len(), beside.rows, path, &mut notes)?;
-        drop(ids);
-        vocabulary.add(more);
-    }
+    vocabulary.add_beside(more, beside.rows, path, &mut notes)?;
     let unknown = match &file.model.unk_token {
         None => None,
         Some(token) => Some(vocabulary.id_of(token).ok_or_else(|| {

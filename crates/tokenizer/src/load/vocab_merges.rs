@@ -5,7 +5,7 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::config::Config;
-use super::entries::{Entries, two_pieces, utf8, vocabulary};
+use super::entries::{AddedFacts, Entries, two_pieces, utf8, vocabulary};
 use super::{Vocabulary, roles};
 use crate::added::AddedToken;
 use crate::byte_level::{ByteLevel, Rules};
@@ -19,6 +19,8 @@ pub(crate) struct Files<'f> {
     pub(crate) merges: (&'f [u8], &'f Path),
     pub(crate) added_tokens: Option<(&'f [u8], &'f Path)>,
     pub(crate) config_path: &'f Path,
+    /// How many rows the embedding has, where that is known.
+    pub(crate) rows: Option<usize>,
 }
 
 /// Tokenizer classes that these two files are byte-level BPE for, and how each cuts words.
@@ -89,12 +91,17 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         token.special |= roles_named.into_iter().flatten().any(|named| named == token.content);
     }
 
-    let vocabulary = Vocabulary::new(entries.0, added, vocab_path)?;
+    // Tokens that are named and have no id yet take the next ones.
+    let own: Vec<AddedFacts> = added.iter().map(AddedFacts::of).collect();
+    let more = config.beside(&own, &[], files.config_path)?;
+    let mut vocabulary = Vocabulary::new(entries.0, added, vocab_path)?;
+    let mut notes = Vec::new();
+    vocabulary.add_beside(more, files.rows, vocab_path, &mut notes)?;
     let roles = roles(config, None, |text| vocabulary.id_of(text), files.config_path)?;
     let prefix_space = config.add_prefix_space.unwrap_or(false) && split == Split::Gpt2;
     let rules = Rules { prefix_space, nfc, ..Rules::new(split) };
     let Vocabulary { tokens, added, apart } = vocabulary;
     let is_text = |id: u32| apart.binary_search(&id).is_err();
     let bpe = ByteLevel::new(&tokens, is_text, merges.into_iter(), rules, vocab_path, merges_path)?;
-    Tokenizer::byte_level(&tokens, added, roles, bpe, vocab_path)
+    Ok(Tokenizer::byte_level(&tokens, added, roles, bpe, vocab_path)?.with_notes(notes))
 }
