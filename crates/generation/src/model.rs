@@ -4,6 +4,7 @@ pub(crate) mod gguf;
 
 use crate::{Error, GenerationConfig, prompt_cache};
 use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
+use sai_formats::gguf::Override;
 use sai_formats::{Container, Source};
 use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct LoadOptions {
     pub template: Option<ChatTemplate>,
     /// The local time, for templates that tell it.
     pub now: Option<DateTime>,
+    /// Entries of a GGUF's metadata that are to be otherwise than the file says.
+    pub overrides: Vec<Override>,
 }
 
 /// An opened model.
@@ -48,6 +51,8 @@ pub struct Model {
     pub cache_type: CacheType,
     /// What it takes of memory.
     pub memory: Memory,
+    /// What a person should know of how its files were read, one line each; mostly nothing.
+    pub notes: Vec<String>,
     /// What tells its weights from others; see [`crate::prompt_cache`].
     pub(crate) identity: String,
 }
@@ -60,8 +65,10 @@ impl Model {
     /// memory than it may.
     pub fn open(source: impl Into<Source>, options: &LoadOptions) -> Result<Model, Error> {
         let source = source.into();
-        let (container, config) = Config::open(&source)?;
         let path = source.path();
+        let container = open(&source, &options.overrides)?;
+        let config = Config::of(&container, path)?;
+        let mut notes = sai_decoder::unused_tensors(&config, &container)?;
         let trained = config.context_length;
         let context = options.context.unwrap_or(trained.min(DEFAULT_CONTEXT));
         if context > trained {
@@ -72,7 +79,9 @@ impl Model {
             return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
         }
 
-        let Parts { tokenizer, template, generation_config, name } = Parts::of(&container, path)?;
+        let Parts { tokenizer, template, generation_config, name } =
+            Parts::with_rows(&container, path, Some(config.vocab_size))?;
+        notes.extend_from_slice(tokenizer.notes());
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::Vocabulary {
                 path: path.to_path_buf(),
@@ -103,6 +112,7 @@ impl Model {
             context,
             cache_type: options.cache_type,
             memory,
+            notes,
             identity,
         })
     }
@@ -132,14 +142,29 @@ pub(crate) struct Parts {
     name: Option<String>,
 }
 
+/// Opens a model's files, with entries of a GGUF's metadata said otherwise.
+pub(crate) fn open(source: &Source, overrides: &[Override]) -> Result<Container, Error> {
+    let container = sai_formats::open(source).and_then(|c| c.with_overrides(overrides, source.path()));
+    Ok(container.map_err(sai_decoder::Error::from)?)
+}
+
 impl Parts {
     pub(crate) fn of(container: &Container, path: &Path) -> Result<Parts, Error> {
+        Parts::with_rows(container, path, None)
+    }
+
+    /// The same, `rows` being those of the embedding where they are known.
+    fn with_rows(container: &Container, path: &Path, rows: Option<usize>) -> Result<Parts, Error> {
         match container {
             Container::Gguf(gguf) => gguf::parts(gguf),
             Container::Safetensors(_) => {
                 let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+                let tokenizer = match rows {
+                    Some(rows) => Tokenizer::from_folder_with_rows(folder, rows),
+                    None => Tokenizer::from_folder(folder),
+                };
                 Ok(Parts {
-                    tokenizer: Tokenizer::from_folder(folder)?.with_ends(&crate::convert::ends(folder)?),
+                    tokenizer: tokenizer?.with_ends(&crate::convert::ends(folder)?),
                     template: ChatTemplate::from_folder(folder)?,
                     generation_config: GenerationConfig::of_folder(folder)?,
                     name: None,
