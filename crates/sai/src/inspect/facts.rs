@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sai_formats::gguf::{Array, Gguf, Metadata, Value as Meta};
+use sai_formats::gguf::{Array, Gguf, Metadata, Override, Value as Meta};
 use sai_formats::{Container, Source, Tensors};
 use serde_json::{Value, json};
 
@@ -27,6 +27,8 @@ pub(super) struct Report {
     pub(super) types: Vec<TypeSum>,
     /// The chat template, where there is one.
     pub(super) template: Option<String>,
+    /// What a person should know of how its files were read.
+    pub(super) notes: Vec<String>,
     /// Whether sai can run it.
     pub(super) verdict: Verdict,
 }
@@ -40,7 +42,13 @@ pub(super) struct TypeSum {
 }
 
 impl Report {
-    pub(super) fn new(source: &Source, container: &Container, config: &Value) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        source: &Source,
+        container: &Container,
+        config: &Value,
+        overrides: &[Override],
+    ) -> anyhow::Result<Self> {
+        let (verdict, notes) = verdict::judge(source, container, overrides);
         let path = source.path();
         let tensors = container.tensors();
         let types = types(tensors);
@@ -72,7 +80,8 @@ impl Report {
             bytes,
             types,
             template,
-            verdict: verdict::judge(source, container),
+            notes,
+            verdict,
         })
     }
 
@@ -249,8 +258,8 @@ fn folder_template(folder: &Path) -> Option<String> {
     if let Ok(text) = std::fs::read_to_string(folder.join("chat_template.jinja")) {
         return Some(text);
     }
-    let config: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("tokenizer_config.json")).ok()?).ok()?;
+    let config = std::fs::read(folder.join("tokenizer_config.json")).ok()?;
+    let config: Value = sai_formats::json::read(&config).ok()?;
     match config.get("chat_template")? {
         Value::String(text) => Some(text.clone()),
         // Some have several, each with a name.

@@ -28,8 +28,11 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         memory_limit: memory::available(),
         template: args.chat_template.as_deref().map(template).transpose()?,
         now: Some(jiff::ZonedDateTime::now().datetime()),
+        overrides: args.overrides.override_kv.clone(),
     };
-    Ok(Model::open(source, &options)?)
+    let model = Model::open(source, &options)?;
+    model.notes.iter().for_each(|note| ui.warn(format_args!("{}: {note}", args.model)));
+    Ok(model)
 }
 
 /// A template by name, or from a file.
