@@ -6,8 +6,8 @@
 //! multiplies no other type into its activations; on the way back they take the type of the matrix they belong to
 //! where that holds every value exactly, which is the type that they came from unless [`KEPT_TYPES`] names another.
 
-use crate::weights::{GGUF_ROPE_DIVISORS, Names};
 use crate::unused_tensors::judge;
+use crate::weights::{GGUF_ROPE_DIVISORS, Names};
 use crate::{Config, Error, RopeStyle, WeightDelta};
 use sai_formats::{Container, DType, Tensor, TensorSpec, Tensors};
 

@@ -23,8 +23,16 @@ const BUFFERS: [&str; 7] = [
 const HEADS: [&str; 6] = ["v_head.", "score.", "classifier.", "mtp.", "model.mtp", "medusa"];
 
 /// Ends of names under which quantisers keep weights and their scales.
-const QUANTISED: [&str; 8] =
-    [".qweight", ".qzeros", ".g_idx", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".SCB", ".absmax"];
+const QUANTISED: [&str; 8] = [
+    ".qweight",
+    ".qzeros",
+    ".g_idx",
+    ".weight_packed",
+    ".weight_scale",
+    ".weight_scale_inv",
+    ".SCB",
+    ".absmax",
+];
 
 /// Beginnings of names of layers, before their number.
 const LAYERS: [&str; 2] = ["model.layers.", "blk."];

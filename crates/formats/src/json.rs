@@ -97,7 +97,8 @@ fn standard(text: &str) -> Cow<'_, str> {
             }
             b'N' | b'I' | b'-' if !in_text => {
                 let rest = &bytes[at..];
-                let name = ["NaN", "Infinity", "-Infinity"].into_iter().find(|n| rest.starts_with(n.as_bytes()));
+                let name =
+                    ["NaN", "Infinity", "-Infinity"].into_iter().find(|n| rest.starts_with(n.as_bytes()));
                 if let Some(name) = name {
                     out.extend([&text[done..at], "\"", name, "\""]);
                     done = at + name.len();
@@ -122,12 +123,18 @@ fn words(error: &serde_json::Error) -> String {
         Some(said) => (said, format!(" (line {}, column {})", error.line(), error.column())),
         None => (whole.as_str(), String::new()),
     };
-    if let Some(found) = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: ")) {
+    if let Some(found) = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: "))
+    {
         let (found, expected) = found.rsplit_once(", expected ").unwrap_or((found, "something else"));
         return format!("it is {} where {} belongs{place}", kind_found(found), kind_expected(expected));
     }
     if let Some(field) = said.strip_prefix("missing field ") {
         return format!("{field} is missing{place}");
+    }
+    // A list may stand for an object to serde, field by field.
+    if said.starts_with("invalid length ") {
+        let belongs = if said.contains("struct ") { "where an object belongs" } else { "of another length" };
+        return format!("it is a list {belongs}{place}");
     }
     if said.contains("untagged enum") {
         return format!("it is of none of the forms that are known{place}");
@@ -221,6 +228,7 @@ mod tests {
             (r#"{"size": 1, "names": 7}"#, "`names` is 7 where a list belongs"),
             ("{}", "`size` is missing"),
             ("7", "it is 7 where an object belongs"),
+            ("[]", "it is a list where an object belongs"),
             (r#"{"size": 1"#, "it ends in the middle (line 1, column 10)"),
             (r#"{"size": 1} x"#, "trailing characters (line 1, column 13)"),
         ] {

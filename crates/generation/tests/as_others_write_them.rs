@@ -48,7 +48,8 @@ fn home() -> (tempfile::TempDir, PathBuf, PathBuf) {
 
 /// Changes fields of a JSON file.
 fn edit(path: &Path, fields: Value) {
-    let mut file: Value = std::fs::read(path).map_or(json!({}), |bytes| serde_json::from_slice(&bytes).unwrap());
+    let mut file: Value =
+        std::fs::read(path).map_or(json!({}), |bytes| serde_json::from_slice(&bytes).unwrap());
     for (key, value) in fields.as_object().unwrap() {
         file[key] = value.clone();
     }
@@ -63,7 +64,8 @@ fn set(metadata: &mut Vec<(String, Meta)>, key: &str, value: Meta) {
 /// A tiny model with the Metaspace vocabulary.
 fn metaspace(folder: &Path, scheme: &str) {
     write_model(folder, &config(json!({ "vocab_size": 800 })), DType::F32);
-    let mut file: Value = serde_json::from_slice(&std::fs::read(vocabulary("metaspace.json")).unwrap()).unwrap();
+    let mut file: Value =
+        serde_json::from_slice(&std::fs::read(vocabulary("metaspace.json")).unwrap()).unwrap();
     file["pre_tokenizer"]["prepend_scheme"] = json!(scheme);
     std::fs::write(folder.join("tokenizer.json"), file.to_string()).unwrap();
     let roles = json!({ "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>" });
@@ -97,7 +99,11 @@ fn a_padding_token_beyond_the_embedding_does_not_keep_a_model_from_running() {
     edit(&folder.join("tokenizer_config.json"), json!({ "pad_token": "<pad>" }));
     let model = open(&folder);
     assert_eq!(model.tokenizer.pad(), None);
-    assert!(model.notes.iter().any(|note| note.contains("<pad>") && note.contains("no row")), "{:?}", model.notes);
+    assert!(
+        model.notes.iter().any(|note| note.contains("<pad>") && note.contains("no row")),
+        "{:?}",
+        model.notes
+    );
     assert!(to_gguf(&folder, &gguf, |_| {}).iter().any(|note| note.contains("<pad>")));
     assert_eq!(open(&gguf).tokenizer.encode("<pad>"), model.tokenizer.encode("<pad>"));
     // By itself the tokenizer is that of transformers.
@@ -154,7 +160,10 @@ fn a_person_says_which_pre_a_gguf_was_made_with() {
     let pre = |name: &str| Meta::String(name.to_owned());
     to_gguf(&folder, &gguf, |metadata| set(metadata, "tokenizer.ggml.pre", pre("a-new-one")));
     let error = open_tokenizer(gguf.as_path()).unwrap_err().to_string();
-    assert!(error.contains("\"a-new-one\"") && error.contains("--override-kv tokenizer.ggml.pre=str:"), "{error}");
+    assert!(
+        error.contains("\"a-new-one\"") && error.contains("--override-kv tokenizer.ggml.pre=str:"),
+        "{error}"
+    );
     let said: Vec<Override> = vec!["tokenizer.ggml.pre=str:qwen2".parse().unwrap()];
     let text = "x=2024-11-30 각";
     let ids = open(&folder).tokenizer.encode(text);
@@ -211,7 +220,8 @@ fn a_space_in_front_is_the_same_in_a_gguf_for_every_scheme_of_metaspace() {
         let (home, folder, gguf) = home();
         metaspace(&folder, scheme);
         let notes = to_gguf(&folder, &gguf, |_| {});
-        let said = notes.iter().any(|note| note.contains("a space goes before") && note.contains("llama.cpp"));
+        let said =
+            notes.iter().any(|note| note.contains("a space goes before") && note.contains("llama.cpp"));
         assert_eq!(said, scheme != "never", "{notes:?}");
         to_folder(&gguf, &home.path().join("back"));
         for path in [&folder, &gguf, &home.path().join("back")] {
@@ -258,6 +268,11 @@ fn judged(path: &Path) -> f64 {
     score(&open(path), &[5, 6, 7, 8, 9, 10]).unwrap().iter().map(|&x| f64::from(x)).sum()
 }
 
+/// Whether a GGUF computes what its folder does, but for the order of sums: its rows lie otherwise.
+fn alike(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-4
+}
+
 #[test]
 fn rotary_scaling_under_both_of_its_names_is_read() {
     let (_home, folder, gguf) = home();
@@ -282,7 +297,7 @@ fn rotary_scaling_under_both_of_its_names_is_read() {
     let both = json!({ "factor": 4.0, "rope_type": "linear", "type": "linear" });
     edit(&folder.join("config.json"), json!({ "rope_scaling": both }));
     to_gguf(&folder, &gguf, |_| {});
-    assert_eq!(judged(&gguf), linear);
+    assert!(alike(judged(&gguf), linear));
 }
 
 #[test]
@@ -291,7 +306,11 @@ fn json_as_python_and_editors_write_it_is_read() {
     with_tokenizer_json(&folder, "llama3", json!({}));
     let plain = judged(&folder);
     let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
-    let config = config.replacen('{', "\u{feff}{\"initializer_range\": NaN, \"x\": [Infinity, -Infinity], \"vocab_size\": 7,", 1);
+    let config = config.replacen(
+        '{',
+        "\u{feff}{\"initializer_range\": NaN, \"x\": [Infinity, -Infinity], \"vocab_size\": 7,",
+        1,
+    );
     std::fs::write(folder.join("config.json"), config).unwrap();
     let generation = "\u{feff}{\"temperature\": 0.5, \"max_length\": Infinity, \"eos_token_id\": [3, -1]}";
     std::fs::write(folder.join("generation_config.json"), generation).unwrap();
@@ -300,7 +319,7 @@ fn json_as_python_and_editors_write_it_is_read() {
     assert_eq!(model.generation_config.temperature, Some(0.5));
     assert!(model.is_end(3));
     to_gguf(&folder, &gguf, |_| {});
-    assert_eq!(judged(&gguf), plain);
+    assert!(alike(judged(&gguf), plain));
 }
 
 #[test]
@@ -313,12 +332,32 @@ fn errors_of_settings_name_the_key_and_no_type_of_rust() {
         Model::open(folder.as_path(), &options()).err().unwrap().to_string()
     };
     for (file, fields, said) in [
-        ("config.json", json!({ "hidden_size": "48" }), "`hidden_size` is the text \"48\" where a whole number of at least 0 belongs"),
-        ("config.json", json!({ "num_hidden_layers": 2.5 }), "`num_hidden_layers` is 2.5 where a whole number"),
-        ("config.json", json!({ "rope_scaling": { "type": "linear", "factor": "4" } }), "`rope_scaling.factor` is the text \"4\" where a number belongs"),
-        ("config.json", json!({ "rope_theta": "NaN" }), "`rope_theta` is the text \"NaN\" where a number belongs"),
+        (
+            "config.json",
+            json!({ "hidden_size": "48" }),
+            "`hidden_size` is the text \"48\" where a whole number of at least 0 belongs",
+        ),
+        (
+            "config.json",
+            json!({ "num_hidden_layers": 2.5 }),
+            "`num_hidden_layers` is 2.5 where a whole number",
+        ),
+        (
+            "config.json",
+            json!({ "rope_scaling": { "type": "linear", "factor": "4" } }),
+            "`rope_scaling.factor` is the text \"4\" where a number belongs",
+        ),
+        (
+            "config.json",
+            json!({ "rope_theta": "NaN" }),
+            "`rope_theta` is the text \"NaN\" where a number belongs",
+        ),
         ("config.json", json!({ "vocab_size": null }), "`vocab_size` is null"),
-        ("generation_config.json", json!({ "temperature": "hot" }), "`temperature` is the text \"hot\" where a number belongs"),
+        (
+            "generation_config.json",
+            json!({ "temperature": "hot" }),
+            "`temperature` is the text \"hot\" where a number belongs",
+        ),
         ("generation_config.json", json!({ "do_sample": 1 }), "`do_sample` is 1 where true or false belongs"),
     ] {
         let line = fault(file, fields);
@@ -335,7 +374,10 @@ fn add_tensors(folder: &Path, more: &[(&str, DType, Vec<usize>, Vec<u8>)]) {
     let mut all: Vec<(String, DType, Vec<usize>, Vec<u8>)> =
         old.iter().map(|t| (t.name.clone(), t.dtype, t.shape.clone(), t.data.to_vec())).collect();
     all.retain(|(name, ..)| more.iter().all(|(other, ..)| other != name));
-    all.extend(more.iter().map(|(name, dtype, shape, data)| ((*name).to_owned(), *dtype, shape.clone(), data.clone())));
+    all.extend(
+        more.iter()
+            .map(|(name, dtype, shape, data)| ((*name).to_owned(), *dtype, shape.clone(), data.clone())),
+    );
     let specs = all
         .iter()
         .map(|(name, dtype, shape, _)| TensorSpec { name: name.clone(), dtype: *dtype, shape: shape.clone() })
@@ -364,9 +406,13 @@ fn a_tensor_that_the_description_does_not_have_is_judged_alike_by_generate_and_c
         add_tensors(&folder, &[(name, dtype, shape, data)]);
         assert_eq!(judged(&folder), plain, "{name}");
         let notes = to_gguf(&folder, &gguf, |_| {});
-        assert_eq!(judged(&gguf), plain, "{name}");
+        assert!(alike(judged(&gguf), plain), "{name}");
         for notes in [&open(&folder).notes, &notes] {
-            assert_eq!(notes.iter().any(|note| says.is_some_and(|says| note.contains(says))), says.is_some(), "{notes:?}");
+            assert_eq!(
+                notes.iter().any(|note| says.is_some_and(|says| note.contains(says))),
+                says.is_some(),
+                "{notes:?}"
+            );
         }
     }
     for name in ["model.layers.1.self_attn.q_proj.bias", "model.layers.0.self_attn.q_norm.weight"] {
@@ -402,7 +448,10 @@ fn quantised_folders_are_named_by_their_quantiser() {
             Model::open(folder.as_path(), &options()).err().unwrap().to_string(),
             GgufModel::open(folder.as_path(), None).err().unwrap().to_string(),
         ] {
-            assert!(error.contains(&format!("quantised by {said}")) && error.contains("a GGUF of it"), "{error}");
+            assert!(
+                error.contains(&format!("quantised by {said}")) && error.contains("a GGUF of it"),
+                "{error}"
+            );
         }
         assert!(plain.is_finite());
     }

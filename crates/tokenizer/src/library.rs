@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tokenizers::models::ModelWrapper;
 use tokenizers::Tokenizer as Inner;
+use tokenizers::models::ModelWrapper;
 
 use crate::added::AddedToken;
 use crate::error::{Error, one_line};

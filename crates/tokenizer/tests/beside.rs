@@ -44,7 +44,8 @@ fn tokens_that_only_files_beside_add_have_the_ids_of_transformers() {
 
 #[test]
 fn a_token_without_a_row_of_the_embedding_is_text_and_said() {
-    let files = json!({ "tokenizer_config.json": { "pad_token": "<pad>", "additional_special_tokens": ["<more>"] } });
+    let files =
+        json!({ "tokenizer_config.json": { "pad_token": "<pad>", "additional_special_tokens": ["<more>"] } });
     for vocabulary in ["llama3.json", "metaspace.json"] {
         let home = folder(vocabulary, &files);
         let all = Tokenizer::from_folder(home.path()).unwrap();
@@ -106,7 +107,8 @@ fn what_python_and_editors_write_beside_json_is_read() {
         let with_mark = |text: &str| format!("\u{feff}{text}");
         let whole = std::fs::read_to_string(fixture(vocabulary)).unwrap();
         std::fs::write(home.path().join("tokenizer.json"), with_mark(&whole)).unwrap();
-        let config = r#"{"model_max_length": Infinity, "x": NaN, "pad_token": "<old>", "pad_token": "<pad>"}"#;
+        let config =
+            r#"{"model_max_length": Infinity, "x": NaN, "pad_token": "<old>", "pad_token": "<pad>"}"#;
         std::fs::write(home.path().join("tokenizer_config.json"), with_mark(config)).unwrap();
         std::fs::write(home.path().join("added_tokens.json"), with_mark("{}")).unwrap();
         let map = r#"{"sep_token": "<sep>", "cls_token": null}"#;
@@ -127,7 +129,10 @@ fn errors_of_vocabulary_files_name_the_key_and_no_type_of_rust() {
         line
     };
     let line = of("tokenizer_config.json", r#"{"bos_token": 7}"#);
-    assert!(line.contains("`bos_token` is neither a token's text nor an object with its `content`"), "{line}");
+    assert!(
+        line.contains("`bos_token` is neither a token's text nor an object with its `content`"),
+        "{line}"
+    );
     let line = of("tokenizer_config.json", r#"{"add_bos_token": "yes"}"#);
     assert!(line.contains("`add_bos_token` is the text \"yes\" where true or false belongs"), "{line}");
     let line = of("added_tokens.json", r#"{"<x>": "7"}"#);

@@ -127,7 +127,8 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
 /// weights it says nothing of them.
 pub(super) fn refuse_quantised(text: &str, tensors: &Tensors, path: &Path) -> Result<(), Error> {
     let Ok(settings) = json::read::<Value>(text.as_bytes()) else { return Ok(()) };
-    let found = ["quantization_config", "compression_config"].into_iter().find(|key| settings[key].is_object());
+    let found =
+        ["quantization_config", "compression_config"].into_iter().find(|key| settings[key].is_object());
     let Some((key, tensor)) = found.zip(tensors.iter().find(|tensor| !tensor.dtype.is_float())) else {
         return Ok(());
     };

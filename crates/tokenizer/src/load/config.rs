@@ -213,8 +213,16 @@ enum Extra {
 impl SpecialTokens {
     /// Tokens with a role, in the order in which `transformers` adds them.
     fn named(&self) -> Vec<Named> {
-        let SpecialTokens { bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token, .. } =
-            self;
+        let SpecialTokens {
+            bos_token,
+            eos_token,
+            unk_token,
+            sep_token,
+            pad_token,
+            cls_token,
+            mask_token,
+            ..
+        } = self;
         let common = [bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token];
         let rest = self.rest.iter().filter(|(role, _)| role.ends_with("_token")).map(|(_, token)| token);
         let own = match &self.extra_special_tokens {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, SpecialTokens, Templates};
-use super::entries::{settings, utf8, Entries, vocabulary};
+use super::entries::{Entries, settings, utf8, vocabulary};
 use super::tokenizer_json::{self, Beside};
 use super::vocab_merges;
 use crate::error::Error;

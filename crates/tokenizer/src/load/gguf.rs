@@ -213,7 +213,8 @@ fn merges(v: &GgufVocabulary) -> Result<Vec<(&str, &str)>, Error> {
 
 /// Whether a vocabulary's scores say nothing of an order.
 fn has_flat_scores(v: &GgufVocabulary) -> bool {
-    let mut scores = v.scores.iter().zip(0u32..).filter(|&(_, id)| kind(v, id) == NORMAL).map(|(score, _)| score);
+    let mut scores =
+        v.scores.iter().zip(0u32..).filter(|&(_, id)| kind(v, id) == NORMAL).map(|(score, _)| score);
     let first = scores.next();
     scores.all(|score| Some(score.to_bits()) == first.map(|first| first.to_bits()))
 }
@@ -314,7 +315,8 @@ pub(crate) fn sentence_piece_json(v: &GgufVocabulary) -> Result<Value, Error> {
     let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
     let (normalizers, pre_tokenizer) = match v.prepend_scheme.as_deref().filter(|_| prefix) {
         Some(scheme @ ("always" | "first")) => {
-            let metaspace = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false });
+            let metaspace =
+                json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false });
             (Vec::new(), metaspace)
         }
         Some(other) => {
