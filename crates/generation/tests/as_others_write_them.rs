@@ -323,6 +323,18 @@ fn json_as_python_and_editors_write_it_is_read() {
 }
 
 #[test]
+fn a_config_in_utf_16_is_named_as_such() {
+    let (_home, folder, _gguf) = home();
+    with_tokenizer_json(&folder, "llama3", json!({}));
+    let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
+    let bytes: Vec<u8> =
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    std::fs::write(folder.join("config.json"), bytes).unwrap();
+    let error = Model::open(folder.as_path(), &options()).err().unwrap().to_string();
+    assert!(error.contains("config.json: it is UTF-16; save it as UTF-8"), "{error}");
+}
+
+#[test]
 fn errors_of_settings_name_the_key_and_no_type_of_rust() {
     let (_home, folder, _gguf) = home();
     let fault = |file: &str, fields: Value| {

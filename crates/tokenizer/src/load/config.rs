@@ -168,10 +168,14 @@ impl Config {
         let mut known: FxHashSet<&str> = own.iter().map(|facts| facts.content.as_str()).collect();
         let listed: Vec<String> = out.iter().map(|facts| facts.content.clone()).collect();
         known.extend(listed.iter().map(String::as_str));
-        for token in named.iter().chain(extra).filter(|token| known.insert(token.text())) {
+        let named_only = named.iter().map(|token| (token, false));
+        let all = named_only.chain(extra.iter().map(|token| (token, true)));
+        for (token, special) in all.filter(|(token, _)| known.insert(token.text())) {
             out.push(match token {
                 Named::Text(text) => AddedFacts::plain(text, true),
-                Named::Token(facts) => AddedFacts { id: None, ..facts.clone() },
+                Named::Token(facts) => {
+                    AddedFacts { id: None, special: facts.special || special, ..facts.clone() }
+                }
             });
         }
         for facts in &mut out {
@@ -225,11 +229,13 @@ impl SpecialTokens {
         } = self;
         let common = [bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token];
         let rest = self.rest.iter().filter(|(role, _)| role.ends_with("_token")).map(|(_, token)| token);
-        let own = match &self.extra_special_tokens {
-            Some(Extra::Roles(roles)) => Some(roles.values()),
+        let own = self.rest.get("model_specific_special_tokens").and_then(Value::as_object);
+        let extra = match &self.extra_special_tokens {
+            Some(Extra::Roles(roles)) => Some(roles),
             _ => None,
         };
-        let own = rest.chain(own.into_iter().flatten()).filter_map(|token| json::of(token).ok());
+        let roles = own.into_iter().chain(extra).flat_map(Map::values);
+        let own = rest.chain(roles).filter_map(|token| json::of(token).ok());
         common.into_iter().flatten().cloned().chain(own).collect()
     }
 

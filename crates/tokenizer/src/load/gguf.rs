@@ -64,8 +64,8 @@ pub(crate) const BYTE: i32 = 6;
 
 /// What a `pre` name means: rules, and whether a BOS is added where the file does not say.
 ///
-/// Names that llama.cpp gives to the same expressions are taken together. Qwen2's own tokenizer composes text first and so does this, which
-/// llama.cpp leaves out: decomposed Korean is where they would differ.
+/// Names that llama.cpp gives to the same expressions are taken together. Qwen2's own tokenizer composes text first and
+/// so does this, which llama.cpp leaves out: decomposed Korean is where they would differ.
 fn rules(pre: &str) -> Option<(Rules, bool)> {
     let (split, ignore_merges, add_bos) = match pre {
         "default" | "gpt-2" | "gpt2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "jina-es"
