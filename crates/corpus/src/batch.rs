@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::Place;
+use crate::error::{Column, Error, Place};
 
 /// Documents of one file, one after another.
 #[derive(Clone, Debug)]
@@ -50,6 +50,54 @@ pub struct BrokenDocument {
     pub place: Place,
     /// What is wrong with it.
     pub fact: String,
+    /// The column that it is about, where another may be named.
+    pub column: Option<Column>,
+    /// Whether its text is null, which is nobody's mistake.
+    pub null: bool,
+}
+
+/// What the documents of a file came to.
+#[derive(Debug, Default)]
+pub(crate) struct FileCounts {
+    pub(crate) good: u64,
+    pub(crate) broken: u64,
+    /// Documents whose text is null.
+    pub(crate) null: u64,
+    /// The first broken one.
+    first: Option<BrokenDocument>,
+}
+
+impl FileCounts {
+    pub(crate) fn add(&mut self, good: u64, passed_over: &[BrokenDocument]) {
+        self.good += good;
+        for one in passed_over {
+            if one.null {
+                self.null += 1;
+                continue;
+            }
+            self.broken += 1;
+            if self.first.as_ref().is_none_or(|first| one.place < first.place) {
+                self.first = Some(one.clone());
+            }
+        }
+    }
+
+    /// Of a whole file it is an error if most is broken, or all but one document, for some line of a file of another form
+    /// fits by chance.
+    pub(crate) fn check(&self, path: &Path) -> Result<(), Error> {
+        let FileCounts { good, broken, .. } = *self;
+        match &self.first {
+            Some(first) if good <= 1 || good < broken => Err(Error::MostBroken {
+                path: path.to_owned(),
+                broken,
+                good,
+                first: first.place,
+                fact: first.fact.clone(),
+                column: first.column,
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Batch {
@@ -89,7 +137,8 @@ impl Batch {
         })
     }
 
-    /// What was passed over among them, where [`Options::skip_broken`](crate::Options::skip_broken) says so.
+    /// What was passed over among them: documents whose text is null, and broken ones where
+    /// [`Options::skip_broken`](crate::Options::skip_broken) says so.
     pub fn broken(&self) -> &[BrokenDocument] {
         &self.broken
     }

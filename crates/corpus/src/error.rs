@@ -24,6 +24,31 @@ impl fmt::Display for Place {
     }
 }
 
+/// A part of a document that [`Columns`](crate::Columns) names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Its text.
+    Text,
+    /// Its language.
+    Lang,
+    /// Where it comes from.
+    Source,
+    /// Under which licence it is given.
+    License,
+}
+
+/// What is wrong with a document, and the column that it is about.
+pub(crate) struct Fault {
+    pub(crate) fact: String,
+    pub(crate) column: Option<Column>,
+}
+
+impl From<String> for Fault {
+    fn from(fact: String) -> Fault {
+        Fault { fact, column: None }
+    }
+}
+
 /// Why documents could not be read. Displays as one line: the file, the fact, the way out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,12 +78,43 @@ pub enum Error {
         fact: String,
     },
     /// A document that is none.
-    #[error("{}: {place}: {fact}; mend it, or skip broken documents", path.display())]
+    #[error("{}: {place}: {fact}; mend it or take it out", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
         /// Where in it.
         place: Place,
+        /// What was found.
+        fact: String,
+        /// The column that it is about, where another may be named.
+        column: Option<Column>,
+    },
+    /// A file of which most is broken, so that what is left of it is not what its author meant.
+    #[error(
+        "{}: {broken} of {} documents are broken, the first at {first}: {fact}; it is not what it was read as",
+        path.display(), broken + good
+    )]
+    MostBroken {
+        /// The file.
+        path: PathBuf,
+        /// How many documents are none.
+        broken: u64,
+        /// How many are good.
+        good: u64,
+        /// Where the first stands that is none.
+        first: Place,
+        /// What is wrong with it.
+        fact: String,
+        /// The column that it is about, where another may be named.
+        column: Option<Column>,
+    },
+    /// A table without a column that is asked for, or with one that holds something else.
+    #[error("{}: {fact}", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column that is meant.
+        column: Column,
         /// What was found.
         fact: String,
     },

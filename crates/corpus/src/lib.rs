@@ -11,22 +11,26 @@
 //! [`Reader`] gives batches to a single thread. Queues are short: a reader that is not asked reads no further, and
 //! one that is dropped ends its threads.
 //!
-//! Files are hostile. What is compressed is decompressed in pieces, so that a bomb costs time and no memory; a line,
-//! or a document of a text file, has a limit; a line that is no document is an error with its file and its number, or
-//! is counted and passed over where [`Options::skip_broken`] says so. The memory in use is some blocks of
-//! [`Options::block`] bytes for each thread, and as much as the longest document.
+//! Files are hostile. What is compressed is decompressed in pieces, so that a bomb costs time and no memory but zstd's
+//! window; a line, or a document of a text file, has a limit. A file that is of no kind that is read, such as a JSON
+//! array, a table of text or UTF-16, is refused as a whole, with the way out. A line that is no document is an error with
+//! its file and its number, or is counted and passed over where [`Options::skip_broken`] says so; a file of which most
+//! is broken is an error all the same. The memory in use is some blocks of [`Options::block`] bytes for each thread, and
+//! as much as the longest document.
 //!
 //! [`sample`](fn@sample) draws what a small model is made from out of a corpus, and adds what [`rules`] make:
 //! conversations and short documents from a small grammar. [`DocumentSampler`] is the drawing.
 //!
 //! This room prints nothing and knows nothing of tokens.
 
+mod amount;
 mod batch;
 mod cut;
 mod draw;
 mod error;
 mod in_order;
 mod inputs;
+mod json;
 mod options;
 mod parquet;
 mod parse;
@@ -34,15 +38,22 @@ mod random;
 mod reader;
 pub mod rules;
 mod sample;
+mod sniff;
 mod source;
 mod spares;
+mod words;
 
+pub use amount::Amount;
 pub use batch::{Batch, BrokenDocument, Document};
 pub use draw::{DocumentSampler, SampleSize, SampledDocuments};
-pub use error::{Error, Place};
+pub use error::{Column, Error, Place};
 pub use in_order::{BatchResult, in_order};
-pub use inputs::find;
+pub use inputs::{InputFiles, file_names, find, find_files};
+pub use json::without_nan;
 pub use options::{Columns, Format, Options};
 pub use reader::{Raw, Reader};
 pub use rules::Rules;
-pub use sample::{Clean, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, sample};
+pub use sample::{
+    Clean, ConversationCheck, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, Sampled,
+    sample,
+};

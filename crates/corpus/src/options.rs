@@ -1,5 +1,7 @@
 //! What to read from the files, and how much of them at once.
 
+use crate::error::Column;
+
 /// Where a document's parts are: the names of a JSON object's keys, or of a table's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
@@ -11,6 +13,18 @@ pub struct Columns {
     pub source: Option<String>,
     /// Under which licence it is given; documents may lack it.
     pub license: Option<String>,
+}
+
+impl Columns {
+    /// The name of a column, where it has one.
+    pub fn name(&self, column: Column) -> Option<&str> {
+        match column {
+            Column::Text => Some(&self.text),
+            Column::Lang => self.lang.as_deref(),
+            Column::Source => self.source.as_deref(),
+            Column::License => self.license.as_deref(),
+        }
+    }
 }
 
 impl Default for Columns {
@@ -29,6 +43,8 @@ impl Default for Columns {
 pub enum Format {
     /// A JSON object a line.
     Jsonl,
+    /// As [`Format::Jsonl`], but lines are handed out as they stand, for others to look at what is in them.
+    Lines,
     /// A table.
     Parquet,
     /// One document, or several with [`Options::separator`] between them.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::Type as Physical;
+use parquet::basic::{LogicalType, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
@@ -12,9 +12,9 @@ use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 
 use crate::batch::Batch;
-use crate::error::{Error, Place};
+use crate::error::{Column, Error, Place};
 use crate::options::Options;
-use crate::parse::{Collector, utf8};
+use crate::parse::{Collector, no_column, utf8};
 
 /// Text, language, source, licence.
 const COLUMNS: usize = 4;
@@ -38,11 +38,11 @@ pub(crate) struct Table {
 
 /// The columns of a row group.
 struct Group {
-    columns: [Option<Column>; COLUMNS],
+    columns: [Option<Values>; COLUMNS],
     left: u64,
 }
 
-struct Column {
+struct Values {
     reader: ColumnReaderImpl<ByteArrayType>,
     /// The definition level of a value that is there; 0 where all are.
     present: i16,
@@ -52,29 +52,33 @@ impl Table {
     pub(crate) fn open(path: &Path, file: File, options: &Options) -> Result<Table, Error> {
         let file = SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?;
         let schema = file.metadata().file_metadata().schema_descr();
-        let names = &options.columns;
-        let find = |name: Option<&str>| {
-            let (at, column) =
-                (0..).zip(schema.columns()).find(|(_, c)| Some(c.path().string().as_str()) == name)?;
-            Some((at, column.physical_type() == Physical::BYTE_ARRAY && column.max_rep_level() == 0))
-        };
-        let others = [&names.lang, &names.source, &names.license].map(Option::as_deref);
-        let wanted = [Some(names.text.as_str()), others[0], others[1], others[2]];
         let mut columns = [None; COLUMNS];
-        for (name, place) in wanted.into_iter().zip(&mut columns) {
-            *place = match find(name) {
-                Some((at, true)) => Some(at),
-                Some((_, false)) => {
-                    let fact = format!("column `{}` holds no text; name another", name.unwrap_or_default());
-                    return Err(Error::file(path, fact));
-                }
-                None => None,
+        for (column, place) in
+            [Column::Text, Column::Lang, Column::Source, Column::License].into_iter().zip(&mut columns)
+        {
+            let name = options.columns.name(column);
+            let mut there = (0..).zip(schema.columns());
+            let Some((at, found)) = there.find(|(_, c)| Some(c.path().string().as_str()) == name) else {
+                continue;
             };
+            let wrong = |fact: &str| Error::Column {
+                path: path.to_owned(),
+                column,
+                fact: format!("column `{}` {fact}", name.unwrap_or_default()),
+            };
+            // A column of nothing but nulls is written without a type.
+            let empty = found.logical_type_ref() == Some(&LogicalType::Unknown);
+            match found.physical_type() {
+                _ if empty && column == Column::Text => return Err(wrong("holds nothing but nulls")),
+                _ if empty => {}
+                Physical::BYTE_ARRAY if found.max_rep_level() == 0 => *place = Some(at),
+                _ => return Err(wrong("holds no text")),
+            }
         }
         if columns[0].is_none() {
-            let all: Vec<String> = schema.columns().iter().take(20).map(|c| c.path().string()).collect();
-            let fact = format!("no column `{}`; it has {}", names.text, all.join(", "));
-            return Err(Error::file(path, fact));
+            let all: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
+            let fact = no_column(&options.columns.text, &all);
+            return Err(Error::Column { path: path.to_owned(), column: Column::Text, fact });
         }
         let rows = u64::try_from(file.metadata().file_metadata().num_rows()).unwrap_or(0);
         Ok(Table { file, columns, group: 0, open: None, row: 0, rows, step: ROWS.0 })
@@ -122,7 +126,7 @@ impl Table {
             else {
                 return Err(Error::file(path, "its row groups differ in their columns; fetch it again"));
             };
-            *place = Some(Column { reader, present });
+            *place = Some(Values { reader, present });
         }
         Ok(Group { columns, left: u64::try_from(group.metadata().num_rows()).unwrap_or(0) })
     }
@@ -156,11 +160,13 @@ impl Group {
                 let value = values.get(i).and_then(Option::as_ref);
                 value.map(|v| utf8(v.data()).map(str::to_owned)).transpose()
             };
-            let found = match text {
-                None => Err("the text is missing".to_owned()),
-                Some(text) => utf8(text.data()),
+            let Some(text) = text else {
+                collector.no_text(place);
+                continue;
             };
-            match found.and_then(|text| Ok((text, [name(langs)?, name(sources)?, name(licenses)?]))) {
+            match utf8(text.data())
+                .and_then(|text| Ok((text, [name(langs)?, name(sources)?, name(licenses)?])))
+            {
                 Ok((text, names)) => collector.push(text, names.each_ref().map(Option::as_deref), place),
                 Err(fact) => collector.broken(place, fact)?,
             }
@@ -169,7 +175,7 @@ impl Group {
     }
 }
 
-impl Column {
+impl Values {
     /// Up to `wanted` values, `None` for those that are not there.
     fn read(&mut self, wanted: usize) -> Result<Vec<Option<ByteArray>>, ParquetError> {
         let mut rows = Vec::new();

@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, FileCounts};
 use crate::cut::{Cutter, Piece};
 use crate::error::{Error, Place};
 use crate::options::{Format, Options};
@@ -23,15 +23,30 @@ pub struct Raw {
     path: Arc<PathBuf>,
     options: Arc<Options>,
     spares: Arc<Spares>,
+    tally: Arc<Tally>,
     body: Body,
 }
 
 #[derive(Debug)]
 enum Body {
-    Lines { first: u64, bytes: Vec<u8> },
-    Text { first: u64, bytes: Vec<u8> },
+    /// Lines of objects.
+    Objects {
+        first: u64,
+        bytes: Vec<u8>,
+    },
+    /// Lines that stay as they are.
+    Lines {
+        first: u64,
+        bytes: Vec<u8>,
+    },
+    Text {
+        first: u64,
+        bytes: Vec<u8>,
+    },
     TooLong(Place),
     Ready(Batch),
+    /// The file's end: no documents, but all of it is handed out now.
+    End,
 }
 
 impl Raw {
@@ -40,20 +55,56 @@ impl Raw {
     /// # Errors
     /// A document that is none, unless broken ones are passed over.
     pub fn parse(self) -> Result<Batch, Error> {
+        // A file that is a document says nothing of itself by being broken.
+        let one = self.options.separator.is_none()
+            && matches!(self.body, Body::Text { .. } | Body::TooLong(Place::Document(_)));
         let mut collector = Collector::new(self.path, &self.options);
         match self.body {
+            Body::Objects { first, bytes } => {
+                collector.objects(&bytes, first)?;
+                self.spares.give(bytes, self.options.block);
+            }
             Body::Lines { first, bytes } => {
-                collector.lines(&bytes, first)?;
+                collector.texts(&bytes, first, Some("\n"), Place::Line)?;
                 self.spares.give(bytes, self.options.block);
             }
             Body::Text { first, bytes } => {
-                collector.texts(&bytes, first, self.options.separator.as_deref())?;
+                collector.texts(&bytes, first, self.options.separator.as_deref(), Place::Document)?;
                 self.spares.give(bytes, self.options.block);
             }
             Body::TooLong(place) => collector.broken(place, too_long(self.options.longest))?,
-            Body::Ready(batch) => return Ok(batch),
+            Body::Ready(batch) => collector.batch = batch,
+            Body::End => {}
         }
+        self.tally.add(&collector.batch, one)?;
         Ok(collector.batch)
+    }
+}
+
+/// What the blocks of a file came to, whichever threads take them apart, and how many are not taken apart, the end among
+/// them.
+#[derive(Debug, Default)]
+struct Tally(Mutex<(u64, FileCounts)>);
+
+impl Tally {
+    fn lock(&self) -> MutexGuard<'_, (u64, FileCounts)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more block is on its way.
+    fn expect(&self) {
+        self.lock().0 += 1;
+    }
+
+    /// Counts a block's documents, but where the whole file is `one`. With the last block of a file it is looked at
+    /// whether most of it is broken.
+    fn add(&self, batch: &Batch, one: bool) -> Result<(), Error> {
+        let (waiting, counts) = &mut *self.lock();
+        *waiting -= 1;
+        if !one {
+            counts.add(batch.len() as u64, batch.broken());
+        }
+        if *waiting == 0 { counts.check(batch.path()) } else { Ok(()) }
     }
 }
 
@@ -173,22 +224,41 @@ impl Stream {
         }
     }
 
-    fn send(&self, path: &Arc<PathBuf>, body: Body) -> Result<(), Gone> {
+    fn send(&self, path: &Arc<PathBuf>, tally: &Arc<Tally>, body: Body) -> Result<(), Gone> {
         let (path, options, spares) = (Arc::clone(path), Arc::clone(&self.options), Arc::clone(&self.spares));
-        let raw = Raw { path, options, spares, body };
+        let raw = Raw { path, options, spares, tally: Arc::clone(tally), body };
         self.sender.send(Ok(raw)).map_err(|_| Gone)
     }
 
     /// Sends all of a file. The inner error is the file's.
     fn file(&self, path: &Arc<PathBuf>) -> Result<Result<(), Error>, Gone> {
+        let tally = Arc::new(Tally::default());
+        // The end, which is sent last, is waited for from the beginning.
+        tally.expect();
+        let mut send = |body| {
+            tally.expect();
+            self.send(path, &tally, body)
+        };
+        if let Err(error) = self.bodies(path, &mut send)? {
+            return Ok(Err(error));
+        }
+        self.send(path, &tally, Body::End).map(Ok)
+    }
+
+    /// Gives all of a file to `send`, but its end.
+    fn bodies(
+        &self,
+        path: &Arc<PathBuf>,
+        send: &mut dyn FnMut(Body) -> Result<(), Gone>,
+    ) -> Result<Result<(), Error>, Gone> {
         let before = Arc::new(AtomicU64::new(0));
         let (format, bytes) = match source::open(path, self.options.format, Arc::clone(&before)) {
             Ok(Source::Plain { format, bytes }) => (format, bytes),
-            Ok(Source::Parquet(file)) => return self.table(path, file),
+            Ok(Source::Parquet(file)) => return self.table(path, file, send),
             Err(error) => return Ok(Err(error)),
         };
         let delimiter = match format {
-            Format::Jsonl => Some("\n"),
+            Format::Jsonl | Format::Lines => Some("\n"),
             _ => self.options.separator.as_deref(),
         };
         let Options { block, longest, .. } = *self.options;
@@ -203,18 +273,25 @@ impl Stream {
             let read = before.load(Ordering::Relaxed);
             self.done.fetch_add(read - counted, Ordering::Relaxed);
             counted = read;
+            let lines = matches!(format, Format::Jsonl | Format::Lines);
             let body = match (piece, format) {
                 (None, _) => return Ok(Ok(())),
-                (Some(Piece::Block { first, bytes }), Format::Jsonl) => Body::Lines { first, bytes },
+                (Some(Piece::Block { first, bytes }), Format::Jsonl) => Body::Objects { first, bytes },
+                (Some(Piece::Block { first, bytes }), Format::Lines) => Body::Lines { first, bytes },
                 (Some(Piece::Block { first, bytes }), _) => Body::Text { first, bytes },
-                (Some(Piece::TooLong { number }), Format::Jsonl) => Body::TooLong(Place::Line(number)),
+                (Some(Piece::TooLong { number }), _) if lines => Body::TooLong(Place::Line(number)),
                 (Some(Piece::TooLong { number }), _) => Body::TooLong(Place::Document(number)),
             };
-            self.send(path, body)?;
+            send(body)?;
         }
     }
 
-    fn table(&self, path: &Arc<PathBuf>, file: std::fs::File) -> Result<Result<(), Error>, Gone> {
+    fn table(
+        &self,
+        path: &Arc<PathBuf>,
+        file: std::fs::File,
+        send: &mut dyn FnMut(Body) -> Result<(), Gone>,
+    ) -> Result<Result<(), Error>, Gone> {
         let length = file.metadata().map_or(0, |m| m.len());
         let mut table = match crate::parquet::Table::open(path, file, &self.options) {
             Ok(table) => table,
@@ -228,7 +305,7 @@ impl Stream {
                     let read = (length as f64 * table.share()) as u64;
                     self.done.fetch_add(read.saturating_sub(counted), Ordering::Relaxed);
                     counted = read.max(counted);
-                    self.send(path, Body::Ready(batch))?;
+                    send(Body::Ready(batch))?;
                 }
                 Err(error) => return Ok(Err(error)),
             }

@@ -21,13 +21,14 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use clean::Clean;
 pub use recipe::{Conversations, Documents, Rules as RulesShare, SampleRecipe};
 
+use crate::batch::{BrokenDocument, FileCounts};
 use crate::draw::{DocumentSampler, SampleSize};
 use crate::error::Error;
 use crate::options::{Columns, Format, Options};
@@ -66,9 +67,24 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// What a sample came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sampled {
+    /// What was taken, sorted.
+    pub counts: Vec<Count>,
+    /// Documents and conversations that were passed over: broken ones, where the recipe says so, and those whose text is
+    /// null.
+    pub passed_over: u64,
+    /// Files in the folders that the recipe names which are none of documents, such as a README.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// Whether a line is a conversation, and if not, why. Whoever learns from conversations knows.
+pub type ConversationCheck<'c> = dyn Fn(&str) -> Result<(), String> + Sync + 'c;
+
 /// Draws and makes the sample that `recipe` describes, and writes it to the folder `out`, which must not be there.
-/// Relative inputs are beside `near`. `progress` may end the work with [`ControlFlow::Break`], and then there is nothing.
-/// Returns what was taken, sorted. Nothing depends on the number of threads.
+/// Relative inputs are beside `near`; lines of conversations are held to `check`. `progress` may end the work with
+/// [`ControlFlow::Break`], and then there is nothing. Nothing depends on the number of threads.
 ///
 /// # Errors
 /// [`Error::Sample`] of a recipe that cannot be followed, errors of the files, [`Error::Rules`], [`Error::Write`].
@@ -77,17 +93,24 @@ pub fn sample(
     near: &Path,
     out: &Path,
     threads: usize,
+    check: &ConversationCheck<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<ControlFlow<(), Vec<Count>>, Error> {
+) -> Result<ControlFlow<(), Sampled>, Error> {
     recipe.check()?;
     let made = match &recipe.rules {
-        Some(share) => Some((share, Rules::open(&recipe::find(&share.files, near)?)?)),
+        Some(share) => Some((share, Rules::open(&recipe::find(&share.files, near)?.files)?)),
         None => None,
     };
-    let mut writing =
-        Writing { recipe, folder: Folder::start(out)?, counts: BTreeMap::new(), languages: BTreeSet::new() };
+    let mut writing = Writing {
+        recipe,
+        folder: Folder::start(out)?,
+        counts: BTreeMap::new(),
+        languages: BTreeSet::new(),
+        passed_over: 0,
+        left_out: Vec::new(),
+    };
     if writing.documents(near, threads, progress)?.is_break()
-        || writing.conversations(near, threads, progress)?.is_break()
+        || writing.conversations(near, threads, check, progress)?.is_break()
     {
         return Ok(ControlFlow::Break(()));
     }
@@ -100,8 +123,11 @@ pub fn sample(
     if counts.iter().all(|count| count.taken == 0) {
         return Err(Error::Sample("it is empty: no document and no conversation was taken".to_owned()));
     }
+    let (passed_over, mut left_out) = (writing.passed_over, writing.left_out);
+    left_out.sort();
+    left_out.dedup();
     writing.folder.finish()?;
-    Ok(ControlFlow::Continue(counts))
+    Ok(ControlFlow::Continue(Sampled { counts, passed_over, left_out }))
 }
 
 #[derive(Serialize)]
@@ -120,17 +146,34 @@ struct ConversationLine<'a> {
     license: &'a str,
 }
 
-/// What is looked at of a line with a conversation.
-#[derive(Deserialize)]
+/// What is looked at of a line with a conversation. A name that is no text is none.
 struct Head {
-    #[serde(default)]
-    messages: Vec<Turn>,
-    #[serde(default)]
     lang: String,
-    #[serde(default)]
     source: String,
-    #[serde(default)]
     license: String,
+    /// The turns as texts with their roles, where they are no more than that.
+    messages: Option<Vec<Turn>>,
+}
+
+impl Head {
+    fn of(line: &str) -> Head {
+        let plain = crate::without_nan(line);
+        let object: serde_json::Value =
+            serde_json::from_str(plain.as_deref().unwrap_or(line)).unwrap_or_default();
+        let name =
+            |key: &str| object.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let lang = if name("lang").is_empty() { name("language") } else { name("lang") };
+        let messages = object.get("messages").and_then(|turns| Vec::deserialize(turns).ok());
+        Head { lang, source: name("source"), license: name("license"), messages }
+    }
+}
+
+/// What came of a batch: texts that may be drawn, how many documents were good, and those that were not.
+struct Sifted {
+    path: PathBuf,
+    candidates: Vec<Candidate>,
+    good: u64,
+    broken: Vec<BrokenDocument>,
 }
 
 struct Writing<'r> {
@@ -139,6 +182,8 @@ struct Writing<'r> {
     counts: BTreeMap<[String; 4], Count>,
     /// Languages that documents were drawn of.
     languages: BTreeSet<String>,
+    passed_over: u64,
+    left_out: Vec<PathBuf>,
 }
 
 impl Writing<'_> {
@@ -150,15 +195,15 @@ impl Writing<'_> {
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
         let entries = &self.recipe.documents;
-        let files = files(entries.iter().map(|entry| &entry.input), near)?;
+        let files = files(entries.iter().map(|entry| &entry.input), near, &mut self.left_out)?;
         let choices = entries.iter().map(|entry| Choice::new(&entry.only, &entry.leave_out));
         let choices = choices.collect::<Result<Vec<_>, _>>()?;
         let columns = Columns { license: Some("license".to_owned()), ..Columns::default() };
-        let reader =
-            Reader::open(files.keys().cloned().collect(), Options { columns, ..Options::default() })?;
-        let candidates = |batch: crate::Batch| {
+        let options = Options { columns, skip_broken: self.recipe.skip_broken, ..Options::default() };
+        let reader = Reader::open(files.keys().cloned().collect(), options)?;
+        let sift = |batch: crate::Batch| {
             let takers = files.get(batch.path()).map_or(&[][..], Vec::as_slice);
-            let mut found = Vec::new();
+            let mut candidates = Vec::new();
             for document in batch.documents() {
                 let [source, license] = [document.source, document.license].map(Option::unwrap_or_default);
                 let taker = takers.iter().find(|&&entry| choices[entry].takes(source, license));
@@ -166,12 +211,14 @@ impl Writing<'_> {
                 let lang = document.lang.or(entries[entry].lang.as_deref()).unwrap_or("und");
                 let (about, clean) = (About { lang, source, license }, &entries[entry].clean);
                 let texts = clean.clean(document.text);
-                found.extend(texts.iter().map(|text| Candidate::new(entry, about, clean.duplicates, text)));
+                candidates
+                    .extend(texts.iter().map(|text| Candidate::new(entry, about, clean.duplicates, text)));
             }
-            found
+            let (path, broken) = (batch.path().to_owned(), batch.broken().to_vec());
+            Sifted { path, candidates, good: batch.len() as u64, broken }
         };
         let takes: Vec<SampleSize> = entries.iter().map(|entry| entry.take).collect();
-        self.draw(reader, &takes, threads, candidates, progress, |writing, _, about, text| {
+        self.draw(reader, &takes, threads, sift, progress, |writing, _, about, text| {
             writing.languages.insert(about.lang.to_owned());
             writing.document(about, text, true, "")
         })
@@ -182,34 +229,52 @@ impl Writing<'_> {
         &mut self,
         near: &Path,
         threads: usize,
+        check: &ConversationCheck<'_>,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
         let entries = &self.recipe.conversations;
-        let files = files(entries.iter().map(|entry| &entry.input), near)?;
+        let files = files(entries.iter().map(|entry| &entry.input), near, &mut self.left_out)?;
         let choices = entries.iter().map(|entry| Choice::new(&entry.only, &entry.leave_out));
         let choices = choices.collect::<Result<Vec<_>, _>>()?;
         // Lines as they are: a conversation is handed on in the form that it has.
-        let options =
-            Options { format: Some(Format::Text), separator: Some("\n".to_owned()), ..Options::default() };
+        let skip_broken = self.recipe.skip_broken;
+        let options = Options { format: Some(Format::Lines), skip_broken, ..Options::default() };
         let reader = Reader::open(files.keys().cloned().collect(), options)?;
-        let candidates = |batch: crate::Batch| {
+        let sift = |batch: crate::Batch| {
             let takers = files.get(batch.path()).map_or(&[][..], Vec::as_slice);
-            let found = batch.documents().filter_map(|line| {
-                let head: Head = serde_json::from_str(line.text).ok()?;
+            let path = batch.path().to_owned();
+            let mut sifted =
+                Sifted { path, candidates: Vec::new(), good: 0, broken: batch.broken().to_vec() };
+            for line in batch.documents() {
+                let head = Head::of(line.text);
                 let fits = |&&entry: &&usize| choices[entry].takes(&head.source, &head.license);
-                let &entry = takers.iter().find(fits)?;
+                let taker = takers.iter().find(fits);
+                let dialogue = taker.is_some_and(|&entry| entries[entry].also_documents);
+                let checked = match check(line.text) {
+                    Ok(()) if dialogue && head.messages.is_none() => Err(
+                        "it cannot be a document too (`also_documents`): it has no `messages` of text alone"
+                            .to_owned(),
+                    ),
+                    checked => checked,
+                };
+                if let Err(fact) = checked {
+                    let place = line.place;
+                    sifted.broken.push(BrokenDocument { place, fact, column: None, null: false });
+                    continue;
+                }
+                sifted.good += 1;
+                let Some(&entry) = taker else { continue };
                 let lang = if head.lang.is_empty() { "und" } else { &head.lang };
                 let about = About { lang, source: &head.source, license: &head.license };
-                Some(Candidate::new(entry, about, true, line.text))
-            });
-            found.collect::<Vec<_>>()
+                sifted.candidates.push(Candidate::new(entry, about, true, line.text));
+            }
+            sifted
         };
         let takes: Vec<SampleSize> = entries.iter().map(|entry| entry.take).collect();
-        self.draw(reader, &takes, threads, candidates, progress, |writing, entry, about, line| {
+        self.draw(reader, &takes, threads, sift, progress, |writing, entry, about, line| {
             let held_out = writing.conversation(about, line, line, "")?;
-            let head: Option<Head> = serde_json::from_str(line).ok();
-            let messages = head.map(|head| head.messages).unwrap_or_default();
-            if entries[entry].also_documents && !held_out && !messages.is_empty() {
+            if entries[entry].also_documents && !held_out {
+                let messages = Head::of(line).messages.unwrap_or_default();
                 writing.document(about, &rules::dialogue(&messages), false, "")?;
             }
             Ok(())
@@ -222,20 +287,28 @@ impl Writing<'_> {
         reader: Reader,
         takes: &[SampleSize],
         threads: usize,
-        candidates: impl Fn(crate::Batch) -> Vec<Candidate> + Sync,
+        sift: impl Fn(crate::Batch) -> Sifted + Sync,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
         take: impl Fn(&mut Self, usize, About<'_>, &str) -> Result<(), Error>,
     ) -> Result<ControlFlow<()>, Error> {
         let mut draw = DocumentSampler::new(takes, self.recipe.seed, self.folder.path())?;
         let mut met = HashSet::new();
         let mut failed = None;
+        let (skip, mut files) = (self.recipe.skip_broken, BTreeMap::<PathBuf, FileCounts>::new());
         let flow = crate::in_order(
             reader,
             threads,
             || (),
-            |(), batch| candidates(batch),
+            |(), batch| sift(batch),
             |finished| {
-                for candidate in finished.result {
+                let sifted = finished.result;
+                let first = sifted.broken.iter().filter(|one| !one.null).min_by_key(|one| one.place);
+                if let Some(BrokenDocument { place, fact, column, .. }) = first.filter(|_| !skip).cloned() {
+                    failed = Some(Error::Broken { path: sifted.path, place, fact, column });
+                    return ControlFlow::Break(());
+                }
+                files.entry(sifted.path).or_default().add(sifted.good, &sifted.broken);
+                for candidate in sifted.candidates {
                     if !met.insert(candidate.hash) && candidate.once {
                         continue;
                     }
@@ -252,6 +325,10 @@ impl Writing<'_> {
         }
         if flow.is_break() {
             return Ok(flow);
+        }
+        for (path, counts) in &files {
+            counts.check(path)?;
+            self.passed_over += counts.broken + counts.null;
         }
         let drawn = draw.finish()?;
         for block in 0..drawn.blocks() {

@@ -6,15 +6,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::error::Error;
 use crate::inputs;
 use crate::options::Format;
+use crate::sniff;
 
 /// How many bytes are looked at to tell what a file holds.
 const LOOK: usize = 4096;
+
+/// The widest window of zstd that is taken, as a power of two: the 2 GiB of `zstd --long=31`, beyond which zstd itself
+/// decompresses nothing. Of this memory only what a file fills is used.
+const WINDOW: u32 = if usize::BITS < 64 { 30 } else { 31 };
 
 /// A file counts what is read of it, compressed as it lies.
 struct Counted {
@@ -38,37 +43,88 @@ pub(crate) enum Source {
     Parquet(File),
 }
 
+/// The members of a gzip file, one after another. Zeros behind the last are padding, as gzip and Python have it.
+struct Gzip<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while let Some(member) = &mut self.0 {
+            let read = member.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            let Some(mut rest) = self.0.take().map(GzDecoder::into_inner) else { break };
+            if skip_zeros(&mut rest)? {
+                self.0 = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Reads on to a byte that is no zero; whether there is one.
+fn skip_zeros(from: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = from.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        let more = zeros < bytes.len();
+        from.consume(zeros);
+        if more {
+            return Ok(true);
+        }
+    }
+}
+
 /// Opens a file and tells its compression by its first bytes, and what it holds by the first plain ones, or by its
-/// name where these say nothing.
+/// name where these say nothing. What is none of the formats is refused as a whole.
 pub(crate) fn open(path: &Path, asked: Option<Format>, done: Arc<AtomicU64>) -> Result<Source, Error> {
     let fail = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
     let mut raw = BufReader::with_capacity(1 << 17, Counted { file, done: Arc::clone(&done) });
     let magic = raw.fill_buf().map_err(fail)?;
-    if magic.starts_with(b"PAR1") && asked.is_none_or(|format| format == Format::Parquet) {
-        let file = raw.into_inner().file;
-        // A table is read by seeking, and counted by its rows; what the look read was nothing yet.
-        done.store(0, Ordering::Relaxed);
-        return Ok(Source::Parquet(file));
+    if let Some(fact) = sniff::foreign(magic) {
+        return Err(Error::file(path, fact));
+    }
+    if magic.starts_with(b"PAR1") {
+        return match asked {
+            None | Some(Format::Parquet) => {
+                let file = raw.into_inner().file;
+                // A table is read by seeking, and counted by its rows; what the look read was nothing yet.
+                done.store(0, Ordering::Relaxed);
+                Ok(Source::Parquet(file))
+            }
+            Some(_) => {
+                Err(Error::file(path, "a Parquet file, where lines or text are read; write it as JSONL"))
+            }
+        };
     }
     if asked == Some(Format::Parquet) || (asked.is_none() && inputs::kind(path) == "parquet") {
         let fact = "no Parquet file: it does not begin with PAR1; it was cut short or is something else";
         return Err(Error::file(path, fact));
     }
+    let mut unpack = None;
     let mut bytes: Box<dyn Read + Send> = if magic.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(raw))
+        unpack = Some("gzip -dc");
+        Box::new(Gzip(Some(GzDecoder::new(raw))))
     } else if is_zstd(magic) {
-        Box::new(ZstdDecoder::with_buffer(raw).map_err(fail)?)
+        unpack = Some("zstd -dc");
+        let mut decoder = ZstdDecoder::with_buffer(raw).map_err(fail)?;
+        decoder.window_log_max(WINDOW).map_err(fail)?;
+        Box::new(decoder)
     } else {
         Box::new(raw)
     };
     let mut head = vec![0; LOOK];
     let filled = fill(&mut bytes, &mut head).map_err(|e| damaged(path, &e))?;
     head.truncate(filled);
-    let format = match asked {
-        Some(format) => format,
-        None => told(path, &head)?,
-    };
+    let format = told(path, unpack, asked, &head).map_err(|fact| Error::file(path, fact))?;
+    let head = sniff::without_marks(&head).to_vec();
     let whole: Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>> = Cursor::new(head).chain(bytes);
     Ok(Source::Plain { format, bytes: Box::new(whole) })
 }
@@ -79,21 +135,40 @@ fn is_zstd(magic: &[u8]) -> bool {
         || (magic.len() >= 4 && (0x50..0x60).contains(&magic[0]) && magic[1..4] == [0x2a, 0x4d, 0x18])
 }
 
-fn told(path: &Path, head: &[u8]) -> Result<Format, Error> {
+/// What a file holds whose plain bytes begin with `head`; the error is the fact.
+fn told(
+    path: &Path,
+    unpack: Option<&'static str>,
+    asked: Option<Format>,
+    head: &[u8],
+) -> Result<Format, String> {
+    if let Some(encoding) = sniff::wide_encoding(head) {
+        return Err(format!("{encoding}, and not UTF-8; {}", sniff::convert_from(encoding)));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let file = sniff::Named { name: &name, unpack };
     let kind = inputs::kind(path);
-    if matches!(kind.as_str(), "txt" | "text" | "md") {
-        return Ok(Format::Text);
+    let head = sniff::without_marks(head);
+    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+    let format = asked.unwrap_or(match kind.as_str() {
+        "txt" | "text" | "md" => Format::Text,
+        "jsonl" | "ndjson" | "json" => Format::Jsonl,
+        "csv" => return Err(sniff::csv(&file, "','")),
+        "tsv" | "tab" => return Err(sniff::csv(&file, "'\\t'")),
+        _ if first == Some(&b'{') => Format::Jsonl,
+        _ => Format::Text,
+    });
+    match format {
+        Format::Jsonl | Format::Lines => sniff::no_jsonl(head, &file).map_or(Ok(format), Err),
+        Format::Text if is_binary(head) => Err("neither text nor a kind of data that is read".to_owned()),
+        Format::Parquet | Format::Text => Ok(format),
     }
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    match head.iter().find(|b| !b.is_ascii_whitespace()) {
-        Some(b'{') => Ok(Format::Jsonl),
-        Some(b'[') if kind == "json" => {
-            let fact = "one JSON array; write an object a line (JSONL): `jq -c '.[]'` does it";
-            Err(Error::file(path, fact))
-        }
-        _ if matches!(kind.as_str(), "jsonl" | "ndjson" | "json") => Ok(Format::Jsonl),
-        _ => Ok(Format::Text),
-    }
+}
+
+/// Whether bytes are no text in any encoding: some are zeros, and some are no UTF-8.
+fn is_binary(head: &[u8]) -> bool {
+    let no_utf8 = std::str::from_utf8(head).is_err_and(|e| e.error_len().is_some());
+    no_utf8 && head.contains(&0)
 }
 
 /// Reads until `buffer` is full or nothing comes any more.
@@ -118,5 +193,14 @@ pub(crate) fn damaged(path: &Path, error: &io::Error) -> Error {
             source: io::Error::new(error.kind(), error.to_string()),
         };
     }
-    Error::file(path, format!("its compression is damaged or was cut short ({error}); fetch the file again"))
+    let fact = error.to_string();
+    // zstd's own words for a window that is wider than it was told to bear.
+    if fact.contains("requires too much memory") {
+        let fact = format!(
+            "compressed by zstd with a window of more than {} GiB; compress it again, with `zstd --long={WINDOW}` at most",
+            1u64 << (WINDOW - 30)
+        );
+        return Error::file(path, fact);
+    }
+    Error::file(path, format!("its compression is damaged or was cut short ({fact}); fetch the file again"))
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use sai_corpus::{Count, Reader, SampleRecipe, sample};
+use sai_corpus::{Count, Reader, SampleRecipe, Sampled, sample};
 
 const RECIPE: &str = r#"
 [sample]
@@ -79,11 +79,21 @@ fn made(folder: &Path) {
     }
 }
 
+/// A conversation has messages, to who learns from it.
+fn check(line: &str) -> Result<(), String> {
+    if line.contains("\"messages\"") { Ok(()) } else { Err("has no `messages`".to_owned()) }
+}
+
 fn run(folder: &Path, out: &str, threads: usize) -> Result<Vec<Count>, String> {
+    Ok(run_whole(folder, out, threads)?.counts)
+}
+
+fn run_whole(folder: &Path, out: &str, threads: usize) -> Result<Sampled, String> {
     let recipe = SampleRecipe::open(&folder.join("recipe.toml")).map_err(|e| e.to_string())?;
-    let flow = sample(&recipe, folder, &folder.join(out), threads, &mut |_| ControlFlow::Continue(()));
+    let flow =
+        sample(&recipe, folder, &folder.join(out), threads, &check, &mut |_| ControlFlow::Continue(()));
     match flow.map_err(|e| e.to_string())? {
-        ControlFlow::Continue(counts) => Ok(counts),
+        ControlFlow::Continue(sampled) => Ok(sampled),
         ControlFlow::Break(()) => Err("stopped".to_owned()),
     }
 }
@@ -160,7 +170,17 @@ fn a_sample_is_drawn_made_and_held_apart() {
 #[test]
 fn what_cannot_be_drawn_is_said_in_a_line() {
     for (from, to, why) in [
-        ("take = 100", "take = \"100 MiB\"", "is no amount"),
+        (
+            "take = 100",
+            "take = \"100 bits\"",
+            "line 9: `take` is \"100 bits\", and not \"all\", a number of texts (1000",
+        ),
+        ("take = 100", "take = 0.5", "line 9: `take` is 0.5, and not \"all\", a number of texts (1000"),
+        ("take = 100", "take = true", "line 9: `take` is true, and not \"all\""),
+        ("take = 100", "take = -1", "line 9: `take` is -1, and not \"all\""),
+        ("take = 100", "take = [100]", "line 9: a list, and not \"all\""),
+        ("held_out = 0.1", "held_out = \"0.1\"", "line 3: a string, and not a number"),
+        ("documents = 50", "documents = \"50\"", "line 24: a string, and not a whole number"),
         ("take = 100", "takes = 100", "takes"),
         ("held_out = 0.1", "held_out = 0.7", "`held_out` is 0.7"),
         ("web.jsonl", "none.jsonl", "no such file"),
@@ -180,6 +200,64 @@ fn what_cannot_be_drawn_is_said_in_a_line() {
     made(folder.path());
     run(folder.path(), "out", 1).unwrap();
     assert!(run(folder.path(), "out", 1).unwrap_err().contains("there already"));
+}
+
+#[test]
+fn an_amount_means_what_it_means_on_the_command_line() {
+    use sai_corpus::SampleSize::{All, Bytes, Texts};
+    for (take, size) in [
+        ("\"all\"", All),
+        ("1000", Texts(1000)),
+        ("\"10M\"", Texts(10_000_000)),
+        ("\"10MB\"", Bytes(10_000_000)),
+        ("\"10 MiB\"", Bytes(10 << 20)),
+        ("\"1B\"", Bytes(1)),
+    ] {
+        let text = format!("documents = [{{ input = [], take = {take} }}]");
+        let recipe: SampleRecipe = toml::from_str(&text).unwrap();
+        assert_eq!(recipe.documents[0].take, size, "{take}");
+        let again: SampleRecipe = toml::from_str(&toml::to_string(&recipe).unwrap()).unwrap();
+        assert_eq!(again.documents[0].take, size, "{take}");
+    }
+}
+
+#[test]
+fn documents_are_no_conversations() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path());
+    let talk = fs::read_to_string(folder.path().join("talk.jsonl")).unwrap();
+    let document = "{\"text\": \"a document\"}\n";
+    let says = |lines: &str, skip: bool| {
+        fs::write(folder.path().join("talk.jsonl"), lines).unwrap();
+        let head = format!("held_out = 0.1\nskip_broken = {skip}");
+        fs::write(folder.path().join("recipe.toml"), RECIPE.replacen("held_out = 0.1", &head, 1)).unwrap();
+        let _ = fs::remove_dir_all(folder.path().join("out"));
+        run_whole(folder.path(), "out", 2)
+    };
+    let error = says(&document.repeat(20), false).unwrap_err();
+    assert!(error.contains("talk.jsonl: line 1: has no `messages`; mend it"), "{error}");
+    let error = says(&document.repeat(20), true).unwrap_err();
+    assert!(
+        error.contains("talk.jsonl: 20 of 20 documents are broken, the first at line 1: has no"),
+        "{error}"
+    );
+    let whole = says(&talk, false).unwrap();
+    let sampled = says(&(talk.clone() + &document.repeat(3)), true).unwrap();
+    assert_eq!(sampled.passed_over, 3);
+    assert_eq!(sampled.counts, whole.counts);
+    // A name that is no text, and turns that are no texts, are no reason to leave a conversation out in silence.
+    let parts =
+        talk.replacen("\"content\": \"q0\"", "\"content\": [{\"type\": \"text\", \"text\": \"q0\"}]", 1);
+    let error = says(&parts, false).unwrap_err();
+    assert!(error.contains("line 1: it cannot be a document too (`also_documents`)"), "{error}");
+    let null = talk.replacen("\"lang\": \"en\"", "\"lang\": null, \"score\": NaN", 1);
+    let counts = says(&null, false).unwrap().counts;
+    assert!(
+        counts.iter().any(|count| count.lang == "und" && count.taken + count.held_out == 1),
+        "{counts:?}"
+    );
+    let error = says(&format!("[\n{}]\n", talk.replace("}\n", "},\n")), true).unwrap_err();
+    assert!(error.contains("talk.jsonl: a JSON array; `jq -c '.[]' < talk.jsonl"), "{error}");
 }
 
 #[test]

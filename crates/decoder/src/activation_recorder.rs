@@ -3,8 +3,11 @@
 use crate::Imatrix;
 use crate::imatrix::{Entry, gguf_name};
 use sai_formats::Tensor;
-use sai_kernels::{CacheShape, Device, Error, Heads, RopeStyle, Span};
+use sai_kernels::{
+    Activation, Attention, CacheShape, Device, Error, Heads, NormKind, Pointwise, RopeStyle, Span,
+};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Passes everything on to another device, and sums the squares of each matrix's inputs.
@@ -97,6 +100,10 @@ impl<D: Device> Device for ActivationRecorder<D> {
         self.inner.download(buffer, values);
     }
 
+    fn values<'b>(&self, buffer: &'b D::Buffer, room: &'b mut Vec<f32>) -> &'b [f32] {
+        self.inner.values(buffer, room)
+    }
+
     fn matrix(&self, parts: &[&Tensor]) -> Result<RecordedMatrix<D::Matrix>, Error> {
         let inner = self.inner.matrix(parts)?;
         let columns = parts.first().map_or(1, |part| part.columns()).max(1);
@@ -138,6 +145,41 @@ impl<D: Device> Device for ActivationRecorder<D> {
         self.inner.rms_norm(x, gain, eps, out);
     }
 
+    fn layer_norm(
+        &self,
+        x: &D::Buffer,
+        gain: &D::Buffer,
+        bias: Option<&D::Buffer>,
+        eps: f32,
+        out: &mut D::Buffer,
+    ) {
+        self.inner.layer_norm(x, gain, bias, eps, out);
+    }
+
+    fn norm_columns(
+        &self,
+        x: &mut D::Buffer,
+        columns: Range<usize>,
+        kind: NormKind,
+        gain: &D::Buffer,
+        bias: Option<&D::Buffer>,
+        eps: f32,
+    ) {
+        self.inner.norm_columns(x, columns, kind, gain, bias, eps);
+    }
+
+    fn add_rows(&self, table: &D::Table, rows: &[u32], x: &mut D::Buffer) {
+        self.inner.add_rows(table, rows, x);
+    }
+
+    fn add_scaled(&self, x: &D::Buffer, factor: f32, out: &mut D::Buffer) {
+        self.inner.add_scaled(x, factor, out);
+    }
+
+    fn pointwise(&self, x: &mut D::Buffer, f: Pointwise) {
+        self.inner.pointwise(x, f);
+    }
+
     fn linear(
         &self,
         x: &D::Buffer,
@@ -160,7 +202,7 @@ impl<D: Device> Device for ActivationRecorder<D> {
         self.inner.linear_add(x, &w.inner, bias, out);
     }
 
-    fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut D::Buffer) {
+    fn rope_angles(&self, positions: &[u32], inv_freq: &[&[f32]], scale: f32, out: &mut D::Buffer) {
         self.inner.rope_angles(positions, inv_freq, scale, out);
     }
 
@@ -177,15 +219,15 @@ impl<D: Device> Device for ActivationRecorder<D> {
         qkv: &D::Buffer,
         cache: &D::Cache,
         layer: usize,
-        heads: Heads,
+        attention: &Attention<'_>,
         spans: &[Span<'_>],
         out: &mut D::Buffer,
     ) {
-        self.inner.attend(qkv, cache, layer, heads, spans, out);
+        self.inner.attend(qkv, cache, layer, attention, spans, out);
     }
 
-    fn swiglu(&self, gate_up: &D::Buffer, out: &mut D::Buffer) {
-        self.inner.swiglu(gate_up, out);
+    fn activate(&self, x: &D::Buffer, f: Activation, gated: bool, out: &mut D::Buffer) {
+        self.inner.activate(x, f, gated, out);
     }
 
     fn select_rows(&self, x: &D::Buffer, rows: &[usize], out: &mut D::Buffer) {

@@ -1,29 +1,31 @@
 //! What a model is, by facts.
 
+mod check;
+mod describe;
+mod difference;
 mod gguf;
 mod hugging_face;
 mod to_gguf;
 mod to_hugging_face;
 
-use crate::{Error, Rope, RopeScaling};
+use crate::family::Family;
+use crate::{Error, Rope};
 use sai_formats::{Container, Source, open};
-use sai_kernels::Heads;
-use std::path::{Path, PathBuf};
+use sai_kernels::{Activation, Heads, NormKind};
+use std::path::Path;
 
-/// Widths past which a description is taken for damage: far above any model, far below overflow.
-const LARGEST_WIDTH: usize = 1 << 24;
-const LARGEST_LAYERS: usize = 1 << 12;
-
-/// The hyper-parameters of a decoder of the LLaMA family: pre-norm blocks of RMSNorm, rotary grouped-query
-/// attention and SwiGLU. Touvron et al. 2023.
+/// A decoder by the facts that its pass follows. What a fact's absence means is LLaMA: pre-norm blocks of RMSNorm, rotary
+/// grouped-query attention and SwiGLU. Touvron et al. 2023.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// As the file names it: `llama`, `qwen2`, `mistral`.
+    /// As the file names it: `llama`, `qwen3`, `gpt_neox`. Only names of tensors follow from it.
     pub architecture: String,
     /// Rows of the embedding; at least as many as the tokenizer has tokens.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Width of the embedding, where that is another: two projections lead to the stream and back.
+    pub embedding_size: usize,
     /// Width of the feed-forward layer.
     pub intermediate_size: usize,
     /// Decoder layers.
@@ -34,10 +36,26 @@ pub struct Config {
     pub num_kv_heads: usize,
     /// Components of a head.
     pub head_dim: usize,
-    /// Added to the mean square before its root is taken.
-    pub rms_norm_eps: f32,
-    /// How positions turn.
-    pub rope: Rope,
+    /// What all norms make of a row.
+    pub norm: Norm,
+    /// Where the norms of attention and of the feed-forward layer stand.
+    pub norm_place: NormPlace,
+    /// The norms of queries and keys, where there are any; before positions turn.
+    pub qk_norm: Option<QkNorm>,
+    /// Whether a norm stands before the head.
+    pub final_norm: bool,
+    /// Whether attention and the feed-forward layer both read the block's input.
+    pub parallel: bool,
+    /// How the pass knows where a token stands.
+    pub positions: Positions,
+    /// The ways in which positions turn; layers say which is theirs.
+    pub ropes: Vec<Rope>,
+    /// What differs from layer to layer, first to last.
+    pub layers: Vec<LayerConfig>,
+    /// What the feed-forward layer bends its inputs with.
+    pub activation: Activation,
+    /// Whether that is a gate of a second projection.
+    pub gated: bool,
     /// Positions that the model was trained for.
     pub context_length: usize,
     /// Whether the embedding is also the head.
@@ -46,8 +64,86 @@ pub struct Config {
     pub qkv_bias: bool,
     /// Whether the attention's output projection has one.
     pub attention_out_bias: bool,
-    /// Whether the three feed-forward projections have.
+    /// Whether the feed-forward projections have.
     pub mlp_bias: bool,
+    /// Queries, keys and values are kept within ± this.
+    pub qkv_clip: Option<f32>,
+    /// What the embedding is multiplied by.
+    pub embedding_scale: f32,
+    /// What attention and the feed-forward layer are multiplied by before they are added.
+    pub residual_scale: f32,
+    /// What logits are multiplied by.
+    pub logit_scale: f32,
+    /// Scores of attention become `cap · tanh(score / cap)`.
+    pub attention_soft_cap: Option<f32>,
+    /// Logits likewise, once scaled.
+    pub logit_soft_cap: Option<f32>,
+}
+
+/// A norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Norm {
+    /// Root mean square, or mean and variance. A gain of `1 + w` is one of `w` once it is loaded.
+    pub kind: NormKind,
+    /// Whether a bias is added.
+    pub bias: bool,
+    /// Added to the mean square or the variance before its root is taken.
+    pub eps: f32,
+}
+
+/// Where the norms of a block stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormPlace {
+    /// `x + f(norm(x))`. Radford et al. 2019.
+    Before,
+    /// `x + norm(f(x))`. OLMo et al. 2024.
+    After,
+    /// `x + norm(f(norm(x)))`. Gemma Team 2024.
+    Both,
+    /// `norm(x + f(x))`. Vaswani et al. 2017.
+    AfterSum,
+}
+
+/// What a norm of queries and keys goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// Each head by itself.
+    Heads,
+    /// All heads of a row together.
+    Rows,
+}
+
+/// How the pass knows where a token stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Positions {
+    /// Queries and keys turn, in the layers that say so. Su et al. 2021.
+    Rotary,
+    /// A row of a table is added to the embedding: that of the position plus `offset`.
+    Learned {
+        /// Rows before that of the first position.
+        offset: usize,
+    },
+    /// The same with rows of sines, then cosines. Vaswani et al. 2017.
+    Sinusoidal {
+        /// The first position's number.
+        offset: usize,
+    },
+    /// Scores fall with distance, by a slope of each head. Press et al. 2022.
+    Alibi {
+        /// The steepest slope's exponent of ½.
+        max_bias: f32,
+    },
+}
+
+/// What differs from layer to layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerConfig {
+    /// Which of the model's ropes turns its queries and keys; none does where there is none.
+    pub rope: Option<usize>,
+    /// Positions that a row attends to, its own the last; all before it where there is none.
+    pub window: Option<usize>,
+    /// What scores are multiplied by; mostly `1 / √head_dim`.
+    pub attention_scale: f32,
 }
 
 impl Config {
@@ -104,81 +200,85 @@ impl Config {
         Heads { heads: self.num_heads, kv_heads: self.num_kv_heads, head_dim: self.head_dim }
     }
 
-    /// Weights of the model, tied ones counted once.
-    pub fn parameters(&self) -> u64 {
-        let (d, f) = (self.hidden_size as u64, self.intermediate_size as u64);
-        let queries = (self.num_heads * self.head_dim) as u64;
-        let qkv = self.heads().qkv_columns() as u64;
-        let bias = |is: bool, n: u64| if is { n } else { 0 };
-        let layer = d * qkv
-            + queries * d
-            + 3 * d * f
-            + 2 * d
-            + bias(self.qkv_bias, qkv)
-            + bias(self.attention_out_bias, d)
-            + bias(self.mlp_bias, 2 * f + d);
-        let tables = if self.tie_word_embeddings { 1 } else { 2 };
-        self.num_layers as u64 * layer + tables * self.vocab_size as u64 * d + d
+    /// What scores of attention are multiplied by where nothing else is said.
+    pub(crate) fn plain_scale(head_dim: usize) -> f32 {
+        1.0 / (head_dim as f32).sqrt()
     }
 
-    /// Holds the facts against each other; `path` is the file that stated them.
-    fn checked(self, path: &Path) -> Result<Config, Error> {
-        let wrong = |fact: String| Err(Error::Config { path: PathBuf::from(path), fact });
-        for (name, value, most) in [
-            ("vocab_size", self.vocab_size, LARGEST_WIDTH),
-            ("hidden_size", self.hidden_size, LARGEST_WIDTH),
-            ("intermediate_size", self.intermediate_size, LARGEST_WIDTH),
-            ("num_hidden_layers", self.num_layers, LARGEST_LAYERS),
-            ("num_attention_heads", self.num_heads, LARGEST_WIDTH),
-            ("num_key_value_heads", self.num_kv_heads, LARGEST_WIDTH),
-            ("head_dim", self.head_dim, LARGEST_WIDTH),
-            ("max_position_embeddings", self.context_length, 1 << 32),
-        ] {
-            if value == 0 || value > most {
-                return wrong(format!("`{name}` is {value}, outside of 1 to {most}; the file is damaged"));
-            }
+    /// Columns of the projection into the feed-forward layer: gates and ups, or ups alone.
+    pub(crate) fn gate_up_columns(&self) -> usize {
+        if self.gated { 2 * self.intermediate_size } else { self.intermediate_size }
+    }
+
+    /// Values of a gain for queries and of one for keys.
+    pub(crate) fn qk_norm_lengths(&self) -> Option<[usize; 2]> {
+        self.qk_norm.map(|norm| match norm {
+            QkNorm::Heads => [self.head_dim; 2],
+            QkNorm::Rows => [self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim],
+        })
+    }
+
+    /// Whether a norm stands before attention and the feed-forward layer, and whether one after them.
+    pub(crate) fn norms(&self) -> [bool; 2] {
+        match self.norm_place {
+            NormPlace::Before => [true, false],
+            NormPlace::After | NormPlace::AfterSum => [false, true],
+            NormPlace::Both => [true, true],
         }
-        if !self.num_heads.is_multiple_of(self.num_kv_heads) {
-            return wrong(format!(
-                "{} attention heads cannot share {} key and value heads evenly",
-                self.num_heads, self.num_kv_heads
-            ));
+    }
+
+    /// Rows of the table of positions that the files hold.
+    pub(crate) fn position_rows(&self) -> Option<usize> {
+        match self.positions {
+            Positions::Learned { offset } => Some(self.context_length + offset),
+            _ => None,
         }
-        if self.num_heads * self.head_dim > LARGEST_WIDTH {
-            return wrong(format!("{} heads of {} are too wide", self.num_heads, self.head_dim));
+    }
+
+    /// Tokens that a sequence can have at most, where that is not only a matter of quality: there is a row of a table for
+    /// each.
+    pub fn most_positions(&self) -> Option<usize> {
+        match self.positions {
+            Positions::Learned { .. } | Positions::Sinusoidal { .. } => Some(self.context_length),
+            Positions::Rotary | Positions::Alibi { .. } => None,
         }
-        if self.rope.dim == 0 || !self.rope.dim.is_multiple_of(2) || self.rope.dim > self.head_dim {
-            return wrong(format!(
-                "rotary embedding turns {} components of a head of {}; it takes an even number of them",
-                self.rope.dim, self.head_dim
-            ));
-        }
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        if !positive(self.rope.theta) || self.rope.theta == 1.0 {
-            return wrong(format!("`rope_theta` is {}", self.rope.theta));
-        }
-        if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps >= 0.0) {
-            return wrong(format!("`rms_norm_eps` is {}", self.rms_norm_eps));
-        }
-        let sound = match &self.rope.scaling {
-            RopeScaling::None => true,
-            RopeScaling::Linear { factor } => positive(*factor),
-            &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
-                positive(factor)
-                    && positive(low_freq_factor)
-                    && high_freq_factor > low_freq_factor
-                    && positive(original_context)
-            }
-            &RopeScaling::Yarn {
-                factor, original_context, beta_fast, beta_slow, attention_factor, ..
-            } => [factor, original_context, beta_fast, beta_slow, attention_factor].into_iter().all(positive),
-            RopeScaling::Divisors(divisors) => {
-                divisors.len() == self.rope.dim / 2 && divisors.iter().all(|&d| positive(f64::from(d)))
-            }
-        };
-        if !sound {
-            return wrong(format!("the rotary scaling makes no sense: {:?}", self.rope.scaling));
-        }
-        Ok(self)
+    }
+
+    /// The length above which all of a sequence's positions turn otherwise, from the first on. Keys of a shorter one are
+    /// then of no use: a sequence that grows beyond is to be computed anew. LongRoPE has it; Ding et al. 2024.
+    pub fn rope_switch(&self) -> Option<usize> {
+        self.ropes.iter().find_map(Rope::switch)
+    }
+
+    /// The row of the table of families that the description's name leads to.
+    pub(crate) fn family(&self) -> &'static Family {
+        Family::of(&self.architecture)
+    }
+
+    /// Weights of the model, tied ones counted once.
+    pub fn parameters(&self) -> u64 {
+        let (d, f, e) = (self.hidden_size as u64, self.intermediate_size as u64, self.embedding_size as u64);
+        let queries = (self.num_heads * self.head_dim) as u64;
+        let qkv = self.heads().qkv_columns() as u64;
+        let gate_up = self.gate_up_columns() as u64;
+        let either = |is: bool, n: u64| if is { n } else { 0 };
+        let norm = d + either(self.norm.bias, d);
+        let [before, after] = self.norms();
+        let layer = d * qkv
+            + queries * d
+            + d * gate_up
+            + f * d
+            + either(before, 2 * norm)
+            + either(after, 2 * norm)
+            + self.qk_norm_lengths().map_or(0, |lengths| lengths.iter().sum::<usize>() as u64)
+            + either(self.qkv_bias, qkv)
+            + either(self.attention_out_bias, d)
+            + either(self.mlp_bias, gate_up + d);
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        self.num_layers as u64 * layer
+            + tables * self.vocab_size as u64 * e
+            + either(e != d, 2 * e * d)
+            + self.position_rows().unwrap_or(0) as u64 * d
+            + either(self.final_norm, norm)
     }
 }

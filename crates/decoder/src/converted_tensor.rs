@@ -1,4 +1,5 @@
-//! A decoder's tensors in the other container's form: other names, and in GGUF's `llama` other rows.
+//! A decoder's tensors in the other container's form: other names, and where the two differ other rows, another order of
+//! dimensions, gains with their 1 or without ([`Change`]).
 //!
 //! Hugging Face keeps the two halves of a head apart, component `i` turning with `i + dim / 2`; GGUF's `llama` puts
 //! the components that turn together beside each other. So the rows of queries and keys, and their biases, change
@@ -6,23 +7,14 @@
 //! multiplies no other type into its activations; on the way back they take the type of the matrix they belong to
 //! where that holds every value exactly, which is the type that they came from unless [`KEPT_TYPES`] names another.
 
+use crate::form::{Change, not_float};
 use crate::unused_tensors::judge;
-use crate::weights::{GGUF_ROPE_DIVISORS, Names};
-use crate::{Config, Error, RopeStyle, WeightDelta};
+use crate::weights::{GGUF_LONG_DIVISORS, GGUF_ROPE_DIVISORS, Names};
+use crate::{Config, Error, NormPlace, RopeScaling, WeightDelta};
 use sai_formats::{Container, DType, Tensor, TensorSpec, Tensors};
 
 /// Metadata key of sai's own: vectors whose type in Hugging Face's form is not their matrix's, as `name=F32`.
 pub const KEPT_TYPES: &str = "sai.vector_types";
-
-/// Which rows of a tensor change places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rows {
-    Stay,
-    /// From halves to pairs, in heads of so many rows.
-    ToPairs(usize),
-    /// From pairs to halves.
-    ToHalves(usize),
-}
 
 /// A tensor on its way to the other form, made when it is asked for so that only one is in memory.
 #[derive(Clone, Debug)]
@@ -30,9 +22,9 @@ pub struct ConvertedTensor {
     /// What it will be.
     pub spec: TensorSpec,
     source: Tensor,
-    rows: Rows,
+    change: Change,
     /// What is added to it.
-    change: Option<WeightDelta>,
+    delta: Option<WeightDelta>,
 }
 
 impl ConvertedTensor {
@@ -42,8 +34,8 @@ impl ConvertedTensor {
         ConvertedTensor {
             spec: TensorSpec { name, dtype, shape },
             source: source.clone(),
-            rows: Rows::Stay,
-            change: None,
+            change: Change::None,
+            delta: None,
         }
     }
 
@@ -51,12 +43,12 @@ impl ConvertedTensor {
     pub(crate) fn changed(
         source: &Tensor,
         dtype: Option<DType>,
-        change: Option<WeightDelta>,
+        delta: Option<WeightDelta>,
     ) -> Result<ConvertedTensor, Error> {
         if !source.dtype.is_float() {
             return Err(not_float(source));
         }
-        let mut converted = ConvertedTensor { change, ..ConvertedTensor::unchanged(source) };
+        let mut converted = ConvertedTensor { delta, ..ConvertedTensor::unchanged(source) };
         converted.spec.dtype = dtype.unwrap_or(source.dtype);
         Ok(converted)
     }
@@ -72,98 +64,153 @@ impl ConvertedTensor {
     /// A value is too large for the type that was asked for.
     pub fn tensor(&self) -> Result<Tensor, Error> {
         let TensorSpec { name, dtype, shape } = self.spec.clone();
-        let source = match self.rows {
-            Rows::Stay => self.source.clone(),
-            Rows::ToPairs(head_dim) => reordered(&self.source, head_dim, |i| i % 2 * (head_dim / 2) + i / 2),
-            Rows::ToHalves(head_dim) => {
-                let half = head_dim / 2;
-                reordered(&self.source, head_dim, |i| i % half * 2 + i / half)
-            }
+        let source = match (self.change, self.source.dtype.is_float()) {
+            // Blocks lie along rows, and cannot be turned.
+            (Change::Transpose, false) => self.change.made(&expanded(&self.source)?)?,
+            (change, _) => change.made(&self.source)?,
         };
-        let source = match &self.change {
-            Some(change) => change.merged(&source)?,
+        let source = match &self.delta {
+            Some(delta) => delta.merged(&source)?,
             None => source,
         };
         Ok(Tensor { name, dtype, shape, data: source.to_floats(dtype)?, ..source })
     }
 }
 
-/// The tensor with row `i` of each head taken from row `from(i)`. A bias counts as rows of one element.
-fn reordered(tensor: &Tensor, head_dim: usize, from: impl Fn(usize) -> usize) -> Tensor {
-    let rows = tensor.shape.first().copied().unwrap_or(1).max(1);
-    let bytes = tensor.data.len() / rows;
-    let mut data = Vec::with_capacity(tensor.data.len());
-    for row in 0..rows {
-        let at = row / head_dim * head_dim + from(row % head_dim);
-        data.extend_from_slice(&tensor.data[at * bytes..(at + 1) * bytes]);
-    }
-    Tensor { data: data.into(), ..tensor.clone() }
+/// The tensor in f32.
+fn expanded(tensor: &Tensor) -> Result<Tensor, Error> {
+    let data: Vec<u8> = tensor.to_f32()?.iter().flat_map(|x| x.to_le_bytes()).collect();
+    Ok(Tensor { dtype: DType::F32, data: data.into(), ..tensor.clone() })
 }
 
 /// A tensor of the model, under both names.
-struct Entry {
-    gguf: String,
-    hugging_face: String,
-    shape: Vec<usize>,
-    /// Whether its rows are those of heads that turn.
-    turns: bool,
+pub(crate) struct Entry {
+    pub(crate) gguf: String,
+    pub(crate) hugging_face: String,
+    /// As the pass wants it, and GGUF has it.
+    pub(crate) shape: Vec<usize>,
+    /// From a folder's form to GGUF's of this style.
+    pub(crate) change: Change,
     /// The matrix whose type a vector takes, under both names.
-    matrix: Option<[String; 2]>,
+    pub(crate) matrix: Option<[String; 2]>,
 }
 
 /// Every tensor that a model of this description has, in the order of its forward pass.
-fn entries(c: &Config) -> Vec<Entry> {
+pub(crate) fn entries(c: &Config) -> Vec<Entry> {
+    entries_by(c, Names::folder(c.family()), None)
+}
+
+/// The same, under the names that `theirs` gives, and fused where `gguf`, if there is one, has them fused.
+fn entries_by(c: &Config, theirs: Names, gguf: Option<&Tensors>) -> Vec<Entry> {
     let (d, f) = (c.hidden_size, c.intermediate_size);
     let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
-    let (ours, theirs) = (Names::Gguf, Names::HuggingFace);
-    let top = |name: fn(Names) -> String, shape: &[usize], matrix: Option<[String; 2]>| Entry {
-        gguf: name(ours),
-        hugging_face: name(theirs),
-        shape: shape.to_vec(),
-        turns: false,
-        matrix,
+    let ours = Names::Gguf;
+    let turned = c.ropes.first().map_or(0, |rope| rope.dim);
+    let pairs = Change::to_style(c.gguf_style(), c.head_dim, turned);
+    let fused = match gguf {
+        Some(_) => [ours.fuses_qkv(gguf, c), ours.fuses_gate_up(gguf, c)],
+        None => [theirs.fuses_qkv(None, c), theirs.fuses_gate_up(None, c)],
     };
-    let mut all = vec![top(Names::embedding, &[c.vocab_size, d], None)];
+    let beside = [ours.embedding(), theirs.embedding()];
+    let top = |name: &str, kind: &str, shape: &[usize], matrix: Option<[String; 2]>| {
+        let norm = if name == "output_norm" && kind == "weight" { "norm" } else { name };
+        Entry {
+            gguf: ours.top(name, kind),
+            hugging_face: theirs.top(name, kind),
+            shape: shape.to_vec(),
+            change: if norm == "norm" { Change::from_folder(c, norm, false) } else { Change::None },
+            matrix,
+        }
+    };
+    let mut all = vec![top("token_embd", "weight", &[c.vocab_size, c.embedding_size], None)];
+    if let Some(rows) = c.position_rows() {
+        all.push(top("position_embd", "weight", &[rows, d], Some(beside.clone())));
+    }
+    if c.embedding_size != d {
+        all.push(top("project_in", "weight", &[d, c.embedding_size], None));
+    }
+    let qkv: &[(&str, usize)] = match fused[0] {
+        true => &[("attn_qkv", queries + 2 * keys)],
+        false => &[("attn_q", queries), ("attn_k", keys), ("attn_v", keys)],
+    };
+    let gate_up: &[(&str, usize)] = match (c.gated, fused[1]) {
+        (true, false) => &[("ffn_gate", f), ("ffn_up", f)],
+        _ => &[("ffn_up", c.gate_up_columns())],
+    };
+    let (first, first_up) = (qkv[0].0, gate_up[0].0);
+    let [before, after] = c.norms();
+    let before = before || c.norm_place == NormPlace::AfterSum;
+    let after = after && c.norm_place != NormPlace::AfterSum;
     for layer in 0..c.num_layers {
-        let linear = [
-            ("attn_q", queries, d, c.qkv_bias),
-            ("attn_k", keys, d, c.qkv_bias),
-            ("attn_v", keys, d, c.qkv_bias),
-            ("attn_output", d, queries, c.attention_out_bias),
-            ("ffn_gate", f, d, c.mlp_bias),
-            ("ffn_up", f, d, c.mlp_bias),
-            ("ffn_down", d, f, c.mlp_bias),
-        ];
-        let norm = |name: &str, beside: &str| Entry {
-            gguf: ours.weight(layer, name),
-            hugging_face: theirs.weight(layer, name),
-            shape: vec![d],
-            turns: false,
-            matrix: Some([ours.weight(layer, beside), theirs.weight(layer, beside)]),
+        let mut vector = |name: &str, kind: &str, n: usize, change: Change, beside: &str| {
+            all.push(Entry {
+                gguf: ours.layer(layer, name, kind),
+                hugging_face: theirs.layer(layer, name, kind),
+                shape: vec![n],
+                change,
+                matrix: Some([ours.weight(layer, beside), theirs.weight(layer, beside)]),
+            });
         };
-        all.push(norm("attn_norm", "attn_q"));
-        for (name, outputs, inputs, bias) in linear {
-            if name == "ffn_gate" {
-                all.push(norm("ffn_norm", "ffn_gate"));
+        let mut norm = |is: bool, name: &str, beside: &str| {
+            if is {
+                vector(name, "weight", d, Change::from_folder(c, "norm", false), beside);
             }
+            if is && c.norm.bias {
+                vector(name, "bias", d, Change::None, beside);
+            }
+        };
+        norm(before, "attn_norm", first);
+        norm(after, "post_attention_norm", "attn_output");
+        norm(before, "ffn_norm", first_up);
+        norm(after, "post_ffw_norm", "ffn_down");
+        if let Some([q, k]) = c.qk_norm_lengths() {
+            let change = Change::from_folder(c, "norm", false);
+            vector("attn_q_norm", "weight", q, change, first);
+            vector("attn_k_norm", "weight", k, change, if fused[0] { first } else { "attn_k" });
+        }
+        let of_qkv = qkv.iter().map(|&(name, n)| (name, n, d, c.qkv_bias));
+        let of_up = gate_up.iter().map(|&(name, n)| (name, n, d, c.mlp_bias));
+        let out = [("attn_output", d, queries, c.attention_out_bias)];
+        for (name, outputs, inputs, bias) in
+            of_qkv.chain(out).chain(of_up).chain([("ffn_down", d, f, c.mlp_bias)])
+        {
             let turns = matches!(name, "attn_q" | "attn_k");
-            let weight = [ours.weight(layer, name), theirs.weight(layer, name)];
+            let change = |matrix| if turns { pairs } else { Change::from_folder(c, name, matrix) };
             if bias {
                 all.push(Entry {
                     gguf: ours.bias(layer, name),
                     hugging_face: theirs.bias(layer, name),
                     shape: vec![outputs],
-                    turns,
-                    matrix: Some(weight.clone()),
+                    change: change(false),
+                    matrix: Some([ours.weight(layer, name), theirs.weight(layer, name)]),
                 });
             }
-            let [gguf, hugging_face] = weight;
-            all.push(Entry { gguf, hugging_face, shape: vec![outputs, inputs], turns, matrix: None });
+            all.push(Entry {
+                gguf: ours.weight(layer, name),
+                hugging_face: theirs.weight(layer, name),
+                shape: vec![outputs, inputs],
+                change: change(true),
+                matrix: None,
+            });
         }
     }
-    all.push(top(Names::final_norm, &[d], Some([ours.embedding(), theirs.embedding()])));
+    if c.final_norm {
+        all.push(top("output_norm", "weight", &[d], Some(beside.clone())));
+        if c.norm.bias {
+            all.push(top("output_norm", "bias", &[d], Some(beside)));
+        }
+    }
+    if c.embedding_size != d {
+        all.push(top("project_out", "weight", &[c.embedding_size, d], None));
+    }
     if !c.tie_word_embeddings {
-        all.push(top(Names::head, &[c.vocab_size, d], None));
+        all.push(Entry {
+            gguf: ours.head(),
+            hugging_face: theirs.head(),
+            shape: vec![c.vocab_size, c.embedding_size],
+            change: Change::None,
+            matrix: None,
+        });
     }
     all
 }
@@ -173,17 +220,22 @@ fn entries(c: &Config) -> Vec<Entry> {
 /// # Errors
 /// A tensor that would change what the model computes, or weights that another program quantised.
 pub fn unused_tensors(config: &Config, container: &Container) -> Result<Vec<String>, Error> {
-    unused(config, container.tensors(), &entries(config), Names::of(container))
+    let tensors = container.tensors();
+    let all = match Names::of(container, config) {
+        Names::Gguf => entries_by(config, Names::folder(config.family()), Some(tensors)),
+        names => entries_by(config, names, None),
+    };
+    unused(config, tensors, &all, Names::of(container, config))
 }
 
 fn unused(config: &Config, tensors: &Tensors, all: &[Entry], names: Names) -> Result<Vec<String>, Error> {
     // A tied head may be there a second time.
     let head = Some(names.head()).filter(|_| config.tie_word_embeddings);
     let known = all.iter().map(|entry| match names {
-        Names::HuggingFace => entry.hugging_face.as_str(),
+        Names::HuggingFace(_) => entry.hugging_face.as_str(),
         Names::Gguf => entry.gguf.as_str(),
     });
-    judge(tensors, known.chain(head.as_deref()), config.num_layers)
+    judge(tensors, known.chain(head.as_deref()), names, config.num_layers)
 }
 
 /// A model's tensors in GGUF's form, and what [`KEPT_TYPES`] has to say of them.
@@ -199,16 +251,13 @@ pub struct ToGguf {
 /// # Errors
 /// A tensor is missing, of another shape or type than the description needs, or has no place in it.
 pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Result<ToGguf, Error> {
-    let rows = match config.gguf_style() {
-        RopeStyle::Pairs => Rows::ToPairs(config.head_dim),
-        RopeStyle::Halves => Rows::Stay,
-    };
-    let all = entries(config);
-    unused(config, tensors, &all, Names::HuggingFace)?;
+    let names = Names::in_folder(config.family(), tensors);
+    let all = entries_by(config, names, None);
+    unused(config, tensors, &all, names)?;
     let mut converted = Vec::with_capacity(all.len() + 1);
     let mut kept_types = Vec::new();
     for entry in &all {
-        let source = find(tensors, &entry.hugging_face, &entry.shape)?;
+        let source = find(tensors, &entry.hugging_face, &entry.change.stored_shape(&entry.shape))?;
         if !source.dtype.is_float() {
             return Err(not_float(source));
         }
@@ -221,14 +270,14 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
         converted.push(ConvertedTensor {
             spec: TensorSpec { name: entry.gguf.clone(), dtype: to, shape: entry.shape.clone() },
             source: source.clone(),
-            rows: if entry.turns { rows } else { Rows::Stay },
-            change: None,
+            change: entry.change,
+            delta: None,
         });
     }
-    if let Some(divisors) = config.rope.divisors() {
+    for (name, divisors) in divisors(config) {
         let data: Vec<u8> = divisors.iter().flat_map(|x| x.to_le_bytes()).collect();
         converted.push(ConvertedTensor::unchanged(&Tensor {
-            name: GGUF_ROPE_DIVISORS.to_owned(),
+            name: name.to_owned(),
             dtype: DType::F32,
             shape: vec![divisors.len()],
             data: data.into(),
@@ -240,6 +289,17 @@ pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Resu
         kept_types.clear();
     }
     Ok(ToGguf { tensors: converted, kept_types })
+}
+
+/// What GGUF divides frequencies by, as tensors of their own.
+fn divisors(config: &Config) -> Vec<(&'static str, Vec<f32>)> {
+    let Some(rope) = config.ropes.first() else { return Vec::new() };
+    match &rope.scaling {
+        RopeScaling::Long { short, long, .. } => {
+            GGUF_LONG_DIVISORS.into_iter().zip([short.clone(), long.clone()]).collect()
+        }
+        _ => rope.divisors().map(|divisors| (GGUF_ROPE_DIVISORS, divisors)).into_iter().collect(),
+    }
 }
 
 /// The tensors of a GGUF file in Hugging Face's form. `dtype` is for all of them; without one, matrices stay as they
@@ -254,11 +314,7 @@ pub fn to_hugging_face(
     dtype: Option<DType>,
     kept_types: &[&str],
 ) -> Result<Vec<ConvertedTensor>, Error> {
-    let rows = match config.rope.style {
-        RopeStyle::Pairs => Rows::ToHalves(config.head_dim),
-        RopeStyle::Halves => Rows::Stay,
-    };
-    let all = entries(config);
+    let all = entries_by(config, Names::folder(config.family()), Some(tensors));
     unused(config, tensors, &all, Names::Gguf)?;
     let kept = |name: &str| {
         let said = kept_types.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
@@ -276,17 +332,21 @@ pub fn to_hugging_face(
             (None, Some([matrix, _])) => {
                 let natural = tensors.get(matrix).map_or(source.dtype, |matrix| matrix.dtype);
                 let wanted = kept(&entry.gguf).unwrap_or(natural);
-                if holds(source, wanted)? { wanted } else { source.dtype }
+                if holds(&entry.change.opposite().made(source)?, wanted)? { wanted } else { source.dtype }
             }
         };
         if !to.is_float() {
             return Err(not_float(source));
         }
         converted.push(ConvertedTensor {
-            spec: TensorSpec { name: entry.hugging_face.clone(), dtype: to, shape: entry.shape.clone() },
+            spec: TensorSpec {
+                name: entry.hugging_face.clone(),
+                dtype: to,
+                shape: entry.change.stored_shape(&entry.shape),
+            },
             source: source.clone(),
-            rows: if entry.turns { rows } else { Rows::Stay },
-            change: None,
+            change: entry.change.opposite(),
+            delta: None,
         });
     }
     Ok(converted)
@@ -319,18 +379,4 @@ fn find<'t>(tensors: &'t Tensors, name: &str, shape: &[usize]) -> Result<&'t Ten
         });
     }
     Ok(tensor)
-}
-
-/// A tensor that must be expanded first; or cannot be, where sai does not know its type.
-fn not_float(tensor: &Tensor) -> Error {
-    if !tensor.dtype.is_known()
-        && let Err(unknown) = tensor.to_f32()
-    {
-        return unknown.into();
-    }
-    Error::NotFloat {
-        path: tensor.file.to_path_buf(),
-        tensor: tensor.name.escape_debug().to_string(),
-        dtype: tensor.dtype,
-    }
 }

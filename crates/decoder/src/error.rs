@@ -110,6 +110,20 @@ pub enum Error {
         /// Tokens that were to be added.
         needed: usize,
     },
+    /// A text that outgrows the positions that the model has rows for.
+    #[error("the model knows {most} positions and no more; use a shorter text")]
+    NoPosition {
+        /// Rows of its table.
+        most: usize,
+    },
+    /// A sequence that grows beyond the length above which its positions turn otherwise.
+    #[error(
+        "the model turns positions otherwise in texts of more than {at} tokens; begin the sequence again with all of them"
+    )]
+    OtherTurn {
+        /// The length.
+        at: usize,
+    },
     /// A token id that the model has no embedding for.
     #[error("token {token} is not one of the model's {vocab_size}")]
     TokenOutOfRange {

@@ -9,6 +9,7 @@
 mod dat;
 
 use crate::Error;
+use crate::family::FAMILIES;
 use crate::weights::Names;
 use sai_formats::gguf::{self, Array, Gguf, Value};
 use sai_formats::{Bytes, DType, Tensor, TensorSpec};
@@ -212,5 +213,7 @@ impl Entry {
 
 /// A matrix's name in GGUF files, from its name in either kind of file.
 pub(crate) fn gguf_name(name: &str) -> String {
-    Names::HuggingFace.to_gguf(name).unwrap_or_else(|| name.to_owned())
+    let all = FAMILIES.iter().flat_map(|family| family.folder);
+    let found = all.map(|naming| Names::HuggingFace(naming)).find_map(|names| names.to_gguf(name));
+    found.unwrap_or_else(|| name.to_owned())
 }

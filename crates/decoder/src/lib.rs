@@ -2,15 +2,17 @@
 //!
 //! In: a model's files, opened by `formats`. Out: logits for any rows of any sequences.
 //!
-//! A [`Config`] describes a relative of LLaMA by facts: widths, heads, norms, how positions turn. It is read
-//! from `config.json` or from GGUF metadata and checked as a whole, so that what follows can rely on it.
+//! A [`Config`] describes a decoder by facts: widths, heads, norms and where they stand, how positions count, what bends
+//! the feed-forward layer. It is read from `config.json` or from GGUF metadata, to which a row for each family adds what
+//! they leave unsaid (`family.rs`), and checked as a whole, so that what follows can rely on it.
 //! [`Decoder::load`] binds it to its tensors, under either naming, and refuses any that is missing or of another
 //! shape. [`Decoder::forward`] is the paper's equations over a [`sai_kernels::Device`], once: prefill, decoding,
 //! scoring and many users at once are the same call with other rows.
 //!
-//! A [`KvCache`] keeps what attention needs of earlier tokens, in pages that sequences can share:
-//! [`fork`](KvCache::fork) costs nothing until one side writes, [`truncate`](KvCache::truncate) takes back,
-//! [`free`](KvCache::free) gives up.
+//! A [`KvCache`] keeps what attention needs of earlier tokens, in [`Pages`] that sequences can share:
+//! [`fork`](Pages::fork) costs nothing until one side writes, [`truncate`](Pages::truncate) takes back,
+//! [`free`](Pages::free) gives up, and [`keep`](Pages::keep) saves a page for whoever may begin with it later. A [`Runner`] is a
+//! decoder with its cache and activations, on a device that those above need not know.
 //!
 //! A [`Plan`] turns a model's tensors into other types, and an [`Imatrix`], which a [`ActivationRecorder`] makes while the model
 //! reads a text, says which errors matter.
@@ -26,14 +28,18 @@ mod batch;
 mod config;
 mod converted_tensor;
 mod error;
+mod family;
+mod form;
 mod forward;
 mod imatrix;
 mod kv_cache;
 mod lora;
 mod memory;
 mod model;
+mod pages;
 mod quantize;
 mod rope;
+mod runner;
 pub mod training;
 mod unused_tensors;
 mod weights;
@@ -41,16 +47,18 @@ mod work;
 
 pub use activation_recorder::ActivationRecorder;
 pub use batch::{Batch, LogitRows};
-pub use config::Config;
+pub use config::{Config, LayerConfig, Norm, NormPlace, Positions, QkNorm};
 pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face, unused_tensors};
 pub use error::Error;
 pub use forward::RunState;
 pub use imatrix::Imatrix;
-pub use kv_cache::{KvCache, Sequence};
+pub use kv_cache::KvCache;
 pub use lora::{Lora, PeftAdapter, Target, WeightDelta, merge};
 pub use memory::Memory;
-pub use model::{Decoder, Layer, Linear};
+pub use model::{Decoder, Layer, Linear, NormWeights, Place};
+pub use pages::{Extended, Pages, Sequence};
 pub use quantize::{Mix, Plan, PlannedTensor};
 pub use rope::{Rope, RopeScaling};
-pub use sai_kernels::{CacheType, Cpu, Device, Limits, RopeStyle};
+pub use runner::{DecoderRunner, LoadedDecoder, Runner, load};
+pub use sai_kernels::{Activation, CacheType, Cpu, Device, Limits, NormKind, RopeStyle};
 pub use work::TokenCost;

@@ -85,7 +85,11 @@ impl<'m> Plan<'m> {
         }
         let plan = |source: &'m ConvertedTensor| {
             let TensorSpec { name, dtype, shape } = &source.spec;
-            if shape.len() < 2 || !name.ends_with(".weight") || name.ends_with("_norm.weight") {
+            if shape.len() < 2
+                || !name.ends_with(".weight")
+                || name.ends_with("_norm.weight")
+                || name == "position_embd.weight"
+            {
                 return PlannedTensor { source, dtype: *dtype, wanted: None, importance: None };
             }
             let columns = shape.last().copied().unwrap_or(1);

@@ -54,6 +54,17 @@ pub enum RopeScaling {
         /// What sines and cosines are multiplied by.
         attention_factor: f64,
     },
+    /// LongRoPE: a divisor for each frequency, and another for each in texts beyond the context of training. Ding et al. 2024.
+    Long {
+        /// Divisors up to that context.
+        short: Vec<f32>,
+        /// Divisors beyond it, of all positions.
+        long: Vec<f32>,
+        /// The context of training.
+        original_context: usize,
+        /// What sines and cosines are multiplied by.
+        attention_factor: f64,
+    },
     /// A divisor for each frequency, as GGUF files carry LLaMA 3's scaling.
     Divisors(Vec<f32>),
 }
@@ -66,6 +77,10 @@ impl RopeScaling {
             RopeScaling::Linear { factor } => format!("linear × {factor}"),
             RopeScaling::Llama3 { factor, .. } => format!("llama3 × {factor}"),
             RopeScaling::Yarn { factor, .. } => format!("yarn × {factor}"),
+            RopeScaling::Long { long, original_context, .. } => {
+                let most = long.iter().copied().fold(1.0, f32::max);
+                format!("a divisor a frequency, up to {most} beyond {original_context} tokens")
+            }
             RopeScaling::Divisors(divisors) => {
                 let most = divisors.iter().copied().fold(1.0, f32::max);
                 format!("a divisor a frequency, up to {most}")
@@ -83,7 +98,33 @@ pub(crate) fn yarn_attention_factor(factor: f64, mscale: Option<f64>, mscale_all
     }
 }
 
+/// LongRoPE's attention factor where the model does not give its own.
+pub(crate) fn long_attention_factor(factor: f64, original_context: usize) -> f64 {
+    if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (original_context as f64).ln()).sqrt() }
+}
+
 impl Rope {
+    /// The length above which a sequence turns otherwise, from its first position on.
+    pub fn switch(&self) -> Option<usize> {
+        match self.scaling {
+            RopeScaling::Long { original_context, .. } => Some(original_context),
+            _ => None,
+        }
+    }
+
+    /// Radians a position for each pair, in sequences above [`Rope::switch`]; else as [`Rope::inv_freq`].
+    pub fn long_inv_freq(&self) -> Vec<f32> {
+        match &self.scaling {
+            RopeScaling::Long { long, .. } => self.divided(long),
+            _ => self.inv_freq(),
+        }
+    }
+
+    fn divided(&self, divisors: &[f32]) -> Vec<f32> {
+        let plain = (0..self.dim / 2).map(|i| self.theta.powf(-2.0 * i as f64 / self.dim as f64));
+        plain.zip(divisors).map(|(f, &divisor)| f as f32 / divisor).collect()
+    }
+
     /// Radians a position for each of the `dim / 2` turning pairs.
     pub fn inv_freq(&self) -> Vec<f32> {
         let half = self.dim / 2;
@@ -120,8 +161,8 @@ impl Rope {
                     })
                     .collect()
             }
-            RopeScaling::Divisors(divisors) => {
-                plain.zip(divisors).map(|(f, &divisor)| f as f32 / divisor).collect()
+            RopeScaling::Divisors(divisors) | RopeScaling::Long { short: divisors, .. } => {
+                self.divided(divisors)
             }
         }
     }
@@ -177,7 +218,9 @@ impl Rope {
     /// What sines and cosines are multiplied by.
     pub fn attention_factor(&self) -> f32 {
         match self.scaling {
-            RopeScaling::Yarn { attention_factor, .. } => attention_factor as f32,
+            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::Long { attention_factor, .. } => {
+                attention_factor as f32
+            }
             _ => 1.0,
         }
     }

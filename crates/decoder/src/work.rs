@@ -26,7 +26,7 @@ impl TokenCost {
     pub fn of(config: &Config, container: &Container, dtype: CacheType) -> TokenCost {
         let c = config;
         // An embedding that is not also the head is looked up: a row a token.
-        let embedding = container.tensors().get(&Names::of(container).embedding());
+        let embedding = container.tensors().get(&Names::of(container, config).embedding());
         let looked_up = match c.tie_word_embeddings {
             true => 0,
             false => embedding.map_or(0, |table| table.data.len()),
@@ -44,7 +44,7 @@ impl TokenCost {
         let (hidden, queries) = (c.hidden_size as u64, (c.num_heads * c.head_dim) as u64);
         let layer = hidden * c.heads().qkv_columns() as u64
             + queries * hidden
-            + 3 * hidden * c.intermediate_size as u64;
+            + hidden * (c.gate_up_columns() + c.intermediate_size) as u64;
         TokenCost {
             weights: 0,
             cache: 0,

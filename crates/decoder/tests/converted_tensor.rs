@@ -56,13 +56,13 @@ fn every_model_goes_there_and_back() {
         let (container, config) = Config::open(&folder).unwrap();
         let gguf = to_gguf(&folder, &home.path().join(name), None);
         let theirs = Config::from_gguf(&gguf).unwrap();
-        assert_eq!(theirs.rope.scaling, config.rope.scaling, "{name}");
+        assert_eq!(theirs.ropes[0].scaling, config.ropes[0].scaling, "{name}");
         assert_eq!(theirs.parameters(), config.parameters(), "{name}");
 
         let want = logits(config.clone(), &container);
         let got = logits(theirs.clone(), &Container::Gguf(gguf.clone()));
         // Pairs beside each other are summed in another order; where rows stay, nothing differs.
-        let most = if theirs.rope.style == config.rope.style { 0.0 } else { 1e-4 };
+        let most = if theirs.ropes[0].style == config.ropes[0].style { 0.0 } else { 1e-4 };
         let difference = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(difference <= most, "{name}: logits differ by {difference}");
 
@@ -151,8 +151,12 @@ fn what_would_be_lost_is_refused() {
     let error = sai_decoder::to_gguf(&config, &fewer, None).err().unwrap().to_string();
     assert!(error.contains("is missing"), "{error}");
 
-    let partial = Config { rope: sai_decoder::Rope { dim: 16, ..config.rope.clone() }, ..config.clone() };
-    assert!(partial.to_gguf(Path::new("m")).is_err() && partial.to_json(Path::new("m")).is_err());
+    let rope = config.ropes[0].clone();
+    let plain = sai_decoder::RopeScaling::None;
+    let part = sai_decoder::Rope { dim: 16, scaling: plain, ..rope.clone() };
+    let partial = Config { ropes: vec![part], ..config.clone() };
+    // Both forms have a key for it.
+    assert!(partial.to_gguf(Path::new("m")).is_ok() && partial.to_json(Path::new("m")).is_ok());
     let integers = DType::from_name("I32").unwrap();
     let tensors = container.tensors().iter().map(|t| match t.name.as_str() {
         "model.norm.weight" => Tensor { dtype: integers, ..t.clone() },
@@ -162,7 +166,7 @@ fn what_would_be_lost_is_refused() {
     let error = sai_decoder::to_gguf(&config, &odd, None).err().unwrap().to_string();
     assert!(error.contains("type I32, which sai cannot run"), "{error}");
     let divisors = sai_decoder::RopeScaling::Divisors((0..16).map(|i| 1.0 + i as f32).collect());
-    let strange = Config { rope: sai_decoder::Rope { scaling: divisors, ..config.rope.clone() }, ..config };
+    let strange = Config { ropes: vec![sai_decoder::Rope { scaling: divisors, ..rope }], ..config };
     let error = strange.to_json(Path::new("m.gguf")).unwrap_err().to_string();
     assert!(error.starts_with("m.gguf: ") && error.contains("divisors"), "{error}");
 }
@@ -176,4 +180,98 @@ fn a_tied_head_that_is_there_too_is_passed_over() {
     let all: Vec<Tensor> = tensors.iter().cloned().chain([head]).collect();
     let converted = sai_decoder::to_gguf(&config, &Tensors::new(Path::new("m"), all).unwrap(), None).unwrap();
     assert!(converted.tensors.iter().all(|converted| converted.spec.name != "output.weight"));
+}
+
+fn family(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/families").join(name)
+}
+
+/// Families that llama.cpp has, as far as their facts go there.
+const FAMILIES: [&str; 15] = [
+    "exaone",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neox",
+    "gpt_neox-sequential",
+    "granite",
+    "llama",
+    "mpt",
+    "mpt-learned",
+    "olmo2",
+    "phi3",
+    "phi3-longrope",
+    "qwen3",
+    "smollm3",
+];
+
+/// Their `query_pre_attn_scalar` is one that GGUF cannot say.
+fn with_gemmas_own_scale(mut config: Config) -> Config {
+    if config.architecture.starts_with("gemma") {
+        let scale = 1.0 / (config.head_dim as f32).sqrt();
+        config.layers.iter_mut().for_each(|layer| layer.attention_scale = scale);
+    }
+    config
+}
+
+#[test]
+fn every_family_goes_there_and_back() {
+    let home = tempfile::tempdir().unwrap();
+    for name in FAMILIES {
+        let folder = family(name);
+        let (container, config) = Config::open(&folder).unwrap();
+        let config = with_gemmas_own_scale(config);
+        let converted = sai_decoder::to_gguf(&config, container.tensors(), None).unwrap();
+        let target = home.path().join(name);
+        write_gguf(&target, &config.to_gguf(&folder).unwrap(), &converted.tensors);
+        let gguf = Gguf::open(&target).unwrap();
+        let theirs = Config::from_gguf(&gguf).unwrap();
+        assert_eq!(theirs.parameters(), config.parameters(), "{name}");
+
+        let want = logits(config.clone(), &container);
+        let got = logits(theirs.clone(), &Container::Gguf(gguf.clone()));
+        let difference = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference <= 1e-4, "{name}: logits differ by {difference}");
+
+        let kept: Vec<&str> = converted.kept_types.iter().map(String::as_str).collect();
+        let back = sai_decoder::to_hugging_face(&theirs, &gguf.tensors, None, &kept).unwrap();
+        let back: Vec<Tensor> = back.iter().map(|converted| converted.tensor().unwrap()).collect();
+        let json = serde_json::Value::Object(theirs.to_json(&folder).unwrap()).to_string();
+        let again = Config::from_json(&json, &folder).unwrap();
+        let back = Container::Safetensors(Tensors::new(&folder, back).unwrap());
+        let again = logits(again, &back);
+        let difference = want.iter().zip(&again).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference <= 1e-4, "{name}: logits there and back differ by {difference}");
+    }
+}
+
+#[test]
+fn what_llama_cpp_cannot_say_is_refused_by_the_fact() {
+    for (name, fact) in [
+        ("opt", "no architecture for `opt`"),
+        ("xglm", "no architecture for `xglm`"),
+        ("hyperclovax", "no architecture for `hyperclovax`"),
+        ("gpt2-inverse-layer", "a scale of attention of its own"),
+        ("gemma3_text", "a scale of attention of its own"),
+        ("mpt-clipped", "a scale of attention of its own"),
+        ("mistral", "sliding windows in these layers"),
+        ("qwen2-window", "sliding windows in these layers"),
+        ("exaone4", "heads of 84 together in layers of 54"),
+        ("mosaic_gpt", "no architecture for `mosaic_gpt`"),
+    ] {
+        let (_, config) = Config::open(&family(name)).unwrap();
+        let error =
+            config.to_gguf(Path::new("m")).err().map_or("nothing".to_owned(), |error| error.to_string());
+        assert!(error.starts_with("m: ") && error.contains(fact), "{name}: {error}");
+    }
+}
+
+#[test]
+fn every_folder_is_described_again_in_its_own_words() {
+    for entry in std::fs::read_dir(family("")).unwrap() {
+        let folder = entry.unwrap().path();
+        let (_, config) = Config::open(&folder).unwrap();
+        let json = serde_json::Value::Object(config.to_json(&folder).unwrap()).to_string();
+        assert_eq!(Config::from_json(&json, &folder).unwrap(), config, "{}", folder.display());
+    }
 }

@@ -30,8 +30,10 @@ fn a_description_that_makes_no_sense_is_refused() {
     };
     assert!(read(&[]).is_ok());
     for (changes, fact) in [
-        (vec![("model_type", "gpt2".into())], "model type `gpt2`"),
-        (vec![("hidden_act", "gelu".into())], "activation `gelu`"),
+        (vec![("model_type", "mamba".into())], "model type `mamba`"),
+        (vec![("hidden_act", "quick_gelu".into())], "activation `quick_gelu`"),
+        (vec![("num_local_experts", 8.into())], "mixture of experts (`num_local_experts`)"),
+        (vec![("layer_types", serde_json::json!(["linear_attention"]))], "of type `linear_attention`"),
         (vec![("num_key_value_heads", 2.into())], "evenly"),
         (vec![("num_attention_heads", 0.into())], "`num_attention_heads` is 0"),
         (vec![("num_key_value_heads", 0.into())], "`num_key_value_heads` is 0"),
@@ -39,8 +41,13 @@ fn a_description_that_makes_no_sense_is_refused() {
         (vec![("hidden_size", (1u64 << 62).into())], "`hidden_size`"),
         (vec![("vocab_size", (-1).into())], "m/config.json"),
         (vec![("rope_theta", 0.0.into())], "`rope_theta`"),
-        (vec![("rms_norm_eps", (-1.0).into())], "`rms_norm_eps`"),
-        (vec![("sliding_window", 64.into())], "sliding window of 64"),
+        (vec![("rms_norm_eps", (-1.0).into())], "epsilon of its norms is -1"),
+        (vec![("vocab_size", "many".into())], "`vocab_size` is the text \"many\" where a whole number"),
+        (vec![("model_type", "mistral".into()), ("sliding_window", 0.into())], "`sliding_window` is 0"),
+        (
+            vec![("model_type", "gemma2".into()), ("layer_types", serde_json::json!(["full_attention"]))],
+            "`layer_types` is of 1",
+        ),
         (vec![("rope_scaling", serde_json::json!({"type": "dynamic", "factor": 2.0}))], "`dynamic`"),
         (
             vec![("rope_scaling", serde_json::json!({"rope_type": "llama3", "factor": 2.0}))],

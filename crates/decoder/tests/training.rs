@@ -62,7 +62,7 @@ fn relative(got: &[f32], want: &[f32]) -> f64 {
 
 #[test]
 fn every_gradient_is_autograds() {
-    for name in ["training/tied", "training/untied"] {
+    for name in ["training/tied", "training/untied", "training/qwen3"] {
         let case: Case = json(&format!("{name}/packed.json"));
         let documents = documents(&case.lengths);
         let packed = case.packed(&documents);
@@ -92,7 +92,7 @@ fn every_gradient_is_autograds() {
 
 #[test]
 fn gradients_are_handed_out_when_they_are_final() {
-    for name in ["training/tied", "training/untied"] {
+    for name in ["training/tied", "training/untied", "training/qwen3"] {
         let case: Case = json(&format!("{name}/packed.json"));
         let documents = documents(&case.lengths);
         let packed = case.packed(&documents);
@@ -296,6 +296,31 @@ fn rows_that_do_not_fit_are_refused() {
     assert!(refused(&[1, 99, 1, 1], &[1; 4], &ones[..4], &[0..4]).contains("99"));
     assert!(refused(&[1; 4], &[1, 1, 1, 99], &ones[..4], &[0..4]).contains("99"));
     let mut gguf = load("training/tied", 1).config;
-    gguf.rope.style = sai_decoder::RopeStyle::Pairs;
+    gguf.ropes[0].style = sai_decoder::RopeStyle::Pairs;
     assert!(matches!(Layout::of(&gguf), Err(Error::Training { .. })));
+}
+
+/// A fact that backward does not know is named.
+#[test]
+fn what_is_not_trained_is_refused_by_the_fact() {
+    for (name, fact) in [
+        ("gpt2", "LayerNorm"),
+        ("gemma2", "norms after attention"),
+        ("mistral", "sliding windows"),
+        ("smollm3", "layers that turn positions otherwise"),
+        ("granite", "a scale of attention of its own"),
+        ("phi3", "sliding windows"),
+        ("phi3-longrope", "LongRoPE"),
+        ("hyperclovax-without-post-norm", "a scale of attention of its own"),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/families").join(name);
+        let (_, config) = Config::open(&folder).unwrap();
+        let error = Layout::of(&config).unwrap_err().to_string();
+        assert!(error.contains("sai does not train a model with") && error.contains(fact), "{name}: {error}");
+    }
+    for name in ["llama", "qwen3"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/families").join(name);
+        let (_, config) = Config::open(&folder).unwrap();
+        assert!(Layout::of(&config).is_ok(), "{name}");
+    }
 }

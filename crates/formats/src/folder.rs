@@ -18,7 +18,8 @@ pub struct FolderWriter {
 
 impl FolderWriter {
     /// Starts a folder that is to be called `target`. What is there already is replaced at the end if it is an empty
-    /// folder, or if `replace` is given and it is a model's folder, with a `config.json`.
+    /// folder, or if `replace` is given and it is a model's folder: with a `config.json`, and without folders in it, as a
+    /// clone's `.git` or the stages of a making are.
     ///
     /// # Errors
     /// The target is there and may not be replaced, or the disk refuses.
@@ -27,6 +28,9 @@ impl FolderWriter {
         if target.symlink_metadata().is_ok() && !is_empty_folder(target) {
             if !target.join("config.json").is_file() || target.is_symlink() {
                 return Err(wrong("it is there and is no model's folder; choose another name"));
+            }
+            if has_folders(target) {
+                return Err(wrong("it holds folders too and is more than a model's; choose another name"));
             }
             if !replace {
                 return Err(wrong("it is there already; choose another name"));
@@ -99,6 +103,10 @@ fn is_empty_folder(path: &Path) -> bool {
     !path.is_symlink() && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
+fn has_folders(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()))
+}
+
 /// Lets two folders change names in one step; false where the system or the disk cannot.
 fn exchange(a: &Path, b: &Path) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -156,5 +164,10 @@ mod tests {
         assert!(FolderWriter::start(&target, true).unwrap_err().to_string().contains("no model's folder"));
         assert!(FolderWriter::start(&target.join("thesis"), true).is_err());
         assert_eq!(names(&target), ["thesis"]);
+        // A model's folder that is more than that.
+        fs::write(target.join("config.json"), b"{}").unwrap();
+        fs::create_dir(target.join(".git")).unwrap();
+        assert!(FolderWriter::start(&target, true).unwrap_err().to_string().contains("holds folders too"));
+        assert_eq!(names(&target), [".git", "config.json", "thesis"]);
     }
 }

@@ -4,43 +4,40 @@ use crate::stop::{StopCheck, Stops};
 use crate::{Error, Model, Request, Sampler, Step};
 
 /// An answer as it grows.
-pub(crate) struct Answer<'a> {
-    model: &'a Model,
+pub(crate) struct Answer<'m> {
+    model: &'m Model,
     sampler: Sampler,
-    stream: sai_tokenizer::Stream<'a>,
-    stops: Stops<'a>,
+    stream: sai_tokenizer::Stream<'m>,
+    stops: Stops,
     candidates: usize,
-    /// Prompt and answer, which the repetition penalty looks at.
-    pub(crate) history: Vec<u32>,
-    pub(crate) tokens: Vec<u32>,
+    /// Tokens so far.
+    pub(crate) length: usize,
     pub(crate) text: String,
     /// A stop string has come.
     pub(crate) stopped: bool,
 }
 
-impl<'a> Answer<'a> {
-    pub(crate) fn new(model: &'a Model, request: &'a Request, prompt: &[u32]) -> Result<Answer<'a>, Error> {
+impl<'m> Answer<'m> {
+    pub(crate) fn new(model: &'m Model, request: &Request) -> Result<Answer<'m>, Error> {
         Ok(Answer {
             model,
             sampler: Sampler::new(&request.sampling)?,
             stream: model.tokenizer.stream(),
             stops: Stops::new(&request.stop),
             candidates: request.candidates,
-            history: prompt.to_vec(),
-            tokens: Vec::new(),
+            length: 0,
             text: String::new(),
             stopped: false,
         })
     }
 
-    /// Chooses a token by the logits; `None` where it ends the answer.
-    pub(crate) fn step(&mut self, logits: &[f32]) -> Option<Step> {
-        let pick = self.sampler.pick(logits, &self.history, self.candidates);
+    /// Chooses the token after `history`, prompt and answer so far, by the logits; `None` where it ends the answer.
+    pub(crate) fn step(&mut self, logits: &[f32], history: &[u32]) -> Option<Step> {
+        let pick = self.sampler.pick(logits, history, self.candidates);
         if self.model.is_end(pick.token) {
             return None;
         }
-        self.history.push(pick.token);
-        self.tokens.push(pick.token);
+        self.length += 1;
         let text = match self.stops.push(&self.stream.push(pick.token)) {
             StopCheck::Text(text) => text,
             StopCheck::Stopped(text) => {
@@ -58,18 +55,14 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// Adds what was held back, unless a stop string has ended the text.
-    pub(crate) fn finish(&mut self) {
-        if self.stopped {
-            return;
-        }
-        match self.stops.push(&self.stream.finish()) {
-            StopCheck::Text(text) => self.text.push_str(&text),
-            StopCheck::Stopped(text) => {
-                self.text.push_str(&text);
-                return;
+    /// The whole text, with what was held back unless a stop string has ended it.
+    pub(crate) fn finish(mut self) -> String {
+        if !self.stopped {
+            match self.stops.push(&self.stream.finish()) {
+                StopCheck::Text(text) => self.text = self.text + &text + &self.stops.finish(),
+                StopCheck::Stopped(text) => self.text.push_str(&text),
             }
         }
-        self.text.push_str(&self.stops.finish());
+        self.text
     }
 }

@@ -10,7 +10,7 @@ use crate::Error;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sai_decoder::{
-    Batch, CacheType, Config, Cpu, Decoder, Device, KvCache, LogitRows, Memory, RunState, Sequence, TokenCost,
+    Batch, CacheType, Config, LoadedDecoder, LogitRows, Memory, Runner, Sequence, TokenCost, load,
 };
 use sai_formats::{Container, DType, Source};
 use std::ops::ControlFlow;
@@ -128,20 +128,20 @@ impl Bench {
         let (container, config, started) = self.open(model)?;
         let (work, dtype) = (TokenCost::of(&config, &container, self.cache_type), main_type(&container));
         let weights = container.tensors().total_bytes();
-        let decoder = Decoder::load(Cpu::new(self.threads), config, &container)?;
+        let decoder = load(self.threads, config, &container)?;
         // What the device needs of the weights it holds itself.
         drop(container);
         let load = started.elapsed();
 
-        let mut timer = Timer::new(&decoder, self)?;
+        let mut timer = Timer::new(&*decoder, self)?;
         timer.compute(1)?;
         let first_token = started.elapsed();
         let Some(Times { prefill, decode }) = timer.run(on)? else { return Ok(None) };
         let (prompt, written) = (self.prompt, self.depth..self.depth + self.generate);
         let mean = |sum: u64, n: usize| if n == 0 { 0.0 } else { sum as f64 / n as f64 };
         Ok(Some(BenchReport {
-            device: decoder.device.describe(),
-            config: decoder.config.clone(),
+            device: decoder.device(),
+            config: decoder.config().clone(),
             dtype,
             work,
             weights,
@@ -212,44 +212,42 @@ struct Times {
 
 /// A sequence of random tokens over a decoder.
 struct Timer<'a> {
-    decoder: &'a Decoder<Cpu>,
     bench: &'a Bench,
-    cache: KvCache<Cpu>,
+    runner: Box<dyn Runner + 'a>,
     sequence: Sequence,
-    run: RunState<Cpu>,
     random: ChaCha8Rng,
     /// Tokens computed, for the listener.
     done: usize,
 }
 
 impl<'a> Timer<'a> {
-    fn new(decoder: &'a Decoder<Cpu>, bench: &'a Bench) -> Result<Timer<'a>, Error> {
-        let mut cache = KvCache::new(&decoder.device, &decoder.config, bench.positions(), bench.cache_type)?;
-        let sequence = cache.start();
-        let (run, random) = (RunState::new(decoder), ChaCha8Rng::seed_from_u64(0));
-        Ok(Timer { decoder, bench, cache, sequence, run, random, done: 0 })
+    fn new(decoder: &'a dyn LoadedDecoder, bench: &'a Bench) -> Result<Timer<'a>, Error> {
+        let mut runner = decoder.runner(bench.positions(), bench.cache_type)?;
+        let sequence = runner.pages_mut().start();
+        Ok(Timer { bench, runner, sequence, random: ChaCha8Rng::seed_from_u64(0), done: 0 })
     }
 
     /// Warms up, fills the sequence to its depth, and times reading and writing in turns.
     fn run(&mut self, on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>) -> Result<Option<Times>, Error> {
         let &Bench { prompt, generate, depth, repeats, .. } = self.bench;
-        let warm_up = prompt.min(RunState::<Cpu>::ROWS);
+        let rows = self.runner.best_rows();
+        let warm_up = prompt.min(rows);
         let total = warm_up + WARM_UP + depth + repeats * (prompt + generate);
         let mut times = Times { prefill: Vec::new(), decode: Vec::new() };
         let mut on = |done: usize| on(done, total);
 
-        self.cache.truncate(&self.sequence, 0);
-        for (tokens, piece) in [(warm_up, warm_up), (WARM_UP, 1), (depth, RunState::<Cpu>::ROWS)] {
-            self.cache.truncate(&self.sequence, 0);
+        self.runner.pages_mut().truncate(&self.sequence, 0);
+        for (tokens, piece) in [(warm_up, warm_up), (WARM_UP, 1), (depth, rows)] {
+            self.runner.pages_mut().truncate(&self.sequence, 0);
             if self.pieces(tokens, piece, &mut on)?.is_none() {
                 return Ok(None);
             }
         }
         for _ in 0..repeats {
             for (tokens, piece, times) in
-                [(prompt, RunState::<Cpu>::ROWS, &mut times.prefill), (generate, 1, &mut times.decode)]
+                [(prompt, rows, &mut times.prefill), (generate, 1, &mut times.decode)]
             {
-                self.cache.truncate(&self.sequence, depth);
+                self.runner.pages_mut().truncate(&self.sequence, depth);
                 match self.pieces(tokens, piece, &mut on)? {
                     Some(time) if tokens > 0 => times.push(time),
                     Some(_) => {}
@@ -283,12 +281,12 @@ impl<'a> Timer<'a> {
 
     /// Computes one pass; returns its time.
     fn compute(&mut self, rows: usize) -> Result<Duration, Error> {
-        let vocab_size = self.decoder.config.vocab_size as u64;
+        let vocab_size = self.runner.vocab_size() as u64;
         let tokens: Vec<u32> = (0..rows).map(|_| (self.random.next_u64() % vocab_size) as u32).collect();
         let started = Instant::now();
         let mut batch = Batch::new();
         batch.push(&self.sequence, &tokens, LogitRows::Last);
-        self.decoder.forward(&mut self.cache, &batch, &mut self.run)?;
+        self.runner.forward(&batch)?;
         Ok(started.elapsed())
     }
 }

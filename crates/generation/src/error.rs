@@ -123,6 +123,21 @@ pub enum Error {
         /// What is wrong with it, as the end of a sentence.
         fact: String,
     },
+    /// No thread for an engine.
+    #[error("no thread can be started for the engine: {source}")]
+    Thread {
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The engine's thread is gone, or is about to end.
+    #[error("the engine has stopped and takes no requests")]
+    EngineStopped,
+    /// The device of an engine failed.
+    #[error("the device failed: {fact}")]
+    Device {
+        /// What it said.
+        fact: String,
+    },
     /// A sampling setting out of its range.
     #[error("{name} is {value}; it must be {range}")]
     Sampling {

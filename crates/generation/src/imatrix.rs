@@ -3,7 +3,7 @@
 use crate::model::Parts;
 use crate::{Error, LoadOptions};
 use sai_decoder::{
-    ActivationRecorder, Batch, CacheType, Config, Cpu, Decoder, Imatrix, KvCache, LogitRows, RunState,
+    ActivationRecorder, Batch, CacheType, Config, Cpu, Decoder, DecoderRunner, Imatrix, LogitRows, Runner,
 };
 use sai_formats::Source;
 use std::ops::ControlFlow;
@@ -45,24 +45,24 @@ pub fn imatrix(
 
     let decoder = Decoder::load(ActivationRecorder::new(Cpu::new(options.threads)), config, &container)?;
     // Nothing is made with these keys and values but the sums, so they may as well be exact.
-    let mut cache = KvCache::new(&decoder.device, &decoder.config, chunk, CacheType::F32)?;
-    let mut run = RunState::new(&decoder);
+    let mut runner = DecoderRunner::new(&decoder, chunk, CacheType::F32)?;
     let mut batch = Batch::new();
     let mut read = 0;
     for tokens in encoded.iter().flat_map(|tokens| tokens.chunks(own)) {
         let tokens: Vec<u32> = bos.into_iter().chain(tokens.iter().copied()).collect();
-        let sequence = cache.start();
-        for piece in tokens.chunks(RunState::<ActivationRecorder<Cpu>>::ROWS) {
+        let sequence = runner.pages_mut().start();
+        for piece in tokens.chunks(runner.best_rows()) {
             batch.clear();
             batch.push(&sequence, piece, LogitRows::None);
-            decoder.forward(&mut cache, &batch, &mut run)?;
+            runner.forward(&batch)?;
         }
-        cache.free(sequence);
+        runner.pages_mut().free(sequence);
         read += 1;
         if on(read, total).is_break() {
             break;
         }
     }
+    drop(runner);
     let names = texts.iter().map(|(name, _)| name.clone()).collect();
     Ok(decoder.device.imatrix(names, read as u32, chunk as u32))
 }

@@ -3,10 +3,10 @@
 pub(crate) mod gguf;
 
 use crate::{Error, GenerationConfig, prompt_cache};
-use sai_decoder::{CacheType, Config, Cpu, Decoder, Memory};
+use sai_decoder::{CacheType, Config, LoadedDecoder, Memory, load};
 use sai_formats::gguf::Override;
 use sai_formats::{Container, Source};
-use sai_tokenizer::{ChatTemplate, DateTime, Tokenizer};
+use sai_tokenizer::{ChatTemplate, DateTime, TemplateSources, Tokenizer};
 use std::path::{Path, PathBuf};
 
 /// Positions of a context where none is asked for; less where the model was trained for less.
@@ -25,6 +25,8 @@ pub struct LoadOptions {
     pub memory_limit: Option<u64>,
     /// A template to use instead of the model's own.
     pub template: Option<ChatTemplate>,
+    /// The name of one of the model's own templates; `None` means that for plain conversation.
+    pub template_name: Option<String>,
     /// The local time, for templates that tell it.
     pub now: Option<DateTime>,
     /// Entries of a GGUF's metadata that are to be otherwise than the file says.
@@ -37,8 +39,8 @@ pub struct Model {
     pub path: PathBuf,
     /// What its file calls it, or else its file's name.
     pub name: String,
-    /// The weights.
-    pub decoder: Decoder<Cpu>,
+    /// The weights, on the device that they were loaded to.
+    pub decoder: Box<dyn LoadedDecoder>,
     /// The vocabulary.
     pub tokenizer: Tokenizer,
     /// How a conversation is written; `None` for a model that was not taught to chat.
@@ -74,12 +76,13 @@ impl Model {
         if context > trained {
             return Err(Error::ContextTooLong { path: path.to_path_buf(), asked: context, trained });
         }
-        let memory = Decoder::<Cpu>::memory(&config, &container, context, options.cache_type);
+        let weights = container.tensors().total_bytes();
+        let memory = Memory::of(&config, weights, context, options.cache_type);
         if let Some(available) = options.memory_limit.filter(|&limit| memory.total() > limit) {
             return Err(Error::Memory { path: path.to_path_buf(), need: memory, available, context });
         }
 
-        let Parts { tokenizer, template, generation_config, name } =
+        let Parts { tokenizer, templates, templates_path, generation_config, name } =
             Parts::with_rows(&container, path, Some(config.vocab_size))?;
         notes.extend_from_slice(tokenizer.notes());
         if tokenizer.vocab_size() > config.vocab_size {
@@ -90,18 +93,21 @@ impl Model {
             });
         }
         let name = name.unwrap_or_else(|| file_name(path));
-        let template = match (&options.template, template) {
-            (Some(chosen), _) => Some(chosen.clone()),
-            (None, Some(own)) => Some(own),
-            // 42dot publishes its form in an example and not with the model.
-            (None, None) => is_fortytwo_dot(path, &name).then(ChatTemplate::fortytwo_dot),
+        let template = match &options.template {
+            Some(chosen) => Some(chosen.clone()),
+            None => {
+                let own = options.template_name.as_deref();
+                let own = templates.select(own, &templates_path.display().to_string())?;
+                // 42dot publishes its form in an example and not with the model.
+                own.or_else(|| is_fortytwo_dot(path, &name).then(ChatTemplate::fortytwo_dot))
+            }
         };
         let template = match (template, options.now) {
             (Some(template), Some(now)) => Some(template.at(now)),
             (template, _) => template,
         };
         let identity = prompt_cache::identity(&config, &container);
-        let decoder = Decoder::load(Cpu::new(options.threads), config, &container)?;
+        let decoder = load(options.threads, config, &container)?;
         Ok(Model {
             path: path.to_path_buf(),
             name,
@@ -137,7 +143,9 @@ impl Model {
 /// What a model's files hold beside its weights.
 pub(crate) struct Parts {
     pub(crate) tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
+    templates: TemplateSources,
+    /// The file that they are from.
+    templates_path: PathBuf,
     generation_config: GenerationConfig,
     name: Option<String>,
 }
@@ -163,9 +171,11 @@ impl Parts {
                     Some(rows) => Tokenizer::from_folder_with_rows(folder, rows),
                     None => Tokenizer::from_folder(folder),
                 };
+                let (templates, templates_path) = TemplateSources::with_path(folder)?;
                 Ok(Parts {
                     tokenizer: tokenizer?.with_ends(&crate::convert::ends(folder)?),
-                    template: ChatTemplate::from_folder(folder)?,
+                    templates,
+                    templates_path,
                     generation_config: GenerationConfig::of_folder(folder)?,
                     name: None,
                 })

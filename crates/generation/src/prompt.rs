@@ -32,11 +32,11 @@ impl Model {
         known: &[u32],
     ) -> Result<ChatPrompt, Error> {
         let template = self.template.as_ref().ok_or_else(|| Error::NoTemplate { path: self.path.clone() })?;
-        let (bos, eos) = (self.tokenizer.bos_text(), self.tokenizer.eos_text());
+        let special_tokens = self.tokenizer.special_tokens();
         let mut messages = messages.to_vec();
         let mut dropped_exchanges = 0;
         loop {
-            let text = template.render(&messages, true, &bos, &eos)?;
+            let text = template.render(&messages, true, &special_tokens)?;
             let tokens = self.continue_tokens(known, &text);
             if tokens.len() <= max_prompt_tokens {
                 return Ok(ChatPrompt { text, tokens, dropped_exchanges });
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_oldest_question_goes_with_its_answers() {
-        let message = |role: &str| Message { role: role.to_owned(), content: String::new() };
+        let message = |role: &str| Message::new(role, "");
         let mut messages: Vec<_> =
             ["system", "user", "assistant", "assistant", "user", "assistant", "user"].map(message).into();
         let roles =

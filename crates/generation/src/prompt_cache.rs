@@ -13,8 +13,8 @@
 //! What a file holds is taken only if every fact is that of the session that asks and the sum is right; else the session
 //! stays empty and the error says which it was. A file is replaced by renaming, never in part.
 
-use crate::{Error, Model};
-use sai_decoder::{Cpu, KvCache, Sequence};
+use crate::{Engine, Error, Model};
+use sai_decoder::{Pages, Runner};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -42,15 +42,15 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(model: &Model, cache: &KvCache<Cpu>, tokens: usize) -> Facts {
+    fn of(model: &Model, runner: &dyn Runner, tokens: usize) -> Facts {
         Facts {
             model: model.identity.clone(),
             cache_type: format!("{:?}", model.cache_type),
             context: model.context,
             byte_order: if cfg!(target_endian = "little") { "little" } else { "big" }.to_owned(),
             tokens,
-            pages: KvCache::<Cpu>::pages_for(tokens),
-            page_bytes: cache.page_bytes(&model.decoder.device),
+            pages: tokens.div_ceil(Pages::LENGTH),
+            page_bytes: runner.page_bytes(),
         }
     }
 
@@ -102,20 +102,52 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the tokens of `sequence` with their keys and values.
-pub(crate) fn save(
-    path: &Path,
-    model: &Model,
-    cache: &KvCache<Cpu>,
-    sequence: &Sequence,
-    tokens: &[u32],
-) -> Result<(), Error> {
+/// Holds the file that a prompt cache is to be written to against what is there: nothing, an empty file, or a prompt cache
+/// of sai, of any version.
+///
+/// # Errors
+/// Something else is there, which would be lost.
+pub fn check_prompt_cache_target(path: &Path) -> Result<(), Error> {
+    let failed = |e: std::io::Error| fault(path, format!("cannot be looked at: {e}"));
+    let there = match path.metadata() {
+        Ok(there) => there,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            return match folder.is_dir() {
+                true => Ok(()),
+                false => {
+                    Err(fault(path, format!("cannot be written: there is no folder {}", folder.display())))
+                }
+            };
+        }
+        Err(e) => return Err(failed(e)),
+    };
+    let mut begins = Vec::new();
+    if there.is_file() {
+        File::open(path)
+            .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begins))
+            .map_err(failed)?;
+        if begins.is_empty() || begins == MAGIC {
+            return Ok(());
+        }
+    }
+    Err(fault(
+        path,
+        "would replace what is there and is no prompt cache of sai; choose another name".to_owned(),
+    ))
+}
+
+/// Writes `tokens`, as many of them as the engine keeps, with their keys and values.
+pub(crate) fn save(path: &Path, model: &Model, engine: &Engine<'_>, tokens: &[u32]) -> Result<(), Error> {
+    let (pages, kept, runner) = engine.kept(tokens);
+    let tokens = &tokens[..kept];
     let failed = |e: std::io::Error| fault(path, format!("cannot be written: {e}"));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    check_prompt_cache_target(path)?;
+    let folder = folder_of(path);
     let temporary = tempfile::Builder::new().prefix(".sai-").tempfile_in(folder).map_err(failed)?;
     let mut out = Summed { inner: BufWriter::with_capacity(1 << 20, temporary), sum: Sha256::new() };
 
-    let facts = serde_json::to_vec(&Facts::of(model, cache, tokens.len()))
+    let facts = serde_json::to_vec(&Facts::of(model, runner, tokens.len()))
         .map_err(|e| fault(path, format!("cannot be written: {e}")))?;
     out.put(MAGIC).map_err(failed)?;
     out.put(&VERSION.to_le_bytes()).map_err(failed)?;
@@ -124,7 +156,11 @@ pub(crate) fn save(
     for token in tokens {
         out.put(&token.to_le_bytes()).map_err(failed)?;
     }
-    cache.read_pages(&model.decoder.device, sequence, &mut |page| out.put(page)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    for page in pages {
+        runner.read_page(page, &mut bytes);
+        out.put(&bytes).map_err(failed)?;
+    }
 
     let Summed { mut inner, sum } = out;
     inner.write_all(&sum.finalize()).map_err(failed)?;
@@ -134,26 +170,16 @@ pub(crate) fn save(
     Ok(())
 }
 
-/// Fills `sequence`, which is empty, with what a file holds; returns its tokens. On an error it is left empty.
-pub(crate) fn load(
-    path: &Path,
-    model: &Model,
-    cache: &mut KvCache<Cpu>,
-    sequence: &Sequence,
-) -> Result<Vec<u32>, Error> {
-    let read = read(path, model, cache, sequence);
+/// Lets an engine that keeps nothing keep what a file holds; returns its tokens. On an error it keeps nothing.
+pub(crate) fn load(path: &Path, model: &Model, engine: &mut Engine<'_>) -> Result<Vec<u32>, Error> {
+    let read = read(path, model, engine);
     if read.is_err() {
-        cache.truncate(sequence, 0);
+        engine.forget();
     }
     read
 }
 
-fn read(
-    path: &Path,
-    model: &Model,
-    cache: &mut KvCache<Cpu>,
-    sequence: &Sequence,
-) -> Result<Vec<u32>, Error> {
+fn read(path: &Path, model: &Model, engine: &mut Engine<'_>) -> Result<Vec<u32>, Error> {
     let failed = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::UnexpectedEof => fault(path, "ends too early".to_owned()),
         _ => fault(path, format!("cannot be read: {e}")),
@@ -181,8 +207,9 @@ fn read(
     file.take(&mut facts).map_err(failed)?;
     let facts: Facts =
         serde_json::from_slice(&facts).map_err(|e| fault(path, format!("is damaged: its facts: {e}")))?;
-    let tokens = facts.tokens.min(cache.capacity().saturating_add(1));
-    if let Some(difference) = facts.difference(&Facts::of(model, cache, tokens)) {
+    let tokens = facts.tokens.min(model.context.saturating_add(Pages::LENGTH));
+    let (_, _, runner) = engine.kept(&[]);
+    if let Some(difference) = facts.difference(&Facts::of(model, runner, tokens)) {
         return Err(fault(path, difference));
     }
     if facts.file_length(facts_length) != Some(length) {
@@ -199,17 +226,19 @@ fn read(
     for _ in 0..facts.tokens {
         tokens.push(file.number().map_err(failed)?);
     }
-    cache.write_pages(&model.decoder.device, sequence, facts.tokens, &mut |page| {
-        file.take(page).map_err(failed)
-    })?;
+    engine.keep(&tokens, &mut |page| file.take(page).map_err(failed))?;
     let Summed { mut inner, sum } = file;
     let mut wanted = [0; SUM];
     inner.read_exact(&mut wanted).map_err(failed)?;
-    let vocab_size = model.decoder.config.vocab_size;
+    let vocab_size = model.decoder.config().vocab_size;
     if sum.finalize()[..] != wanted || tokens.iter().any(|&token| token as usize >= vocab_size) {
         return Err(fault(path, "is damaged: its checksum is wrong".to_owned()));
     }
     Ok(tokens)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn fault(path: &Path, fact: String) -> Error {

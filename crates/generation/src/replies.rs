@@ -55,10 +55,10 @@ pub fn chat_replies(model: &Model, turns: &[String], tokens: usize) -> Result<Ve
     let request = Request { sampling: Sampling::greedy(), max_new_tokens: tokens, ..Request::default() };
     let (mut messages, mut made) = (Vec::new(), Vec::new());
     for said in turns {
-        messages.push(Message { role: "user".to_owned(), content: said.clone() });
+        messages.push(Message::new("user", said.clone()));
         let prompt = session.chat_prompt(&messages, model.context.saturating_sub(tokens))?;
         let done = session.generate(&prompt.tokens, &request, &mut |_| ControlFlow::Continue(()))?;
-        messages.push(Message { role: "assistant".to_owned(), content: done.text.clone() });
+        messages.push(Message::new("assistant", done.text.clone()));
         let ended = done.finish_reason == FinishReason::Stop;
         made.push(Turn { said: said.clone(), answer: done.text, tokens: done.tokens, ended });
     }

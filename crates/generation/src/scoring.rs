@@ -1,12 +1,7 @@
 //! The likelihood of a given text.
 
-use crate::sampling::log_sum_exp;
-use crate::{Error, Model};
-use sai_decoder::{Batch, KvCache, LogitRows, RunState};
+use crate::{Engine, EngineOptions, Error, Model, Output};
 use std::ops::ControlFlow;
-
-/// Rows whose logits are held at a time: at 50,000 tokens of vocabulary, some 13 MB.
-const ROWS: usize = 64;
 
 /// Natural log of the probability of each token after the first, given those before it.
 ///
@@ -16,8 +11,7 @@ pub fn score(model: &Model, tokens: &[u32]) -> Result<Vec<f32>, Error> {
     if tokens.len() > model.context {
         return Err(Error::PromptTooLong { tokens: tokens.len(), context: model.context });
     }
-    let mut scorer = Scorer::new(model, tokens.len())?;
-    scorer.score(tokens, 1)
+    Scorer::new(model, tokens.len())?.score(tokens, 1)
 }
 
 /// How well a model predicts a text.
@@ -163,56 +157,25 @@ impl Sums {
     }
 }
 
-/// A cache and a pass for texts of a certain length, one after another.
-struct Scorer<'m> {
-    model: &'m Model,
-    cache: KvCache<sai_decoder::Cpu>,
-    run: RunState<sai_decoder::Cpu>,
-}
+/// An engine for texts of a certain length, one after another, which have no beginning in common.
+struct Scorer<'m>(Engine<'m>);
 
 impl<'m> Scorer<'m> {
     fn new(model: &'m Model, length: usize) -> Result<Scorer<'m>, Error> {
-        let decoder = &model.decoder;
-        let cache = KvCache::new(&decoder.device, &decoder.config, length, model.cache_type)?;
-        Ok(Scorer { model, cache, run: RunState::new(decoder) })
+        let options =
+            EngineOptions { cache_tokens: length.max(1), share_prefixes: false, ..EngineOptions::default() };
+        Ok(Scorer(Engine::new(model, options)?))
     }
 
     /// Log-probabilities of the tokens from `first` on, which is at least 1.
     fn score(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, Error> {
-        let vocab_size = self.model.decoder.config.vocab_size;
-        let mut logprobs = Vec::with_capacity(tokens.len().saturating_sub(first));
-        let sequence = self.cache.start();
-        let mut batch = Batch::new();
-        // The token before the first scored one is the first whose logits are wanted.
-        let quiet = first.saturating_sub(1).min(tokens.len());
-        let last = tokens.len().saturating_sub(1).max(quiet);
-        let pieces = tokens[..quiet]
-            .chunks(RunState::<sai_decoder::Cpu>::ROWS)
-            .map(|piece| (piece, LogitRows::None))
-            .chain(tokens[quiet..last].chunks(ROWS).map(|piece| (piece, LogitRows::All)));
-        let mut next = quiet + 1;
-        let mut result = Ok(());
-        for (piece, wanted) in pieces {
-            batch.clear();
-            batch.push(&sequence, piece, wanted);
-            match self.model.decoder.forward(&mut self.cache, &batch, &mut self.run) {
-                Ok(logits) => {
-                    for logits in logits.values().chunks_exact(vocab_size) {
-                        // A token that the model does not have would have failed as a row; as a target alone,
-                        // it is impossible.
-                        let logit = logits.get(tokens[next] as usize).copied().unwrap_or(f32::NEG_INFINITY);
-                        logprobs.push(logit - log_sum_exp(logits));
-                        next += 1;
-                    }
-                }
-                Err(error) => {
-                    result = Err(error);
-                    break;
+        self.0.score(tokens.to_vec(), first)?;
+        loop {
+            for (_, output) in self.0.step(&mut |_, _| ControlFlow::Continue(()))? {
+                if let Output::Scores(scores) = output {
+                    return Ok(scores.logprobs);
                 }
             }
         }
-        self.cache.free(sequence);
-        result?;
-        Ok(logprobs)
     }
 }

@@ -1,8 +1,8 @@
 //! Stop strings, wherever the borders of tokens lie.
 
 /// Finds the first stop string in a text that comes in pieces, and holds back what may become one.
-pub(crate) struct Stops<'a> {
-    strings: Vec<&'a str>,
+pub(crate) struct Stops {
+    strings: Vec<String>,
     held: String,
 }
 
@@ -15,17 +15,14 @@ pub(crate) enum StopCheck {
     Stopped(String),
 }
 
-impl<'a> Stops<'a> {
-    pub(crate) fn new(strings: &'a [String]) -> Stops<'a> {
-        Stops {
-            strings: strings.iter().map(String::as_str).filter(|s| !s.is_empty()).collect(),
-            held: String::new(),
-        }
+impl Stops {
+    pub(crate) fn new(strings: &[String]) -> Stops {
+        Stops { strings: strings.iter().filter(|s| !s.is_empty()).cloned().collect(), held: String::new() }
     }
 
     pub(crate) fn push(&mut self, piece: &str) -> StopCheck {
         self.held.push_str(piece);
-        if let Some(at) = self.strings.iter().filter_map(|stop| self.held.find(stop)).min() {
+        if let Some(at) = self.strings.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
             self.held.truncate(at);
             return StopCheck::Stopped(std::mem::take(&mut self.held));
         }

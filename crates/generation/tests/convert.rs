@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sai_formats::gguf::{Gguf, Value as Meta};
 use sai_formats::{DType, safetensors};
 use sai_generation::convert::{FolderModel, GgufModel};
-use sai_generation::{ChatTemplate, LoadOptions, Message, Model, score};
+use sai_generation::{ChatTemplate, LoadOptions, Message, Model, SpecialTokens, score};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -130,14 +130,14 @@ fn a_folder_as_42dot_publishes_it_chats_from_a_gguf() {
         assert_eq!(a.encode_text(&text), b.encode_text(&text), "{text:?}");
         assert_eq!(a.tokenizer.encode_plain(&text), b.tokenizer.encode_plain(&text), "{text:?}");
     }
-    let say = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
+    let say = |role: &str, content: &str| Message::new(role, content);
     let turns =
         [say("user", "안녕?"), say("assistant", "반갑습니다."), say("user", "<|endoftext|> 몇 시예요?")];
     let system = [&[say("system", "짧게 답하세요.\n")], &turns[..]].concat();
     for messages in [&turns[..], &turns[..1], &system] {
         assert_eq!(a.chat_prompt(messages, 250).unwrap(), b.chat_prompt(messages, 250).unwrap());
     }
-    let refused = b.template.as_ref().unwrap().render(&turns[1..], true, "", "");
+    let refused = b.template.as_ref().unwrap().render(&turns[1..], true, &SpecialTokens::default());
     assert!(refused.is_err());
     assert_eq!(b.template.as_ref().unwrap().source(), Some(ChatTemplate::FORTYTWO_DOT_JINJA));
 
@@ -405,4 +405,24 @@ fn forms() -> &'static [(&'static str, [sai_generation::Tokenizer; 2])] {
             })
             .into()
     })
+}
+
+#[test]
+fn a_gguf_without_a_default_template_asks_for_a_name_as_its_folder_does() {
+    let (_home, folder, gguf) = home("llama3");
+    with_tokenizer_json(&folder, "llama3", json!({}));
+    let config = json!({ "chat_template": { "rag": "r{{ messages[0].content }}", "tool_use": "t" } });
+    std::fs::write(folder.join("tokenizer_config.json"), config.to_string()).unwrap();
+    to_gguf(&folder, &gguf);
+    for path in [&folder, &gguf] {
+        let options = LoadOptions { threads: 1, ..LoadOptions::default() };
+        let line = Model::open(path.as_path(), &options).err().unwrap().to_string();
+        assert!(line.contains("rag, tool_use") && line.contains("--chat-template NAME"), "{line}");
+        let named = LoadOptions { template_name: Some("rag".to_owned()), ..options.clone() };
+        let model = Model::open(path.as_path(), &named).unwrap();
+        assert_eq!(model.template.unwrap().source(), Some("r{{ messages[0].content }}"));
+        let other = ChatTemplate::jinja("own", "own").unwrap();
+        let given = LoadOptions { template: Some(other), ..options };
+        assert_eq!(Model::open(path.as_path(), &given).unwrap().template.unwrap().source(), Some("own"));
+    }
 }

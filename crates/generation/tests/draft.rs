@@ -2,7 +2,7 @@
 
 mod tiny;
 
-use sai_decoder::{Batch, KvCache, LogitRows, RunState};
+use sai_decoder::{Batch, LogitRows};
 use sai_generation::{
     CacheType, Completion, Draft, Event, FinishReason, LoadOptions, Model, Request, Sampling, Session, Step,
 };
@@ -220,12 +220,10 @@ fn sampled_tokens_keep_their_distribution() {
 
 /// The tokens that may follow, and how likely each is.
 fn next(model: &Model, sampling: &Sampling, history: &[u32]) -> Vec<(u32, f64)> {
-    let decoder = &model.decoder;
-    let mut cache = KvCache::new(&decoder.device, &decoder.config, history.len(), model.cache_type).unwrap();
+    let mut runner = model.decoder.runner(history.len(), model.cache_type).unwrap();
     let mut batch = Batch::new();
-    batch.push(&cache.start(), history, LogitRows::Last);
-    let mut run = RunState::new(decoder);
-    let mut scores = decoder.forward(&mut cache, &batch, &mut run).unwrap().values().to_vec();
+    batch.push(&runner.pages_mut().start(), history, LogitRows::Last);
+    let mut scores = runner.forward(&batch).unwrap().to_vec();
     sampling.process(&mut scores, history);
     let weights: Vec<f64> = scores.iter().map(|&score| f64::from(score).exp()).collect();
     let sum: f64 = weights.iter().sum();

@@ -132,3 +132,25 @@ fn a_damaged_file_is_refused_wherever_the_damage_is() {
     // After all that, the session is as good as new.
     assert_eq!(say(&mut session, &prompt()), (text, 0));
 }
+
+#[test]
+fn what_is_no_cache_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny::open(1, &options());
+    let mut session = Session::new(&model).unwrap();
+    say(&mut session, &prompt());
+    let notes = folder.path().join("notes");
+    for contents in ["notes of a year", "sai prompt", "sai prompt cachd of another kind"] {
+        std::fs::write(&notes, contents).unwrap();
+        let error = session.save(&notes).unwrap_err().to_string();
+        assert!(error.contains("no prompt cache of sai; choose another name"), "{error}");
+        assert_eq!(std::fs::read_to_string(&notes).unwrap(), contents);
+    }
+    assert!(session.save(folder.path()).is_err());
+    // Nothing, and a cache of whatever version, give way.
+    for contents in ["", "sai prompt cache of a later version"] {
+        std::fs::write(&notes, contents).unwrap();
+        session.save(&notes).unwrap();
+        assert!(Session::new(&model).unwrap().load(&notes).is_ok());
+    }
+}

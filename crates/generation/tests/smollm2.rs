@@ -18,7 +18,7 @@ static MODEL: LazyLock<Option<Model>> =
 const LIGHT: &str = "What is the capital of France, and why is it known as the city of light?";
 
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_owned(), content: content.to_owned() }
+    Message::new(role, content)
 }
 
 fn greedy(max_new_tokens: usize) -> Request {

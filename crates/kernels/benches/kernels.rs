@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout)]
 
 use sai_formats::{Bytes, DType, Tensor};
-use sai_kernels::{CacheShape, CacheType, Cpu, Device, Heads, Limits, PAGE, RopeStyle, Span};
+use sai_kernels::{
+    Activation, Attention, CacheShape, CacheType, Cpu, Device, Heads, Limits, PAGE, RopeStyle, Span,
+};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -174,7 +176,7 @@ fn attend(device: &Cpu, name: String, dtype: CacheType, rows: usize, before: usi
     let qkv = activations(device, rows, columns);
     let span = Span { first_row: 0, rows, position: before, pages: &pages };
     let mut out = device.buffer(rows, heads.heads * heads.head_dim);
-    let time = time(|| device.attend(&qkv, &cache, 0, heads, &[span], &mut out));
+    let time = time(|| device.attend(&qkv, &cache, 0, &Attention::plain(heads), &[span], &mut out));
     let positions: usize = (before + 1..=before + rows).sum();
     let (amount, limit) = match rows {
         1 => (shape.bytes() as f64, Limit::Read),
@@ -194,14 +196,14 @@ fn elementwise(device: &Cpu) -> Vec<Measured> {
 
     let gate_up = activations(device, rows, 2 * 5632);
     let mut hidden = device.buffer(rows, 5632);
-    let swiglu = time(|| device.swiglu(&gate_up, &mut hidden));
+    let swiglu = time(|| device.activate(&gate_up, Activation::Silu, true, &mut hidden));
 
     let heads = Heads { heads: 32, kv_heads: 32, head_dim: 64 };
     let mut qkv = activations(device, rows, heads.qkv_columns());
     let inv_freq: Vec<f32> = (0..32).map(|i| 10_000f32.powf(-f32::from(i as u8) / 32.0)).collect();
     let positions: Vec<u32> = (0..rows as u32).collect();
     let mut angles = device.buffer(rows, 64);
-    device.rope_angles(&positions, &inv_freq, 1.0, &mut angles);
+    device.rope_angles(&positions, &vec![&inv_freq[..]; rows], 1.0, &mut angles);
     let rope = time(|| device.rope(&mut qkv, &angles, heads, RopeStyle::Pairs));
 
     let row = |name: &str, time, values| Measured {

@@ -1,7 +1,41 @@
-//! The operations that a LLaMA-like decoder asks of a machine.
+//! The operations that a decoder asks of a machine.
 
 use crate::Error;
 use sai_formats::Tensor;
+use std::ops::Range;
+
+/// What a feed-forward layer bends its inputs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x / (1 + e⁻ˣ)`.
+    Silu,
+    /// `x · Φ(x)`, with the normal distribution itself. Hendrycks & Gimpel 2016.
+    Gelu,
+    /// The same with tanh in place of the distribution.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+/// What a norm makes of a row before its gain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// A root mean square of 1. Zhang & Sennrich 2019.
+    Rms,
+    /// A mean of 0 and a variance of 1. Ba et al. 2016.
+    Layer,
+}
+
+/// A function of each value by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pointwise {
+    /// `x · factor`.
+    Scale(f32),
+    /// `cap · tanh(x / cap)`.
+    SoftCap(f32),
+    /// Within `± limit`.
+    Clamp(f32),
+}
 
 /// How the halves of a rotated pair lie in a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +118,29 @@ impl Heads {
     }
 }
 
+/// Attention of a layer: its heads, and what becomes of a score `q · k` before the softmax.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention<'a> {
+    /// How queries, keys and values lie.
+    pub heads: Heads,
+    /// What scores are multiplied by; mostly `1 / √head_dim`.
+    pub scale: f32,
+    /// Scores become `cap · tanh(score / cap)`, once scaled.
+    pub soft_cap: Option<f32>,
+    /// Positions that a row sees, its own the last; all before it where there is none.
+    pub window: Option<usize>,
+    /// For each query head, what a score loses for each position between key and query; empty without. Press et al. 2022.
+    pub slopes: &'a [f32],
+}
+
+impl Attention<'_> {
+    /// Scores over `√head_dim`, and nothing else.
+    pub fn plain(heads: Heads) -> Attention<'static> {
+        let scale = 1.0 / (heads.head_dim as f32).sqrt();
+        Attention { heads, scale, soft_cap: None, window: None, slopes: &[] }
+    }
+}
+
 /// Consecutive rows of a batch that continue one sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
@@ -129,6 +186,11 @@ pub trait Device: Send + Sync {
     fn upload(&self, values: &[f32]) -> Self::Buffer;
     /// Copies a buffer's values out, row after row.
     fn download(&self, buffer: &Self::Buffer, values: &mut Vec<f32>);
+    /// A buffer's values where they lie, or in `room` where that is not this memory.
+    fn values<'b>(&self, buffer: &'b Self::Buffer, room: &'b mut Vec<f32>) -> &'b [f32] {
+        self.download(buffer, room);
+        room
+    }
 
     /// One matrix whose outputs are those of the tensors `parts`, one after another. The parts are of
     /// shape (outputs, inputs) with the same inputs, and each may have its own type.
@@ -161,6 +223,32 @@ pub trait Device: Send + Sync {
     fn embed(&self, table: &Self::Table, tokens: &[u32], out: &mut Self::Buffer);
     /// Root-mean-square norm of each row, times `gain`. Zhang & Sennrich 2019.
     fn rms_norm(&self, x: &Self::Buffer, gain: &Self::Buffer, eps: f32, out: &mut Self::Buffer);
+    /// Layer norm of each row, times `gain`, plus `bias`. Ba et al. 2016.
+    fn layer_norm(
+        &self,
+        x: &Self::Buffer,
+        gain: &Self::Buffer,
+        bias: Option<&Self::Buffer>,
+        eps: f32,
+        out: &mut Self::Buffer,
+    );
+    /// Normalises these columns of each row in place, as many at a time as there are gains: heads of queries or keys, each
+    /// by itself or all together.
+    fn norm_columns(
+        &self,
+        x: &mut Self::Buffer,
+        columns: Range<usize>,
+        kind: NormKind,
+        gain: &Self::Buffer,
+        bias: Option<&Self::Buffer>,
+        eps: f32,
+    );
+    /// Adds row `rows[i]` of `table` to row `i` of `x`.
+    fn add_rows(&self, table: &Self::Table, rows: &[u32], x: &mut Self::Buffer);
+    /// `out += factor · x`.
+    fn add_scaled(&self, x: &Self::Buffer, factor: f32, out: &mut Self::Buffer);
+    /// Replaces each value by the function of it.
+    fn pointwise(&self, x: &mut Self::Buffer, f: Pointwise);
     /// `out = x · wᵀ + bias`.
     fn linear(&self, x: &Self::Buffer, w: &Self::Matrix, bias: Option<&Self::Buffer>, out: &mut Self::Buffer);
     /// `out += x · wᵀ + bias`.
@@ -171,9 +259,9 @@ pub trait Device: Send + Sync {
         bias: Option<&Self::Buffer>,
         out: &mut Self::Buffer,
     );
-    /// The turn of each row's position: `rope_dim / 2` cosines, then as many sines, of
-    /// `position · inv_freq[i]`, all times `scale`. Computed once a pass and used by every layer.
-    fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut Self::Buffer);
+    /// The turn of each row's position: `rope_dim / 2` cosines, then as many sines, of `position · inv_freq[i]`, all
+    /// times `scale`. `inv_freq` has the frequencies of each row. Computed once a pass and used by every layer.
+    fn rope_angles(&self, positions: &[u32], inv_freq: &[&[f32]], scale: f32, out: &mut Self::Buffer);
     /// Turns the first components of each query and key head in `qkv` by `angles`. Su et al. 2021.
     fn rope(&self, qkv: &mut Self::Buffer, angles: &Self::Buffer, heads: Heads, style: RopeStyle);
     /// Stores the keys and values in `qkv` at the spans' positions of `layer`.
@@ -186,18 +274,18 @@ pub trait Device: Send + Sync {
         spans: &[Span<'_>],
     );
     /// Causal attention of each row's queries over its sequence, keys and values of the batch's own
-    /// rows included: softmax(q · k / √head_dim) · v. Ainslie et al. 2023 for the grouped heads.
+    /// rows included: softmax(q · k · scale) · v. Ainslie et al. 2023 for the grouped heads.
     fn attend(
         &self,
         qkv: &Self::Buffer,
         cache: &Self::Cache,
         layer: usize,
-        heads: Heads,
+        attention: &Attention<'_>,
         spans: &[Span<'_>],
         out: &mut Self::Buffer,
     );
-    /// `out = silu(gate) · up`, where a row of `gate_up` is the gates and then the ups. Shazeer 2020.
-    fn swiglu(&self, gate_up: &Self::Buffer, out: &mut Self::Buffer);
+    /// `out = f(gate) · up`, where a row of `x` is the gates and then the ups; or `out = f(x)` without a gate. Shazeer 2020.
+    fn activate(&self, x: &Self::Buffer, f: Activation, gated: bool, out: &mut Self::Buffer);
     /// The rows of `x` with these numbers, in this order.
     fn select_rows(&self, x: &Self::Buffer, rows: &[usize], out: &mut Self::Buffer);
 }

@@ -1,8 +1,8 @@
 //! # kernels: the operations of a decoder on a device
 //!
-//! In: activations in f32, weights in whatever type their file has. Out: activations. What a LLaMA-like
-//! decoder needs of a machine is the [`Device`] trait, a dozen operations named for what they compute; a
-//! machine is an implementor. The CPU is here; a GPU is a second implementor and not a second model.
+//! In: activations in f32, weights in whatever type their file has. Out: activations. What a decoder
+//! needs of a machine is the [`Device`] trait, some operations named for what they compute; a machine is an
+//! implementor. The CPU is here; a GPU is a second implementor and not a second model.
 //!
 //! A weight matrix ([`Device::Matrix`]) is a stack of tensors with the same inputs, so that query, key and
 //! value projections are one product. On the CPU each is multiplied in the type that it is stored in: floats where
@@ -29,6 +29,8 @@ mod error;
 mod training;
 
 pub use cpu::{Buffer, Cache, Cpu, Limits, Matrix, Table};
-pub use device::{CacheShape, CacheType, Device, Heads, PAGE, RopeStyle, Span};
+pub use device::{
+    Activation, Attention, CacheShape, CacheType, Device, Heads, NormKind, PAGE, Pointwise, RopeStyle, Span,
+};
 pub use error::Error;
 pub use training::{AdamWStep, LossSums, LowRank, Training, View};

@@ -115,6 +115,30 @@ pub trait Training: Device {
         gradients: Option<&mut Self::Buffer>,
     );
 
+    /// `out` is `qkv` with the queries' and the keys' columns normed, each as many at a time as its gain has values; all
+    /// are (rows, (heads + 2 · kv_heads) · head_dim).
+    fn norm_heads(
+        &self,
+        qkv: &Self::Buffer,
+        parameters: &Self::Buffer,
+        gains: [View; 2],
+        heads: Heads,
+        eps: f32,
+        out: &mut Self::Buffer,
+    );
+    /// Replaces the gradient of what [`Training::norm_heads`] made by that of `qkv`, and adds to the gains' gradients where
+    /// those are wanted.
+    fn norm_heads_backward(
+        &self,
+        d_qkv: &mut Self::Buffer,
+        qkv: &Self::Buffer,
+        parameters: &Self::Buffer,
+        gains: [View; 2],
+        heads: Heads,
+        eps: f32,
+        gradients: Option<&mut Self::Buffer>,
+    );
+
     /// `out = x · wᵀ`, plus `bias`, plus `residual` of the shape of `out`: `x` is (rows, inputs), `w` (outputs, inputs), `out`
     /// (rows, outputs).
     fn project(

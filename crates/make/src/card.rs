@@ -10,6 +10,9 @@ use std::path::Path;
 
 /// Conversations that a card shows; the report shows all.
 const SHOWN: usize = 8;
+/// What stands where figures would, if there are none.
+pub(crate) const NOT_HELD_OUT: &str =
+    "No text was held out, so that it is not known how well it predicts what it was not trained on.";
 
 /// What is known of a model when all but its card is made.
 pub(crate) struct Facts {
@@ -70,6 +73,11 @@ impl Facts {
         Ok(out)
     }
 
+    /// Whether there was text to measure a model by.
+    pub(crate) fn predicts(&self) -> bool {
+        self.evaluation.models.iter().any(|model| !model.languages.is_empty())
+    }
+
     /// Every source with its licence.
     fn data(&self) -> String {
         let mut out = String::from(
@@ -96,6 +104,9 @@ impl Facts {
 
     /// Bits a byte and perplexity, before and after quantisation.
     fn figures(&self) -> String {
+        if !self.predicts() {
+            return format!("{NOT_HELD_OUT}\n");
+        }
         let mut out = String::from(
             "On held-out text, which it was never trained on. Bits a byte do not depend on the vocabulary. Fine-tuning makes \
              answers likelier, and plain text less so.\n\n\

@@ -6,7 +6,7 @@ use sai_formats::Source;
 use sai_generation::{LoadOptions, Model, Turn, chat_replies, cross_entropy};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Tokens of a window, as `sai perplexity` has them.
 const WINDOW: usize = 512;
@@ -18,6 +18,8 @@ pub struct EvaluationOptions {
     pub models: Vec<(String, Source)>,
     /// Files of documents, with what they are to be called: their language.
     pub texts: Vec<(String, Vec<PathBuf>)>,
+    /// How they are read.
+    pub reading: Options,
     /// Bytes of each that are read, at most, but for the last document.
     pub bytes: usize,
     /// Conversations: what is said turn by turn.
@@ -55,6 +57,9 @@ pub struct LanguageFigures {
     pub language: String,
     /// Documents that were read.
     pub documents: u64,
+    /// Documents that were passed over: broken ones, where that is asked for, and those whose text is null.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over: u64,
     /// Their bytes.
     pub text_bytes: u64,
     /// Their tokens.
@@ -63,6 +68,12 @@ pub struct LanguageFigures {
     pub bits_per_byte: f64,
     /// The exponential of the mean surprise of a token. Depends on the vocabulary.
     pub perplexity: f64,
+}
+
+// serde hands it on as it lies.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A turn of a conversation.
@@ -82,16 +93,23 @@ pub struct RecordedTurn {
 /// Finds it out. `progress` hears of the part that is done and of what goes on, and may end the work.
 ///
 /// # Errors
-/// A model or a text cannot be read.
+/// A model or a text cannot be read; files of a language have no text.
 pub fn evaluate(
     what: &EvaluationOptions,
     progress: &mut dyn FnMut(f64, &str) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), Evaluation>, Error> {
     let mut texts = Vec::new();
     for (language, files) in &what.texts {
-        texts.push((language, read(files, what.bytes)?));
+        let (found, passed_over) = read(files, &what.reading, what.bytes)?;
+        // Of no text every model would be a perfect one.
+        if found.is_empty() {
+            let file = files.first().cloned().unwrap_or_default();
+            let fact = format!("there is no text to read for {language}; give another file, or more bytes");
+            return Err(Error::data(&file, fact));
+        }
+        texts.push((language, found, passed_over));
     }
-    let all = texts.iter().map(|(_, texts)| texts.iter().map(String::len).sum::<usize>()).sum::<usize>();
+    let all = texts.iter().map(|(_, texts, _)| texts.iter().map(String::len).sum::<usize>()).sum::<usize>();
     // An answer takes about as long as a kilobyte.
     let total = (all * what.models.len() + 1000 * what.ask.len()).max(1) as f64;
     let mut done = 0.0;
@@ -100,7 +118,7 @@ pub fn evaluate(
         let model = Model::open(source, &LoadOptions { threads: what.threads, ..LoadOptions::default() })?;
         let window = WINDOW.min(model.context);
         let mut languages = Vec::new();
-        for (language, texts) in &texts {
+        for (language, texts, passed_over) in &texts {
             let now = format!("{language}, {name}");
             let mut so_far =
                 |f: &sai_generation::CrossEntropy| progress((done + f.bytes as f64) / total, &now);
@@ -109,10 +127,17 @@ pub fn evaluate(
             else {
                 return Ok(ControlFlow::Break(()));
             };
+            if cross_entropy.tokens == 0 {
+                let fact = format!(
+                    "its vocabulary has no token that opens a text, and texts of {language} have one each"
+                );
+                return Err(Error::data(Path::new(name), fact));
+            }
             done += cross_entropy.bytes as f64;
             languages.push(LanguageFigures {
                 language: (*language).clone(),
                 documents: cross_entropy.documents,
+                passed_over: *passed_over,
                 text_bytes: cross_entropy.bytes,
                 tokens: cross_entropy.tokens,
                 bits_per_byte: cross_entropy.bits_per_byte(),
@@ -147,17 +172,19 @@ fn bytes_of(source: &Source) -> u64 {
     std::fs::metadata(weights).map_or(0, |file| file.len())
 }
 
-/// The first documents of some files, of about so many bytes.
-fn read(files: &[PathBuf], most: usize) -> Result<Vec<String>, Error> {
-    let (mut texts, mut bytes) = (Vec::new(), 0);
-    for batch in Reader::open(files.to_vec(), Options::default())? {
-        for document in batch?.documents().filter(|document| !document.text.is_empty()) {
+/// The first documents of some files, of about so many bytes, and how many were passed over among them.
+fn read(files: &[PathBuf], reading: &Options, most: usize) -> Result<(Vec<String>, u64), Error> {
+    let (mut texts, mut bytes, mut passed_over) = (Vec::new(), 0, 0);
+    for batch in Reader::open(files.to_vec(), reading.clone())? {
+        let batch = batch?;
+        passed_over += batch.broken().len() as u64;
+        for document in batch.documents().filter(|document| !document.text.is_empty()) {
             if bytes >= most {
-                return Ok(texts);
+                return Ok((texts, passed_over));
             }
             bytes += document.text.len();
             texts.push(document.text.to_owned());
         }
     }
-    Ok(texts)
+    Ok((texts, passed_over))
 }

@@ -1,6 +1,6 @@
 //! Where things are in a run's folder.
 
-use crate::{Error, MakeRecipe, Stage, manifest};
+use crate::{Error, MakeRecipe, Stage, files, manifest};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,25 @@ impl Folder {
     /// Documents that are never learnt from, a file a language.
     pub fn held_out(&self) -> PathBuf {
         self.stage(Stage::Sample).join("held-out")
+    }
+
+    /// The languages that have held-out documents, each with its file; none where nothing was held out.
+    ///
+    /// # Errors
+    /// The folder is there and cannot be looked into.
+    pub fn held_out_documents(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        if !self.held_out().is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for name in files::below(&self.root, &self.held_out())? {
+            let path = self.root.join(name);
+            let language = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if language != "conversations" {
+                found.push((language, path));
+            }
+        }
+        Ok(found)
     }
 
     /// Conversations to learn from.

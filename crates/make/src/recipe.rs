@@ -186,7 +186,7 @@ impl MakeRecipe {
             pack: read(&said.table("pack"), PACK, &[])?.0,
             convert: read(&said.table("convert"), CONVERT, &[])?.0,
             quantize: read(&said.table("quantize"), QUANTIZE, &[])?.0,
-            evaluate: read(&said.table("evaluate"), EVALUATE, &[])?.0,
+            evaluate: evaluate(&said)?,
             card: read(&said.table("card"), CARD, &[])?.0,
             text: text.to_owned(),
             path: path.to_owned(),
@@ -372,6 +372,18 @@ impl MakeRecipe {
     fn wrong(&self, fact: impl Into<String>) -> Error {
         wrong(&self.path, String::new(), fact)
     }
+}
+
+/// `[evaluate]`; of no bytes every model would be a perfect one.
+fn evaluate(said: &RecipeText<'_>) -> Result<Evaluate, Error> {
+    let (found, places): (Evaluate, _) = read(&said.table("evaluate"), EVALUATE, &[])?;
+    for (key, value) in [("bytes", found.bytes), ("answer_tokens", found.answer_tokens)] {
+        if value == Some(0) {
+            let fact = format!("`evaluate.{key}` is 0; give at least 1, or leave it out");
+            return Err(places.wrong(said.path, key, fact).into());
+        }
+    }
+    Ok(found)
 }
 
 /// A stage's table, and all that is said of it elsewhere.

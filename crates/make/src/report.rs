@@ -1,6 +1,6 @@
 //! `report.html`: the making on one page, with nothing fetched from elsewhere.
 
-use crate::card::{Facts, megabytes, thousands};
+use crate::card::{Facts, NOT_HELD_OUT, megabytes, thousands};
 use crate::stages::RunContext;
 use crate::{Error, Stage};
 use sai_corpus::{Options, Reader};
@@ -84,7 +84,11 @@ impl Facts {
                 ]
             })
         });
-        table(&["model", "size", "held-out text", "documents", "bits a byte", "perplexity"], rows)
+        let heads = ["model", "size", "held-out text", "documents", "bits a byte", "perplexity"];
+        match self.predicts() {
+            true => table(&heads, rows),
+            false => format!("<p>{NOT_HELD_OUT}</p>"),
+        }
     }
 
     fn talks(&self) -> String {
@@ -119,14 +123,8 @@ fn stages(at: &RunContext<'_>) -> String {
 /// How well the vocabulary suits the held-out texts.
 fn vocabulary(at: &RunContext<'_>) -> Result<String, Error> {
     let tokenizer = Tokenizer::from_folder(&at.folder.stage(Stage::Tokenizer))?;
-    let root = at.folder.root();
     let mut rows = Vec::new();
-    for name in crate::files::below(root, &at.folder.held_out())? {
-        let path = root.join(&name);
-        let language = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if language == "conversations" {
-            continue;
-        }
+    for (language, path) in at.folder.held_out_documents()? {
         let (mut texts, mut bytes) = (Vec::new(), 0);
         for batch in Reader::open(vec![path], Options::default())? {
             for document in batch?.documents() {

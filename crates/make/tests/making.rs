@@ -264,6 +264,94 @@ fn a_strangers_folder_and_stages_that_are_not_there_are_refused() {
     assert!(error.contains("sample has not been done"), "{error}");
 }
 
+#[test]
+fn without_held_out_text_the_card_says_so_and_publishes_no_figures() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("tiny.toml"), recipe(home.path())).unwrap();
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &["sample.held_out=0.0", "pretrain.steps=2", "finetune.steps=2"],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    let (finished, heard) = making.follow();
+    assert!(finished);
+    assert_eq!(heard.done, Stage::ALL);
+    let out = home.path().join("out");
+    for name in ["README.md", "report.html"] {
+        let text = fs::read_to_string(out.join(name)).unwrap();
+        assert!(text.contains("No text was held out"), "{name}: {text}");
+        let figures = text.contains("| bits a byte |") || text.contains("<th>bits a byte");
+        assert!(!figures, "{name}");
+    }
+    assert!(fs::read_to_string(out.join("README.md")).unwrap().contains("2 Peru?"));
+    // And what is made is kept.
+    assert!(making.follow().1.done.is_empty());
+}
+
+#[test]
+fn documents_in_the_place_of_conversations_end_the_making_at_its_first_stage() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("tiny.toml"), recipe(home.path())).unwrap();
+    fs::copy(home.path().join("documents.jsonl"), home.path().join("conversations.jsonl")).unwrap();
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &[],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    let error = make(&making.recipe(), &making.options(&|| false), &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("conversations.jsonl: line 1: has no `messages`"), "{error}");
+}
+
+#[test]
+fn a_sample_of_which_nothing_is_left_ends_the_making_at_its_first_stage() {
+    let home = tempfile::tempdir().unwrap();
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &[],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    for (from, to, kind) in [
+        ("\"documents.jsonl\"] }", "\"documents.jsonl\"], clean = { shortest = 10000 } }", "documents"),
+        ("\"conversations.jsonl\"] }", "\"conversations.jsonl\"], take = 0 }", "conversations"),
+    ] {
+        fs::write(home.path().join("tiny.toml"), recipe(home.path()).replacen(from, to, 1)).unwrap();
+        let error = make(&making.recipe(), &making.options(&|| false), &mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains(&format!("tiny.toml: [sample] takes no {kind} to learn from")), "{error}");
+    }
+}
+
+#[test]
+fn no_text_is_not_predicted_perfectly() {
+    let home = tempfile::tempdir().unwrap();
+    let empty = home.path().join("empty.jsonl");
+    let options = |bytes| sai_make::EvaluationOptions {
+        models: Vec::new(),
+        texts: vec![("ko".to_owned(), vec![empty.clone()])],
+        reading: sai_corpus::Options::default(),
+        bytes,
+        ask: Vec::new(),
+        answer_tokens: 8,
+        threads: 1,
+    };
+    for (lines, bytes) in
+        [("", 1000), ("\n\n", 1000), ("{\"text\": \"\"}\n", 1000), ("{\"text\": \"a\"}\n", 0)]
+    {
+        fs::write(&empty, lines).unwrap();
+        let found = sai_make::evaluate(&options(bytes), &mut |_, _| std::ops::ControlFlow::Continue(()));
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains("empty.jsonl: there is no text to read for ko"), "{lines:?}: {error}");
+    }
+}
+
 /// The files of stages that are the same on every machine. Where this fails because a stage makes other files of the same
 /// texts, raise its number in `Stage::code`, so that models that were made before are made anew; then put the new sums
 /// here.

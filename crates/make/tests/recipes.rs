@@ -57,6 +57,23 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         ("[finetune]", "[finetune]\n[finetune.lora]\nrank = 4", "an adapter is no model of its own"),
         ("[sample]", "[sample]\nheld = 1", "line 3: unknown field `held`"),
+        (
+            "[finetune]",
+            "[finetune]\n[evaluate]\nbytes = 0",
+            "r.toml: line 14: `evaluate.bytes` is 0; give at least 1",
+        ),
+        ("[finetune]", "[finetune]\n[evaluate]\nanswer_tokens = 0", "line 14: `evaluate.answer_tokens` is 0"),
+        (
+            "[sample]",
+            "[sample]\ndocuments = [{ input = [\"d\"], take = 0.5 }]",
+            "r.toml: line 3: `take` is 0.5, and not \"all\", a number of texts (1000, \"10k\") or bytes",
+        ),
+        (
+            "[sample]",
+            "[sample]\ndocuments = [{ input = [\"d\"], take = true }]",
+            "line 3: `take` is true, and not",
+        ),
+        ("[sample]", "[sample]\nheld_out = 0.6", "`held_out` is 0.6; it is a share"),
     ] {
         let error = parse(&SMALL.replacen(from, to, 1), &[]).err().unwrap_or_default();
         assert!(error.contains(said), "{to}: {error}");
@@ -84,6 +101,7 @@ fn a_word_on_the_command_line_counts_more() {
         ("pretrain.stepz=1", "--set pretrain.stepz=1: `stepz` is no key"),
         ("pretrain.data=x", "`pretrain.data` is what the stages before make"),
         ("name=a b", "a model's name is letters"),
+        ("evaluate.bytes=0", "--set evaluate.bytes=0: `evaluate.bytes` is 0"),
     ] {
         let error = parse(SMALL, &[over]).err().unwrap_or_default();
         assert!(error.contains(said), "{over}: {error}");

@@ -1,10 +1,15 @@
 //! The arguments of the command: its verbs, and the flags that the verbs share.
 
-use clap::builder::RangedU64ValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
+use clap::builder::StyledStr;
+use clap::{Arg, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use sai_generation::Override;
 
+use crate::terminal::style::Span;
+use crate::terminal::wrap::wrap;
 use crate::ui::Ui;
 
 const EXAMPLES: &str = "\
@@ -36,6 +41,59 @@ pub(crate) struct Cli {
     /// Keep notices and progress back; answers, warnings and errors stay
     #[arg(short, long, global = true, display_order = 900)]
     pub(crate) quiet: bool,
+}
+
+/// The verbs in the order of `sai --help`, under the headings that they stand under there.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Talk", &["chat", "generate"]),
+    ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
+    ("Convert", &["convert", "quantize", "imatrix", "merge"]),
+    ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
+    ("Shell", &["completions", "man", "help"]),
+];
+
+/// Columns of the help, clap's own.
+const COLUMNS: usize = 100;
+
+/// The command, with its verbs in groups, and with arguments that take `-1` for a value: what is wrong with it is the
+/// argument's to say.
+pub(crate) fn command() -> Command {
+    let command = with_negative_numbers(Cli::command());
+    let template = template(&command);
+    command.help_template(template)
+}
+
+fn with_negative_numbers(command: Command) -> Command {
+    let allow = |arg: Arg| match arg.get_action().takes_values() && !arg.is_allow_hyphen_values_set() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(allow).mut_subcommands(with_negative_numbers)
+}
+
+/// The page of `sai --help`: clap lists all verbs as one, and these are many.
+fn template(command: &Command) -> StyledStr {
+    let header = command.get_styles().get_header();
+    let literal = command.get_styles().get_literal();
+    let about = |name: &str| match command.find_subcommand(name).and_then(|verb| verb.get_about()) {
+        Some(about) => about.to_string().trim_end_matches('.').to_owned(),
+        None => "Print this, or the help of a verb".to_owned(),
+    };
+    let wide = GROUPS.iter().flat_map(|(_, verbs)| *verbs).map(|name| name.len()).max().unwrap_or(0);
+    let mut page = String::from("{about-with-newline}\n{usage-heading} {usage}\n");
+    for (title, verbs) in GROUPS {
+        page += &format!("\n{header}{title}:{header:#}\n");
+        for name in *verbs {
+            page += &format!("  {literal}{name}{literal:#}{}", " ".repeat(wide - name.len()));
+            for (i, row) in wrap(&[Span::plain(&about(name))], COLUMNS - wide - 4).iter().enumerate() {
+                let indent = if i == 0 { 2 } else { wide + 4 };
+                let text: String = row.iter().map(Span::text).collect();
+                page += &format!("{}{text}\n", " ".repeat(indent));
+            }
+        }
+    }
+    page += &format!("\n{header}Options:{header:#}\n{{options}}{{after-help}}");
+    page.into()
 }
 
 impl Cli {
@@ -98,31 +156,38 @@ impl Verb {
 /// What is taken where no model is named.
 pub(crate) const DEFAULT_MODEL: &str = crate::models::built_in::NAME;
 
+/// The model of `SAI_MODEL`, where that is set and not empty, else [`DEFAULT_MODEL`].
+pub(crate) fn default_model() -> String {
+    let said = std::env::var_os("SAI_MODEL").map(|model| model.to_string_lossy().into_owned());
+    said.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| DEFAULT_MODEL.to_owned())
+}
+
 /// Which model, and how to hold it. Shared by every verb that runs one.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// GGUF file, Hugging Face folder, Hub id (owner/name[@revision][:file.gguf]) or short name
-    #[arg(short, long, env = "SAI_MODEL", default_value = DEFAULT_MODEL, hide_env_values = true)]
+    /// GGUF file, Hugging Face folder, Hub id (owner/name[@revision][:file.gguf]) or short name [SAI_MODEL, else mini]
+    #[arg(short, long, default_value_t = default_model(), hide_default_value = true)]
     pub(crate) model: String,
 
     /// Threads to compute with; 0 takes every core
     #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     pub(crate) threads: usize,
 
-    /// Tokens of context; the model's own length, but at most 8192, where not given
-    #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..), aliases = ["ctx-size", "ctx_size", "ctx"])]
+    /// Context length in tokens; the model's own, but at most 8192, where not given
+    #[arg(short, long, value_name = "N", value_parser = whole(1..=MOST), aliases = ["ctx-size", "ctx_size", "ctx"])]
     pub(crate) context: Option<usize>,
 
     /// Where to compute; auto picks the best device with room for the model
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
 
-    /// How a conversation is written: `42dot`, or a file with a Jinja template; the model's own where not given
-    #[arg(long, value_name = "42dot|FILE", alias = "chat_template")]
+    /// Chat template, how a conversation is written: `42dot`, a file with a Jinja template, or the name of one of the model's
+    /// own; its default where not given
+    #[arg(long, value_name = "42dot|FILE|NAME", alias = "chat_template")]
     pub(crate) chat_template: Option<String>,
 
-    /// How keys and values are kept: q8_0 takes half the memory of f16, and f16 half of f32's
+    /// Type of the KV cache: q8_0 takes half the memory of f16, and f16 half of f32's
     #[arg(long, value_enum, default_value_t = CacheKind::F16, alias = "cache_type")]
     pub(crate) cache_type: CacheKind,
 
@@ -139,9 +204,32 @@ pub(crate) struct OverrideArgs {
     pub(crate) override_kv: Vec<Override>,
 }
 
+/// A count that no text, model or machine reaches, and with which sums do not overflow.
+pub(crate) const MOST: usize = usize::MAX >> 16;
+
+/// Takes a count of a range, and says the range where it is given anything else.
+pub(crate) fn whole(
+    range: RangeInclusive<usize>,
+) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    whole_of::<usize>(range)
+}
+
+/// As [`whole`], for other whole numbers. The type is that of the field: clap finds out as late as when it is read.
+pub(crate) fn whole_of<T>(
+    range: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+where
+    T: FromStr + PartialOrd + Display + Clone + Send + Sync,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
 /// Takes a number of threads that a machine can have.
-pub(crate) fn thread_count() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(..=512)
+pub(crate) fn thread_count() -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    whole(0..=512)
 }
 
 /// Threads to work on: as many as asked for, or one for each core.
@@ -167,9 +255,9 @@ pub(crate) enum Device {
 /// How tokens are guessed before they are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DraftKind {
-    /// One token a pass
+    /// None: one token a pass
     Off,
-    /// As what followed the same words earlier in the text
+    /// Prompt lookup: what followed the same tokens earlier in the text
     Lookup,
 }
 
@@ -182,7 +270,7 @@ impl From<DraftKind> for sai_generation::Draft {
     }
 }
 
-/// How the cache keeps keys and values.
+/// Types of the KV cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CacheKind {
     F16,

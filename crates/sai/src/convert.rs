@@ -8,9 +8,10 @@ use clap::ValueEnum;
 use sai_formats::{Container, DType};
 use sai_generation::convert::{FolderModel, GgufModel, Progress};
 
+use crate::output;
 use crate::ui::{Size, Ui};
 
-/// Turn a Hugging Face folder into a GGUF file, or a GGUF file into a folder.
+/// Convert a Hugging Face folder to a GGUF file, or a GGUF file to a folder.
 ///
 /// The weights come through unchanged in both directions; --dtype rounds them to another type, and expands those
 /// of a quantised GGUF. The vocabulary, its special tokens and the chat template go along.
@@ -56,9 +57,8 @@ impl Convert {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let source = crate::models::locate(&self.source, ui)?;
         let target = self.target.display();
-        if self.target.exists() && !self.force {
-            bail!("{target}: it is there already; give --force to replace it, or another name");
-        }
+        let reads: Vec<&Path> = output::path_of(&source).into_iter().collect();
+        output::check(&self.target, self.force, &reads)?;
         let dtype = self.dtype.map(DType::from);
         let ends_as_gguf = self.target.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
         match sai_formats::open(&source)? {
@@ -80,6 +80,7 @@ impl Convert {
                 if !ends_as_gguf {
                     bail!("{target}: a folder becomes a GGUF file; end its name in .gguf");
                 }
+                output::check_file(&self.target, self.force, &reads)?;
                 let model = GgufModel::open(&source, dtype)?.with_overrides(&self.overrides.override_kv);
                 model.notes.iter().for_each(|note| ui.note(format_args!("note: {note}")));
                 self.write(ui, model.bytes(), &mut |progress| model.write(&self.target, progress))

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use sai_decoder::{Cpu, Limits};
 use serde_json::{Value, json};
 
-use crate::cli::DEFAULT_MODEL;
 use crate::models::{self, built_in, memory};
 use crate::ui::{Size, Ui};
 
@@ -99,7 +98,7 @@ impl Findings {
             gpus: machine::gpus(),
             ranks: machine::ranks(),
             folders,
-            default_model: said("SAI_MODEL").unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            default_model: crate::cli::default_model(),
             offline: said("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
             tools: tools(),
         }

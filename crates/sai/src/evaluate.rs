@@ -4,11 +4,13 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sai_generation::Source;
 use sai_make::{Evaluation, EvaluationOptions, RecordedPrompt};
 
+use crate::cli::{MOST, whole};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::tokenizer::documents::{ReadingArgs, advise, bytes, find};
 use crate::ui::{Size, Thousands, Ui};
 
 const EXAMPLES: &str = "\
@@ -16,10 +18,10 @@ Examples:
   sai evaluate nano nano/nano-q8_0.gguf --texts ko=held-out/ko.jsonl --texts en=held-out/en.jsonl
   sai evaluate nano/nano-q8_0.gguf --ask '안녕?' --ask 'What is two plus three?'";
 
-/// Say how well models predict texts of each language, and record what the last of them answers.
+/// Evaluate models: bits a byte and perplexity on texts of each language, and recorded answers of the last one.
 ///
-/// Bits a byte do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
-/// their tokens, each document by itself. Answers are the likeliest tokens, always the same.
+/// Bits a byte (bits per byte, the cross-entropy in bits by bytes of text) do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
+/// their tokens, each document by itself. Answers are greedy, always the same.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
@@ -32,8 +34,8 @@ pub(crate) struct Evaluate {
     texts: Vec<(String, String)>,
 
     /// Bytes of each language to read, about
-    #[arg(long, default_value_t = 500_000, value_name = "N")]
-    bytes: usize,
+    #[arg(long, default_value = "500kB", value_name = "BYTES", value_parser = bytes)]
+    bytes: u64,
 
     /// A question to answer; may be given again
     #[arg(long, value_name = "TEXT")]
@@ -44,7 +46,7 @@ pub(crate) struct Evaluate {
     ask_file: Option<PathBuf>,
 
     /// Tokens of an answer at most
-    #[arg(long, default_value_t = 96, value_name = "N")]
+    #[arg(long, default_value_t = 96, value_name = "N", value_parser = whole(1..=MOST))]
     answer_tokens: usize,
 
     /// Threads to compute with; 0 takes every core
@@ -54,6 +56,9 @@ pub(crate) struct Evaluate {
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 fn named(text: &str) -> Result<(String, String), String> {
@@ -65,6 +70,15 @@ fn named(text: &str) -> Result<(String, String), String> {
 
 impl Evaluate {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        self.evaluate(ui).map_err(advise)
+    }
+
+    fn evaluate(self, ui: &Ui) -> anyhow::Result<()> {
+        if self.texts.is_empty() && self.ask.is_empty() && self.ask_file.is_none() {
+            bail!(
+                "there is nothing to find out; give texts with --texts LANG=FILE, or a question with --ask"
+            );
+        }
         let mut models: Vec<(String, Source)> = Vec::new();
         for name in self.models {
             let source = crate::models::locate(&name, ui)?;
@@ -72,16 +86,20 @@ impl Evaluate {
         }
         let mut texts = Vec::new();
         for (language, file) in self.texts {
-            texts.push((language, sai_corpus::find(&[file])?));
+            texts.push((language, find(ui, &[file])?));
         }
         let mut ask: Vec<Vec<String>> = self.ask.into_iter().map(|question| vec![question]).collect();
         if let Some(file) = &self.ask_file {
             ask.extend(asked(file)?);
+            if texts.is_empty() && ask.is_empty() {
+                bail!("{}: there is no question in it, and no texts are given", file.display());
+            }
         }
         let what = EvaluationOptions {
             models,
             texts,
-            bytes: self.bytes,
+            reading: self.reading.options(),
+            bytes: usize::try_from(self.bytes).unwrap_or(usize::MAX),
             ask,
             answer_tokens: self.answer_tokens,
             threads: self.threads,
@@ -95,6 +113,13 @@ impl Evaluate {
         });
         bar.finish_and_clear();
         let ControlFlow::Continue(found) = found? else { std::process::exit(EXIT_INTERRUPTED) };
+        let languages = found.models.first().map_or(&[][..], |model| &model.languages);
+        for of in languages.iter().filter(|of| of.passed_over > 0) {
+            let (language, count) = (&of.language, Thousands(of.passed_over));
+            ui.warn(format_args!(
+                "{language}: {count} documents were passed over: broken, or their text is null"
+            ));
+        }
         let mut out = std::io::stdout().lock();
         match self.json {
             true => writeln!(out, "{}", serde_json::to_string(&found)?)?,

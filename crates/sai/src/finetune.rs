@@ -24,7 +24,7 @@ Conversations are JSON lines, plain or compressed: {\"messages\": [{\"role\": �
 {\"conversations\": [{\"from\": …, \"value\": …}]}, or Alpaca's {\"instruction\": …, \"input\": …, \"output\": …}.
 With [dpo] in the recipe they are pairs: {\"prompt\": …, \"chosen\": …, \"rejected\": …}, each a text or a list of messages.";
 
-/// Teach a model to answer, from conversations or from preferences.
+/// Fine-tune a model on conversations (SFT, with LoRA too) or on preferences (DPO).
 ///
 /// The tokenizer's chat template writes them, and only the tokens of the assistant's answers and the one that ends each
 /// are trained on; --inspect shows which. The run's folder is as that of `sai pretrain`; `sai chat` talks to its
@@ -49,7 +49,7 @@ pub(crate) struct Finetune {
     resume: bool,
 
     /// Print the first N conversations, in the order of training, with the tokens that are trained on in colour
-    #[arg(long, value_name = "N", conflicts_with_all = ["out", "resume"])]
+    #[arg(long, value_name = "N", value_parser = crate::cli::whole(1..=crate::cli::MOST), conflicts_with_all = ["out", "resume"])]
     inspect: Option<usize>,
 
     /// Threads to compute with; 0 takes every core

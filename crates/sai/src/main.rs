@@ -25,6 +25,7 @@ mod make;
 mod manual;
 mod merge;
 mod models;
+mod output;
 mod perplexity;
 mod plan;
 mod pretrain;
@@ -42,13 +43,13 @@ mod watched;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::from_arg_matches(&cli::command().get_matches()).unwrap_or_else(|error| error.exit());
     let ui = ui::Ui::new(cli.quiet);
     let Some(verb) = cli.verb.or_else(|| cli::Cli::unsaid(&ui)) else {
-        let _ = write!(std::io::stderr(), "{}", cli::Cli::command().render_help());
+        let _ = write!(std::io::stderr(), "{}", cli::command().render_help());
         return ExitCode::from(2);
     };
     match verb.run(&ui) {

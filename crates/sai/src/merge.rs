@@ -44,9 +44,6 @@ pub(crate) struct Merge {
 impl Merge {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let target = self.target.display();
-        if self.target.exists() && !self.force {
-            bail!("{target}: it is there already; give --force to replace it, or another name");
-        }
         let base = match crate::models::locate(&self.base, ui)? {
             Source::Path(path) => sai_trainer::newest(&path, "config.json"),
             Source::Memory { name, .. } => bail!(
@@ -56,6 +53,7 @@ impl Merge {
             ),
         };
         let adapter = sai_trainer::newest(&self.adapter, "adapter_config.json");
+        crate::output::check(&self.target, self.force, &[&base, &adapter])?;
         let model = FolderModel::merged(&base, &adapter, self.dtype.map(Into::into))?;
         let bytes = model.bytes();
         crate::watched::run(ui, ui.bytes_bar(bytes, "merge"), |progress| {

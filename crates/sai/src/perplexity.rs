@@ -13,10 +13,10 @@ use crate::ui::{Thousands, Ui};
 /// Tokens of a window where nothing else is asked for, as llama-perplexity has them.
 const WINDOW: usize = 512;
 
-/// Measure how well a model predicts a text, as llama-perplexity does.
+/// Measure the perplexity of a text, as llama-perplexity does.
 ///
 /// The text is cut into windows; in each, the second half is scored given what comes before it. The figure is
-/// the exponential of the mean surprise: the lower, the better. Windows are 512 tokens unless --context says
+/// the exponential of the mean cross-entropy (negative log-likelihood) of a token: the lower, the better. Windows are 512 tokens unless --context says
 /// otherwise.
 #[derive(clap::Args)]
 pub(crate) struct Perplexity {

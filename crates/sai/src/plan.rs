@@ -30,10 +30,11 @@ Examples:
   sai plan recipes/20m.toml --like run/            at the share of the peak that a run reached
   sai plan recipes/dpo-20m.toml --set model.from=tuned/ --set data=pairs.jsonl";
 
-/// Say what a recipe takes before it is run: parameters, memory, speed, time, cost.
+/// Estimate what training a recipe takes: parameters, memory, speed, time, cost.
 ///
-/// Nothing is trained; only conversations and pairs are read, for how long they are. Memory is what training keeps, for each way of sharing it out among devices;
-/// speed is the share of a device's published peak that you say, for `cpu` of this machine's measured one.
+/// Nothing is trained; only conversations and pairs are read, for how long they are. Memory is what training keeps, for
+/// each way of sharing it out among devices; speed is the share of a device's published peak (MFU) that you say, for `cpu`
+/// of this machine's measured one.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Plan {
@@ -49,23 +50,23 @@ pub(crate) struct Plan {
     device: String,
 
     /// How many of them
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = crate::cli::whole(1..=1_000_000))]
     count: usize,
 
-    /// Share of the peak that is reached, as in 0.4
-    #[arg(long, alias = "mfu", value_name = "SHARE", conflicts_with = "like")]
+    /// Share of the peak that is reached (model FLOPs utilisation), as in 0.4
+    #[arg(long, alias = "mfu", value_name = "SHARE", value_parser = share, conflicts_with = "like")]
     share: Option<f64>,
 
     /// Take the share that this run reached, by its metrics
     #[arg(long, value_name = "RUN")]
     like: Option<PathBuf>,
 
-    /// Numbers to train in; bf16 where the device has it
+    /// Precision to train in; bf16 where the device has it
     #[arg(long, value_enum)]
     precision: Option<Numbers>,
 
     /// Price of a device's hour, in any currency
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = price)]
     price: Option<f64>,
 
     /// One JSON object
@@ -77,6 +78,16 @@ pub(crate) struct Plan {
 enum Numbers {
     F32,
     Bf16,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|&share: &f64| share > 0.0 && share <= 1.0);
+    share.ok_or_else(|| "give a number above 0 and at most 1, such as 0.4".to_owned())
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|&price: &f64| price.is_finite() && price >= 0.0);
+    price.ok_or_else(|| "give an amount from 0 on, such as 1.5".to_owned())
 }
 
 impl Plan {

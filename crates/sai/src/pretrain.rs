@@ -17,7 +17,7 @@ Examples:
   sai pretrain run/recipe.toml --out run/ --resume       go on after Ctrl-C, a kill or a full disk
   sai generate -m run/model -p 'Once upon a time'";
 
-/// Train a model from a recipe.
+/// Pretrain a model on token shards, from a recipe.
 ///
 /// The run's folder gets the resolved recipe, a line of metrics.jsonl for each step, TensorBoard files, and
 /// checkpoints, of which `model` is the newest: a Hugging Face folder at any time. Ctrl-C and SIGTERM save and leave;

@@ -10,13 +10,22 @@ use crate::ui::{Thousands, Ui};
 /// Whether what is computed is kept. Shared by the verbs that continue a text.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct PromptCacheArgs {
-    /// Keep what is computed in FILE, and take from it what the next run begins with alike
+    /// Keep the KV cache of what is computed in FILE, and take from it what the next run begins with alike; a file of
+    /// another kind is left alone
     #[arg(long, value_name = "FILE", alias = "prompt_cache")]
     prompt_cache: Option<PathBuf>,
 }
 
 impl PromptCacheArgs {
-    /// Fills the session from the file, where there is one. A file that does not fit is said, and left to be
+    /// Refuses a file that is no prompt cache, before any work is done: it would be replaced.
+    ///
+    /// # Errors
+    /// There is such a file, in one line.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        Ok(self.prompt_cache.as_deref().map_or(Ok(()), sai_generation::check_prompt_cache_target)?)
+    }
+
+    /// Fills the session from the file, where there is one. A cache that does not fit is said, and left to be
     /// replaced: it can cost time, never the answer.
     pub(crate) fn load(&self, session: &mut Session<'_>, ui: &Ui) -> anyhow::Result<()> {
         let Some(file) = &self.prompt_cache else { return Ok(()) };

@@ -1,17 +1,17 @@
 //! `sai quantize SOURCE TARGET TYPE`: a model in fewer bits.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::bail;
 use sai_formats::DType;
 use sai_generation::convert::GgufModel;
 use sai_generation::{Config, Imatrix, Mix, Plan};
 
+use crate::output;
 use crate::ui::{Size, Thousands, Ui};
 
-/// Write a model in fewer bits, as a GGUF file.
+/// Quantise a model: write it in fewer bits, as a GGUF file.
 ///
 /// TYPE is a type, or one of llama.cpp's mixes, in which tensors that suffer more get more bits: f32, f16, bf16, q8_0,
 /// q6_k, q5_k_m, q5_k_s, q5_1, q5_0, q4_k_m, q4_k_s, q4_1, q4_0, q3_k_l, q3_k_m, q3_k_s, q2_k. Of those with fewer than
@@ -56,10 +56,9 @@ fn mix(name: &str) -> Result<Mix, String> {
 impl Quantize {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let target = self.target.display();
-        if self.target.exists() && !self.force {
-            bail!("{target}: it is there already; give --force to replace it, or another name");
-        }
         let source = crate::models::locate(&self.source, ui)?;
+        let reads: Vec<&Path> = output::path_of(&source).into_iter().chain(self.imatrix.as_deref()).collect();
+        output::check_file(&self.target, self.force, &reads)?;
         let (_, config) = Config::open(&source)?;
         let model = GgufModel::open(&source, None)?.with_overrides(&self.overrides.override_kv);
         model.notes.iter().for_each(|note| ui.note(format_args!("note: {note}")));

@@ -209,3 +209,51 @@ fn shells_and_man_know_every_verb() {
     assert!(chat.contains("system"), "{chat}");
     assert!(folder.join("sai-tokenizer-train.1").exists());
 }
+
+#[test]
+fn the_help_lists_every_verb_once_and_in_a_group() {
+    let home = home();
+    let help = succeeds(sai(home.path()).arg("--help")).out;
+    let (_, verbs) = help.split_once("Usage:").expect("a usage");
+    let (verbs, _) = verbs.split_once("\nOptions:").expect("options");
+    let headings: Vec<&str> = verbs.lines().filter(|l| l.ends_with(':') && !l.starts_with(' ')).collect();
+    assert_eq!(headings, ["Talk:", "Make:", "Convert:", "Measure:", "Shell:"]);
+    // Lines that a description goes on in are deeper.
+    let lines = || verbs.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
+    let mut listed: Vec<&str> = lines().filter_map(|line| line.split(' ').next()).collect();
+    listed.sort();
+    // What shells complete comes from clap and not from the list.
+    let script = succeeds(sai(home.path()).args(["completions", "bash"])).out;
+    let mut known: Vec<&str> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("sai,")?.strip_suffix(')')).collect();
+    known.sort();
+    assert!(known.len() >= 20 && listed == known, "{listed:?} and {known:?}");
+    assert!(help.lines().all(|line| line.chars().count() <= 110), "{help}");
+    for line in lines() {
+        assert!(line.trim().split_once("  ").is_some_and(|(_, about)| about.len() > 10), "{line}");
+    }
+    assert!(help.contains("--quiet") && help.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn the_folder_of_a_run_is_its_newest_model() {
+    let home = home();
+    let (run, model) = (home.path().join("run"), home.path().join("run/model"));
+    fs::create_dir_all(&model).expect("a folder");
+    fs::write(run.join("recipe.toml"), "").expect("a file");
+    fs::write(run.join("metrics.jsonl"), "").expect("a file");
+    let error = fails(sai(home.path()).args(["inspect", "run"]));
+    assert!(error.contains("run: it is the folder of a run that has no checkpoint yet"), "{error}");
+    fs::write(model.join("config.json"), config("LlamaForCausalLM")).expect("a file");
+    fs::write(model.join("model.safetensors"), weights()).expect("a file");
+    let ran = succeeds(sai(home.path()).args(["inspect", "run"]));
+    assert!(ran.out.contains("LlamaForCausalLM"), "{ran:?}");
+    assert!(ran.err.contains("run is the folder of a run; its model is run/model"), "{ran:?}");
+    succeeds(sai(home.path()).args(["inspect", "run/", "--quiet"]));
+
+    let stage = home.path().join("made/stages/pretrain/model");
+    fs::create_dir_all(&stage).expect("a folder");
+    fs::copy(model.join("config.json"), stage.join("config.json")).expect("a file");
+    let error = fails(sai(home.path()).args(["inspect", "made"]));
+    assert!(error.contains("not finished; its newest model is made/stages/pretrain/model"), "{error}");
+}

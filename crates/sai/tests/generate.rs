@@ -285,7 +285,10 @@ fn a_prompt_cache_saves_time_and_never_changes_the_answer() {
     refused(&["--cache-type", "f32"], "damaged");
     assert!(answer(&["--prompt-cache", "cache", "--cache-type", "f32"]).1 > 0, "it was written anew");
     std::fs::write(&cache, "something else").expect("another file");
-    refused(&[], "no prompt cache");
+    let mut command = sai(home.path());
+    command.args(["generate", "-p", "x", "-n", "1", "--prompt-cache", "cache", "-m"]);
+    assert!(fails(command.arg(&model)).contains("no prompt cache"));
+    assert_eq!(std::fs::read(&cache).expect("the file"), b"something else");
     let mut command = sai(home.path());
     command.args(["generate", "-p", "x", "-n", "1", "--prompt-cache", "no/such/folder/cache", "-m"]);
     assert!(fails(command.arg(&model)).contains("cannot be written"));

@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// What the server holds and how it behaves.
 struct Behaviour {
     repo: &'static str,
@@ -25,6 +27,16 @@ struct Behaviour {
     cuts: usize,
     /// Weights arrive with another byte.
     corrupt: bool,
+    /// Every request is answered with this redirect to another Hub.
+    moved: Option<(&'static str, String)>,
+    /// Every request is answered with this status, these headers and this body.
+    broken: Option<(&'static str, Headers, &'static str)>,
+    /// A header that answers about files lack.
+    lacks: &'static str,
+    /// Parts of files are not given: an answer is the whole of it.
+    whole: bool,
+    /// The tokens that were shown.
+    tokens: Vec<String>,
     log: Vec<String>,
 }
 
@@ -45,6 +57,11 @@ impl Hub {
             token: None,
             cuts: 0,
             corrupt: false,
+            moved: None,
+            broken: None,
+            lacks: "",
+            whole: false,
+            tokens: vec![],
             log: vec![],
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -92,6 +109,8 @@ impl Hub {
         let mut state = self.state.lock().expect("the state");
         let shown = range.as_ref().map(|r| format!(" {r}")).unwrap_or_default();
         state.log.push(format!("{}{shown}", path.split('?').next()?));
+        state.tokens.extend(token.clone());
+        let range = range.filter(|_| !state.whole);
         let reply = state.reply(&path, range.as_deref(), token.as_deref(), &self.address);
         drop(state);
         let mut stream = stream;
@@ -101,6 +120,12 @@ impl Hub {
 
 impl Behaviour {
     fn reply(&mut self, path: &str, range: Option<&str>, token: Option<&str>, address: &str) -> Vec<u8> {
+        if let Some((status, host)) = &self.moved {
+            return http(status, &[("Location", &format!("{host}{path}"))], b"");
+        }
+        if let Some((status, headers, body)) = self.broken {
+            return http(status, headers, body.as_bytes());
+        }
         let path = path.split('?').next().unwrap_or_default();
         let repo = self.repo;
         if path == format!("/api/models/{repo}/revision/main")
@@ -132,10 +157,16 @@ impl Behaviour {
                     ("X-Linked-Etag", &etag),
                     ("X-Repo-Commit", self.commit),
                 ];
-                return http("302 Found", &headers, b"");
+                let mut kept: Vec<_> = headers.into_iter().filter(|(name, _)| *name != self.lacks).collect();
+                if self.lacks == "X-Linked-Etag" {
+                    kept.push(("ETag", &etag));
+                }
+                return http("302 Found", &kept, b"");
             }
             let etag = format!("\"{}\"", &hash[..40]);
-            return part(bytes, range, &[("ETag", &etag), ("X-Repo-Commit", self.commit)], false);
+            let headers = [("ETag", etag.as_str()), ("X-Repo-Commit", self.commit)];
+            let kept: Vec<_> = headers.into_iter().filter(|(name, _)| *name != self.lacks).collect();
+            return part(bytes, range, &kept, false);
         }
         if let Some(bytes) = path.strip_prefix("/store/").and_then(|name| self.files.get(name)) {
             let mut bytes = bytes.clone();
@@ -158,6 +189,9 @@ fn http(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
 
 /// The range `start-` or `start-end` of `bytes`; a cut one promises all and sends half.
 fn part(bytes: &[u8], range: Option<&str>, headers: &[(&str, &str)], cut: bool) -> Vec<u8> {
+    if range.is_none() {
+        return http("200 OK", headers, bytes);
+    }
     let (start, end) = range.and_then(|range| range.split_once('-')).unwrap_or(("0", ""));
     let start: usize = start.parse().expect("a start");
     let end = end.parse::<usize>().map_or(bytes.len(), |end| end + 1);
@@ -368,4 +402,164 @@ fn a_vocabulary_of_the_hub_is_judged_beside_files() {
     assert!(tokens[0].is_some_and(|count| count > 0), "{ran:?}");
     assert!(tokens[0] == tokens[1] && tokens[0] == tokens[2] && tokens[0] != tokens[3], "{ran:?}");
     assert!(!hub.log().iter().any(|r| r.contains("safetensors")), "weights are not asked for");
+}
+
+#[test]
+fn a_mirror_that_leads_to_another_hub_is_followed_without_the_token() {
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+        let address = hub.address.clone();
+        let mirror = Hub::new(&[]).with(|state| state.moved = Some((status, address)));
+        succeeds(mirror.command(home.path(), "owner/name").env("HF_TOKEN", "hf_mine"));
+        let found = std::fs::read(snapshot(home.path(), COMMIT).join("model.safetensors"));
+        assert_eq!(found.expect("weights"), weights(), "{status}");
+        let tokens = |hub: &Hub| hub.state.lock().expect("the state").tokens.clone();
+        assert!(tokens(&mirror).iter().all(|token| token == "hf_mine") && !tokens(&mirror).is_empty());
+        assert_eq!(tokens(&hub), [""; 0], "{status}");
+    }
+    // What is behind a licence there cannot be had by a token that is for the mirror.
+    let (home, hub) =
+        (tempfile::tempdir().expect("a folder"), folder().with(|state| state.token = Some("hf_good")));
+    let address = hub.address.clone();
+    let mirror = Hub::new(&[]).with(|state| state.moved = Some(("308 Permanent Redirect", address)));
+    let error = fails(mirror.command(home.path(), "owner/name").arg("--quiet").env("HF_TOKEN", "hf_good"));
+    assert!(error.contains("redirects, wants a token") && error.contains("set HF_ENDPOINT"), "{error}");
+}
+
+#[test]
+fn a_storage_that_has_an_etag_of_its_own_does_not_name_the_file() {
+    for header in ["", "X-Linked-Etag"] {
+        let (home, hub) =
+            (tempfile::tempdir().expect("a folder"), folder().with(|state| state.lacks = header));
+        succeeds(&mut hub.command(home.path(), "owner/name"));
+        let blobs = std::fs::read_dir(home.path().join("hf/hub/models--owner--name/blobs")).expect("blobs");
+        let names: Vec<_> =
+            blobs.map(|blob| blob.expect("a blob").file_name().to_string_lossy().into_owned()).collect();
+        let hash: String = Sha256::digest(weights()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(names.contains(&hash), "{header}: {names:?}");
+    }
+}
+
+#[test]
+fn a_redirect_that_goes_in_a_circle_ends() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    let address = hub.address.clone();
+    let hub = hub.with(|state| state.moved = Some(("308 Permanent Redirect", address)));
+    let error = fails(&mut hub.command(home.path(), "owner/name"));
+    assert!(error.contains("redirects more than"), "{error}");
+    let hub = hub.with(|state| {
+        state.moved = None;
+        state.broken = Some(("302 Found", &[], ""));
+    });
+    let error = fails(&mut hub.command(home.path(), "owner/name"));
+    assert!(error.contains("redirects to no address"), "{error}");
+}
+
+#[test]
+fn a_pasted_address_is_its_model() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    let host = hub.address.strip_prefix("http://").expect("an address").to_owned();
+    for asked in [
+        "https://huggingface.co/owner/name",
+        "https://huggingface.co/owner/name/tree/main",
+        "huggingface.co/owner/name",
+        "hf.co/owner/name",
+        &format!("http://{host}/owner/name"),
+    ] {
+        let ran = succeeds(&mut hub.command(home.path(), asked));
+        assert!(ran.out.contains("LlamaForCausalLM"), "{asked}: {ran:?}");
+    }
+    let files = [("m-Q8_0.gguf", common::gguf("llama")), ("m-Q4_K_M.gguf", common::gguf("other"))];
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), Hub::new(&files));
+    for (asked, kind) in [
+        ("hf.co/owner/name:Q4_K_M", "other"),
+        ("hf.co/owner/name:Q8_0", "llama"),
+        ("https://huggingface.co/owner/name/resolve/main/m-Q8_0.gguf?download=true", "llama"),
+        ("https://huggingface.co/owner/name/blob/main/m-Q4_K_M.gguf", "other"),
+    ] {
+        let ran = succeeds(&mut hub.command(home.path(), asked));
+        assert!(ran.out.contains(kind), "{asked}: {ran:?}");
+    }
+    let error = fails(&mut hub.command(home.path(), "https://huggingface.co/datasets/owner/name"));
+    assert!(error.contains("no address of a model"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_hub_is_said_for_what_it_is() {
+    let home = tempfile::tempdir().expect("a folder");
+    let says = |change: &dyn Fn(&mut Behaviour)| {
+        let hub = folder().with(change);
+        fails(hub.command(home.path(), "owner/name").arg("--quiet"))
+    };
+    let broken = |status, headers, body| says(&|state| state.broken = Some((status, headers, body)));
+    let error = broken("429 Too Many Requests", &[("Retry-After", "42")], "");
+    assert!(error.contains("too many requests; run the command again in 42 seconds"), "{error}");
+    for (status, code) in [("500 Internal Server Error", "500"), ("503 Service Unavailable", "503")] {
+        let error = broken(status, &[], "");
+        assert!(error.contains(&format!("status {code}, a fault of the server")), "{error}");
+        assert!(!error.contains("network"), "{error}");
+    }
+    for headers in [&[("Content-Type", "text/html; charset=utf-8")][..], &[]] {
+        let error = broken("200 OK", headers, "<!DOCTYPE html><title>Log in</title>");
+        assert!(error.contains("sent a web page where a Hub's answer belongs; is HF_ENDPOINT"), "{error}");
+    }
+    let error = broken("200 OK", &[], "{}");
+    assert!(error.contains("sent no list of files"), "{error}");
+    for (header, said) in [("X-Repo-Commit", "X-Repo-Commit"), ("ETag", "ETag")] {
+        let error = says(&|state| state.lacks = header);
+        assert!(error.contains("config.json: the answer of"), "{error}");
+        assert!(error.contains(&format!("lacks the header {said}")), "{error}");
+    }
+    // A cached copy is better than none.
+    let hub = folder();
+    succeeds(&mut hub.command(home.path(), "owner/name"));
+    let hub = hub.with(|state| state.broken = Some(("503 Service Unavailable", &[], "")));
+    let ran = succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert!(ran.err.contains("status 503") && ran.err.contains("taking the copy in the cache"), "{ran:?}");
+    let error = fails(sai(home.path()).env("HF_ENDPOINT", "hub.example").args(["inspect", "a/b"]));
+    assert!(error.contains("HF_ENDPOINT is `hub.example`; it begins with https://"), "{error}");
+}
+
+#[test]
+fn a_token_is_found_where_other_tools_find_it_and_named() {
+    let home = tempfile::tempdir().expect("a folder");
+    let hub = folder().with(|state| state.token = Some("hf_good"));
+    let command = || {
+        let mut command = hub.command(home.path(), "owner/name");
+        command.arg("--quiet");
+        command
+    };
+    let error = fails(command().env("HUGGING_FACE_HUB_TOKEN", "hf_other"));
+    assert!(error.contains("HUGGING_FACE_HUB_TOKEN may not read"), "{error}");
+    std::fs::create_dir_all(home.path().join("hf")).expect("a folder");
+    std::fs::write(home.path().join("hf/token"), "hf_other\r\n").expect("a file");
+    let error = fails(&mut command());
+    assert!(error.contains("the token in") && error.contains("hf/token may not read"), "{error}");
+    assert!(!error.contains("HF_TOKEN"), "{error}");
+    // The first that is not empty is taken.
+    let mut both = command();
+    both.env("HF_TOKEN", " ").env("HUGGING_FACE_HUB_TOKEN", "hf_good\n");
+    succeeds(&mut both);
+}
+
+#[test]
+fn a_mirror_that_gives_no_parts_of_files_will_do() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder().with(|state| state.whole = true));
+    let blobs = home.path().join("hf/hub/models--owner--name/blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder");
+    let hash: String = Sha256::digest(weights()).iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(blobs.join(format!("{hash}.part")), &weights()[..100]).expect("a part");
+    succeeds(&mut hub.command(home.path(), "owner/name"));
+    let found = std::fs::read(snapshot(home.path(), COMMIT).join("model.safetensors"));
+    assert_eq!(found.expect("weights"), weights());
+}
+
+#[test]
+fn a_file_of_certificates_that_is_none_is_named() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), folder());
+    std::fs::write(home.path().join("none.pem"), "nothing").expect("a file");
+    let error = fails(hub.command(home.path(), "owner/name").env("SSL_CERT_FILE", "none.pem"));
+    assert!(error.contains("none.pem: holds no certificate"), "{error}");
+    let error = fails(hub.command(home.path(), "owner/name").env("REQUESTS_CA_BUNDLE", "missing.pem"));
+    assert!(error.contains("missing.pem: the certificates cannot be read"), "{error}");
 }

@@ -91,7 +91,7 @@ fn holds_to(model: &Model, talk: &[RecordedTurn]) {
     let one = Request { sampling: Sampling::greedy(), max_new_tokens: 1, ..Request::default() };
     let mut messages = Vec::new();
     for turn in talk {
-        messages.push(Message { role: "user".to_owned(), content: turn.said.clone() });
+        messages.push(Message::new("user", turn.said.clone()));
         let mut text = session.chat_prompt(&messages, model.context).unwrap().tokens;
         let recorded = turn.tokens.iter().copied().map(Some).chain(turn.ended.then_some(None));
         for (place, token) in recorded.enumerate() {
@@ -109,7 +109,7 @@ fn holds_to(model: &Model, talk: &[RecordedTurn]) {
             text.extend(token);
         }
         assert_eq!(model.tokenizer.decode(&turn.tokens), turn.answer);
-        messages.push(Message { role: "assistant".to_owned(), content: turn.answer.clone() });
+        messages.push(Message::new("assistant", turn.answer.clone()));
     }
 }
 

@@ -80,7 +80,7 @@ fn what_is_no_id_or_no_text_is_said() {
     assert!(fails(tokenizer(home.path(), "decode").arg("4000000")).contains("outside the vocabulary"));
     std::fs::write(home.path().join("bytes"), b"ab\xff").expect("a file");
     let error = fails(tokenizer(home.path(), "encode").args(["--file", "bytes"]));
-    assert!(error.contains("bytes: byte 2 is not UTF-8"), "{error}");
+    assert!(error.contains("bytes: byte 3 is not UTF-8"), "{error}");
     assert!(fails(sai(home.path()).args(["tokenizer", "encode", "-t", "./none.json", "a"])).contains("none"));
     assert_eq!(run(sai(home.path()).arg("tokenizer")).code, Some(2));
 }

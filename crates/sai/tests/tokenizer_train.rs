@@ -97,7 +97,7 @@ fn what_cannot_be_done_is_said_in_one_line_and_leaves_nothing() {
         assert_eq!(left(home.path()), ["a.jsonl", "b.txt"], "{more:?}");
     };
     said(&["--input", "a.jsonl", "--memory", "100k"], "distinct words in");
-    said(&["--input", "a.jsonl", "--memory", "much"], "no amount of memory");
+    said(&["--input", "a.jsonl", "--memory", "much"], "no number of bytes");
     said(&["--input", "a.jsonl", "--sample", "ko"], "ko=10M");
     said(&["--input", "a.jsonl", "--sample", "fr=10"], "none in the sample's languages");
     said(&["--input", "a.jsonl", "--vocab-size", "200"], "no room");

@@ -56,7 +56,7 @@ pub enum Error {
         given: [u8; 32],
     },
     /// A folder that has shards of other inputs or options.
-    #[error("{}: packed from other inputs or with other options; pack into another folder, or remove this one", path.display())]
+    #[error("{}: packed from other inputs or with other options; inputs are known by their paths and lengths; pack into another folder, or remove this one", path.display())]
     Job {
         /// The shard.
         path: PathBuf,

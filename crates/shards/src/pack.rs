@@ -73,8 +73,7 @@ pub fn pack(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), Packed>, Error> {
     let plan = Plan::new(tokenizer, &files, &read, options)?;
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", e))?;
-    let _lock = lock(folder)?;
+    let _claim = Claim::of(folder)?;
     let mut shards = plan.whole_shards(folder)?;
     let resumed: u64 = shards.iter().map(|shard| shard.header().documents).sum();
     if let Some(manifest) = Manifest::read(folder)? {
@@ -359,13 +358,89 @@ fn totals(shards: &[Shard]) -> Totals {
     totals
 }
 
-/// Keeps other processes out of a folder, until the file is closed.
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join(".lock");
-    let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy { folder: folder.to_owned() }),
-        Err(std::fs::TryLockError::Error(e)) => Err(Error::io(&path, "lock the file", e)),
+/// The name of the file by which other processes are kept out.
+const LOCK: &str = ".lock";
+
+/// A folder that is packed into. Other processes are kept out of it; what a failed packing leaves in it is nothing but
+/// whole shards, and no folder that was not there.
+struct Claim {
+    folder: PathBuf,
+    lock: File,
+    /// Whether the folder was made for this.
+    made: bool,
+}
+
+impl Claim {
+    /// Makes the folder if it is not there, and locks it.
+    fn of(folder: &Path) -> Result<Claim, Error> {
+        let made = !folder.exists();
+        if !made {
+            own(folder)?;
+        }
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", e))?;
+        let path = folder.join(LOCK);
+        loop {
+            let lock = File::create(&path).map_err(|e| Error::io(&path, "create the file", e))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(Error::Busy { folder: folder.to_owned() });
+                }
+                Err(std::fs::TryLockError::Error(e)) => return Err(Error::io(&path, "lock the file", e)),
+            }
+            // Whoever held it may have removed it between the two; then another file has the name, or none.
+            if is_at(&lock, &path) {
+                return Ok(Claim { folder: folder.to_owned(), lock, made });
+            }
+        }
     }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Removed while it is held, so that nobody has it who could hold another.
+        let _ = std::fs::remove_file(self.folder.join(LOCK));
+        let _ = self.lock.unlock();
+        if self.made {
+            // One that holds anything stays.
+            let _ = std::fs::remove_dir(&self.folder);
+        }
+    }
+}
+
+/// Whether an open file is the one that has a name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |found: std::io::Result<std::fs::Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
+    id(file.metadata()).is_some_and(|open| id(std::fs::metadata(path)) == Some(open))
+}
+
+/// Where an open file cannot be removed, it is the one.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Whether a folder holds shards, or may come to hold them.
+fn own(folder: &Path) -> Result<(), Error> {
+    if !folder.is_dir() {
+        return Err(Error::not_a_shard(folder, "a file has this name; pack into a folder of another name"));
+    }
+    let fail = |e| Error::io(folder, "look into the folder", e);
+    let mut other = None;
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name().to_string_lossy().into_owned();
+        if name == crate::manifest::NAME || name == write::name(0) {
+            return Ok(());
+        }
+        if !name.starts_with('.') {
+            other = Some(name);
+        }
+    }
+    other.map_or(Ok(()), |name| {
+        let fact =
+            format!("it holds other things than shards, such as {name}; pack into a folder of their own");
+        Err(Error::not_a_shard(folder, fact))
+    })
 }

@@ -36,10 +36,20 @@ impl Shards {
     /// # Errors
     /// It was not finished, a shard is missing, cut short or damaged, or it was packed with another tokenizer.
     pub fn open(folder: &Path, tokenizer: Option<[u8; 32]>) -> Result<Shards, Error> {
+        if !folder.is_dir() {
+            let fact = match folder.exists() {
+                true => "a file, and not the folder of shards that `sai tokenizer pack` made; give that",
+                false => {
+                    "there is no such folder; give the one that `sai tokenizer pack` made, where it is now"
+                }
+            };
+            return Err(Error::Unfinished { folder: folder.to_owned(), fact: fact.to_owned() });
+        }
         let Some(manifest) = Manifest::read(folder)? else {
             let begun = folder.join(write::name(0)).exists();
             let fact = if begun {
-                "its packing was interrupted; give the same command again to finish it"
+                "no pack.json beside its shards: its packing was interrupted, and the same command again finishes it, \
+                 or pack.json was left behind where they were copied from"
             } else {
                 "no pack.json there; it is no folder that `sai tokenizer pack` made"
             };
@@ -51,6 +61,13 @@ impl Shards {
         for (number, entry) in (0u32..).zip(&manifest.shards) {
             // The name is made and not taken from the list, which may come from anywhere.
             let path = folder.join(write::name(number));
+            if !path.exists() {
+                let of = manifest.shards.len();
+                let fact = format!(
+                    "one of {of} shards that pack.json lists, and not there; copy it here, or pack again"
+                );
+                return Err(Error::not_a_shard(&path, fact));
+            }
             let shard = Shard::open(&path)?;
             let header = shard.header();
             if let Some(given) = tokenizer.filter(|given| header.tokenizer != *given) {

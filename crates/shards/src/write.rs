@@ -20,11 +20,21 @@ pub(crate) fn name(number: u32) -> String {
 /// reached the disk.
 pub(crate) struct Writer {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Temporary,
     file: BufWriter<WriteBehind>,
     header: Header,
     index: Index,
     sum: Sha256,
+}
+
+/// The name of a file that grows. One that is given up is removed.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After it has its own name nothing is called so.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Writer {
@@ -36,6 +46,7 @@ impl Writer {
         let file = File::create(&temporary).map_err(|e| Error::io(&temporary, "create the file", e))?;
         let mut file = BufWriter::with_capacity(1 << 16, WriteBehind::new(file));
         file.write_all(&[0; header::LENGTH]).map_err(|e| Error::io(&temporary, "write the file", e))?;
+        let temporary = Temporary(temporary);
         Ok(Writer { path, temporary, file, header, index: Index::default(), sum: Sha256::new() })
     }
 
@@ -46,7 +57,7 @@ impl Writer {
     /// Appends the tokens of documents, as they lie in the file; [`Writer::document`] says which is whose.
     pub(crate) fn write(&mut self, tokens: &[u8]) -> Result<(), Error> {
         self.sum.update(tokens);
-        self.file.write_all(tokens).map_err(|e| Error::io(&self.temporary, "write the file", e))
+        self.file.write_all(tokens).map_err(|e| Error::io(&self.temporary.0, "write the file", e))
     }
 
     /// Appends a document of so many tokens to the index.
@@ -77,14 +88,14 @@ impl Writer {
         self.header.index_sum = header::sum(&index);
         let bytes = self.header.tokens as usize * header::width(self.header.vocab_size);
         let padding = bytes.next_multiple_of(8) - bytes;
-        let fail = |e| Error::io(&self.temporary, "write the file", e);
+        let fail = |e| Error::io(&self.temporary.0, "write the file", e);
         self.file.write_all(&[0; 8][..padding]).map_err(fail)?;
         self.file.write_all(&index).map_err(fail)?;
         self.file.seek(SeekFrom::Start(0)).map_err(fail)?;
         self.file.write_all(&self.header.to_bytes()).map_err(fail)?;
         self.file.flush().map_err(fail)?;
         self.file.get_mut().sync_all().map_err(fail)?;
-        rename(&self.temporary, &self.path)
+        rename(&self.temporary.0, &self.path)
     }
 }
 

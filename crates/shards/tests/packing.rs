@@ -189,7 +189,9 @@ fn what_does_not_belong_together_is_refused_by_name() {
     std::fs::copy(target.join("shard-00000.tokens"), &path).unwrap();
     says(Shards::open(&target, None).unwrap_err(), "shard-00001.tokens", "not the shard");
     std::fs::remove_file(&path).unwrap();
-    says(Shards::open(&target, None).unwrap_err(), "shard-00001.tokens", "could not open");
+    says(Shards::open(&target, None).unwrap_err(), "shard-00001.tokens", "one of");
+    says(Shards::open(&folder.path().join("moved"), None).unwrap_err(), "moved", "no such folder");
+    says(Shards::open(&inputs[0], None).unwrap_err(), "0.jsonl", "a file, and not the folder");
     std::fs::remove_file(target.join("pack.json")).unwrap();
     says(Shards::open(&target, None).unwrap_err(), "packed", "interrupted");
     says(Shards::open(folder.path(), None).unwrap_err(), "", "no pack.json");
@@ -201,6 +203,50 @@ fn what_does_not_belong_together_is_refused_by_name() {
         &options(&tokenizer),
     );
     says(nothing.unwrap_err(), "", "no documents");
+}
+
+#[test]
+fn a_packing_that_fails_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = fixture("gpt2.json");
+    let broken = folder.path().join("broken.jsonl");
+    let lines: String = (0..100).map(|i| format!("{{\"text\": \"document {i} of some words\"}}\n")).collect();
+    std::fs::write(&broken, format!("{lines}{{\"body\": 1}}\n")).unwrap();
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let target = folder.path().join("packed");
+    run(&target, &tokenizer, std::slice::from_ref(&broken), &options(&tokenizer, 2, 1 << 20)).unwrap_err();
+    assert!(!target.exists(), "{:?}", names(&target));
+    // What is whole stays, for the same command to go on from.
+    run(&target, &tokenizer, std::slice::from_ref(&broken), &options(&tokenizer, 2, 200)).unwrap_err();
+    let whole = names(&target);
+    assert!(!whole.is_empty() && whole.iter().all(|name| name.starts_with("shard-")), "{whole:?}");
+    // A folder that was there stays there.
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    run(&empty, &tokenizer, std::slice::from_ref(&broken), &options(&tokenizer, 2, 1 << 20)).unwrap_err();
+    assert!(names(&empty).is_empty());
+    std::fs::write(&broken, &lines).unwrap();
+    run(&empty, &tokenizer, std::slice::from_ref(&broken), &options(&tokenizer, 2, 1 << 20)).unwrap();
+    assert_eq!(names(&empty), ["pack.json", "shard-00000.tokens"]);
+}
+
+#[test]
+fn shards_are_not_put_among_other_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = fixture("gpt2.json");
+    let inputs = input(folder.path());
+    let among =
+        run(folder.path(), &tokenizer, &inputs, &options(&tokenizer, 1, 2000)).unwrap_err().to_string();
+    assert!(among.contains("it holds other things than shards, such as "), "{among}");
+    let file = run(&inputs[0], &tokenizer, &inputs, &options(&tokenizer, 1, 2000)).unwrap_err().to_string();
+    assert!(file.contains("0.jsonl: a file has this name"), "{file}");
+    assert!(!folder.path().join(".lock").exists() && !folder.path().join("pack.json").exists());
 }
 
 #[test]

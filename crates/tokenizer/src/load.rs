@@ -170,5 +170,6 @@ fn roles(
         unk: config.role(|t| &t.unk_token).and_then(&id_of),
         add_bos: config.add_bos_token.unwrap_or(opening.is_some()),
         add_eos: config.add_eos_token.unwrap_or(false),
+        named: config.special_tokens(),
     })
 }

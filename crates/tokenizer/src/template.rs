@@ -1,24 +1,23 @@
 //! Chat templates: how a conversation becomes the one text that a model was taught to continue.
 
 mod chatml;
+mod dialect;
+mod filters;
 mod fortytwo_dot;
 mod jinja;
 mod json;
+mod message;
+mod methods;
+mod python;
 mod sources;
+mod special_tokens;
+mod strftime;
 
+pub use message::Message;
 pub use sources::TemplateSources;
+pub use special_tokens::SpecialTokens;
 
 use jiff::civil::DateTime;
-use serde::{Deserialize, Serialize};
-
-/// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
-    pub role: String,
-    /// What they say.
-    pub content: String,
-}
 
 /// Why a conversation could not be written. One line each: the template's file, the fact, the way out.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +30,19 @@ pub enum TemplateError {
         origin: String,
         /// What and where.
         fact: String,
+    },
+    /// A model has several templates, and none of the name that is wanted.
+    #[error(
+        "{origin}: no chat template is named `{name}`; there are: {names}; choose one with --chat-template NAME, or give a \
+         file with one (in a recipe: `template`)"
+    )]
+    NotNamed {
+        /// Where the templates are from.
+        origin: String,
+        /// The name that is wanted.
+        name: String,
+        /// Those that there are.
+        names: String,
     },
     /// The template refuses this conversation with `raise_exception`.
     #[error("{origin}: the chat template refuses this conversation: {message}")]
@@ -112,8 +124,8 @@ impl ChatTemplate {
         }
     }
 
-    /// Writes a conversation, ended by the opening of an answer if `add_generation_prompt`. `bos` and `eos` are
-    /// the texts of the tokenizer's tokens.
+    /// Writes a conversation, ended by the opening of an answer if `add_generation_prompt`. The special tokens are
+    /// those of [`crate::Tokenizer::special_tokens`]; `tools` and `documents` are none.
     ///
     /// # Errors
     /// Where the template refuses the conversation, fails on it, or runs past its budget.
@@ -121,12 +133,14 @@ impl ChatTemplate {
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
-        bos: &str,
-        eos: &str,
+        special_tokens: &SpecialTokens,
     ) -> Result<String, TemplateError> {
         match &self.form {
-            Form::Jinja(jinja) => jinja.render(messages, add_generation_prompt, bos, eos, self.now),
-            Form::FortyTwoDot => fortytwo_dot::render(messages, add_generation_prompt, bos, eos),
+            Form::Jinja(jinja) => jinja.render(messages, add_generation_prompt, special_tokens, self.now),
+            Form::FortyTwoDot => {
+                let (bos, eos) = (special_tokens.get("bos_token"), special_tokens.get("eos_token"));
+                fortytwo_dot::render(messages, add_generation_prompt, bos, eos)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::library::{Joining, Library, Loaded};
 use crate::merge::Scratch;
 use crate::stream::Stream;
 use crate::table::{TokenTable, piece_bytes, printable};
+use crate::template::SpecialTokens;
 
 /// How a vocabulary encodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Roles {
     pub(crate) unk: Option<u32>,
     pub(crate) add_bos: bool,
     pub(crate) add_eos: bool,
+    /// Texts that a configuration names, for templates.
+    pub(crate) named: SpecialTokens,
 }
 
 pub(crate) enum Engine {
@@ -394,6 +397,24 @@ impl Tokenizer {
     /// Whether the model expects an end token after plain text.
     pub fn add_eos(&self) -> bool {
         self.roles.add_eos && self.roles.eos.is_some()
+    }
+
+    /// The special tokens that have names, as templates ask for them.
+    pub fn special_tokens(&self) -> SpecialTokens {
+        let mut tokens = SpecialTokens::default();
+        let ids = [
+            ("bos_token", self.roles.bos),
+            ("eos_token", self.roles.eos),
+            ("pad_token", self.roles.pad),
+            ("unk_token", self.roles.unk),
+        ];
+        for (name, id) in ids {
+            if let Some(id) = id {
+                tokens.set(name, self.token_text(id));
+            }
+        }
+        self.roles.named.iter().for_each(|(name, text)| tokens.set(name, text));
+        tokens
     }
 
     /// The text of [`Tokenizer::bos`], as templates ask for it; empty without one.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, TrainError, Trained};
-use sai_tokenizer::{ChatTemplate, Message, TemplateSources, Tokenizer};
+use sai_tokenizer::{ChatTemplate, Message, SpecialTokens, TemplateSources, Tokenizer};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::tokenizer::{
@@ -254,8 +254,10 @@ fn composed_text_is_learnt_where_the_recipe_says_so() {
 #[test]
 fn turns_of_the_chat_template_stand_between_its_tokens() {
     let template = ChatTemplate::jinja(ChatTemplate::CHATML_JINJA, "chatml").unwrap();
-    let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
-    let text = template.render(&[turn("system", " s\n"), turn("user", "물음")], true, "", "").unwrap();
+    let turn = |role: &str, content: &str| Message::new(role, content);
+    let text = template
+        .render(&[turn("system", " s\n"), turn("user", "물음")], true, &SpecialTokens::default())
+        .unwrap();
     assert_eq!(
         text,
         "<|im_start|>system\n s\n<|im_end|>\n<|im_start|>user\n물음<|im_end|>\n<|im_start|>assistant\n"

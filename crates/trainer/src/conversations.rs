@@ -23,6 +23,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use store::{Entry, Source};
 
+/// Whether a line is a conversation that can be learnt from, or a pair of them; if not, why.
+///
+/// # Errors
+/// What is wrong with it, for a person.
+pub fn check_row(line: &str) -> Result<(), String> {
+    match form::parse(line, None) {
+        Ok(_) => Ok(()),
+        Err(fact) => pair::parse(line).map(drop).map_err(|_| fact),
+    }
+}
+
 /// The conversations of a recipe, or its pairs.
 pub struct Conversations {
     sources: Vec<Source>,

@@ -46,7 +46,7 @@ mod vocabulary;
 pub use base::{Base, newest};
 pub use batch::{Batch, Data, HeldOut, Position};
 pub use conversations::{
-    BrokenConversation, ConversationCounts, Conversations, Example, Text, TokenizedConversation,
+    BrokenConversation, ConversationCounts, Conversations, Example, Text, TokenizedConversation, check_row,
 };
 pub use corpus::Corpus;
 pub use error::Error;

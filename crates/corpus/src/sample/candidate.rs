@@ -41,14 +41,18 @@ impl Candidate {
     }
 }
 
-/// The files of several entries, each once, and which entries take from it.
+/// The files of several entries, each once, and which entries take from it. Files that are left out of folders are added
+/// to `left_out`.
 pub(super) fn files<'i>(
     inputs: impl Iterator<Item = &'i Vec<String>>,
     near: &Path,
+    left_out: &mut Vec<PathBuf>,
 ) -> Result<BTreeMap<PathBuf, Vec<usize>>, Error> {
     let mut files = BTreeMap::<PathBuf, Vec<usize>>::new();
     for (entry, input) in inputs.enumerate() {
-        for file in recipe::find(input, near)? {
+        let found = recipe::find(input, near)?;
+        left_out.extend(found.left_out);
+        for file in found.files {
             files.entry(file).or_default().push(entry);
         }
     }

@@ -1,12 +1,17 @@
 //! What a sample is drawn from, as a recipe says it.
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::clean::Clean;
+use crate::amount::Amount;
 use crate::draw::SampleSize;
 use crate::error::Error;
+use crate::inputs::InputFiles;
+use crate::words;
 
 /// The table `[sample]` of a recipe.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -27,6 +32,9 @@ pub struct SampleRecipe {
     /// Text to make by rule.
     #[serde(default)]
     pub rules: Option<Rules>,
+    /// Whether broken documents and conversations are counted and passed over, instead of ending the work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_broken: bool,
 }
 
 /// Documents that are drawn evenly.
@@ -35,7 +43,7 @@ pub struct SampleRecipe {
 pub struct Documents {
     /// Files, folders or globs; JSONL, Parquet or text, plain or compressed.
     pub input: Vec<String>,
-    /// How much: `"all"`, `"40MB"` of text, or a number of documents.
+    /// How much: `"all"`, bytes of text such as `"40MB"` or `"40MiB"`, or a number of documents such as `1000` or `"10k"`.
     #[serde(default = "all", deserialize_with = "take", serialize_with = "say")]
     pub take: SampleSize,
     /// Patterns such as `openstax/*`: only documents whose source or licence matches one.
@@ -58,7 +66,7 @@ pub struct Documents {
 pub struct Conversations {
     /// Files, folders or globs of JSON lines, plain or compressed.
     pub input: Vec<String>,
-    /// How many: `"all"`, `"2MB"` of lines, or a number of conversations.
+    /// How many, as of documents; bytes are those of lines.
     #[serde(default = "all", deserialize_with = "take", serialize_with = "say")]
     pub take: SampleSize,
     /// As those of documents.
@@ -101,34 +109,58 @@ fn all() -> SampleSize {
     SampleSize::All
 }
 
-#[derive(Deserialize, Serialize)]
-#[serde(untagged)]
-enum Amount {
-    Number(u64),
-    Text(String),
-}
+/// The forms of an amount to take, for a person.
+const AMOUNTS: &str = "\"all\", a number of texts (1000, \"10k\") or bytes (\"40MB\", \"40MiB\")";
 
 fn take<'de, D: Deserializer<'de>>(from: D) -> Result<SampleSize, D::Error> {
-    let text = match Amount::deserialize(from)? {
-        Amount::Number(texts) => return Ok(SampleSize::Texts(texts)),
-        Amount::Text(text) => text,
-    };
-    let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
-    let bytes = units
-        .iter()
-        .find_map(|(unit, size)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*size));
-    match (text.as_str(), bytes) {
-        ("all", _) => Ok(SampleSize::All),
-        (_, Some(bytes)) => Ok(SampleSize::Bytes(bytes)),
-        _ => Err(serde::de::Error::custom(format!("`{text}` is no amount; \"all\", \"40MB\" and 1000 are"))),
+    from.deserialize_any(Take)
+}
+
+struct Take;
+
+impl Visitor<'_> for Take {
+    type Value = SampleSize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(AMOUNTS)
     }
+
+    fn visit_u64<E>(self, texts: u64) -> Result<SampleSize, E> {
+        Ok(SampleSize::Texts(texts))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, texts: i64) -> Result<SampleSize, E> {
+        u64::try_from(texts).map(SampleSize::Texts).map_err(|_| no_amount(texts))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<SampleSize, E> {
+        Err(no_amount(number))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<SampleSize, E> {
+        Err(no_amount(value))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SampleSize, E> {
+        match Amount::parse(text) {
+            _ if text == "all" => Ok(SampleSize::All),
+            Some(Amount::Count(texts)) => Ok(SampleSize::Texts(texts)),
+            Some(Amount::Bytes(bytes)) => Ok(SampleSize::Bytes(bytes)),
+            None => Err(no_amount(format!("{text:?}"))),
+        }
+    }
+}
+
+fn no_amount<E: serde::de::Error>(said: impl fmt::Display) -> E {
+    E::custom(format!("`take` is {said}, and not {AMOUNTS}"))
 }
 
 fn say<S: serde::Serializer>(take: &SampleSize, to: S) -> Result<S::Ok, S::Error> {
     match take {
         SampleSize::All => to.serialize_str("all"),
         SampleSize::Texts(texts) => to.serialize_u64(*texts),
-        SampleSize::Bytes(bytes) => to.serialize_str(&format!("{}kB", bytes / 1000)),
+        SampleSize::Bytes(bytes) if bytes % 1000 == 0 => to.serialize_str(&format!("{}kB", bytes / 1000)),
+        SampleSize::Bytes(bytes) => to.serialize_str(&format!("{bytes}B")),
     }
 }
 
@@ -147,7 +179,7 @@ impl SampleRecipe {
         let recipe: Recipe = toml::from_str(&text).map_err(|e| {
             let before = text.as_bytes().iter().take(e.span().map_or(0, |span| span.start));
             let line = 1 + before.filter(|&&byte| byte == b'\n').count();
-            let fact = e.message().lines().next().unwrap_or_default().to_owned();
+            let fact = words::plain(e.message());
             Error::Rules { path: path.to_owned(), line, fact }
         })?;
         Ok(recipe.sample)
@@ -196,8 +228,8 @@ impl Choice {
 }
 
 /// The files that `inputs` name, relative ones beside `near`.
-pub(super) fn find(inputs: &[String], near: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn find(inputs: &[String], near: &Path) -> Result<InputFiles, Error> {
     let inputs: Vec<String> =
         inputs.iter().map(|input| near.join(input).to_string_lossy().into_owned()).collect();
-    crate::find(&inputs)
+    crate::find_files(&inputs)
 }

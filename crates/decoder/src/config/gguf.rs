@@ -1,31 +1,44 @@
-//! GGUF metadata as a [`Config`]. Keys are those of the format's specification, under the architecture's name.
+//! GGUF metadata as a [`Config`]. Keys are those of the format's specification, under the architecture's name; what they
+//! leave unsaid is in the family's row, or shows in which tensors there are.
 
 use super::to_gguf::LLAMA3;
+use crate::family::{FAMILIES, Family, PositionKind, Turning, Windows};
 use crate::rope::yarn_attention_factor;
-use crate::weights::{GGUF_ROPE_DIVISORS, Names};
-use crate::{Config, Error, Rope, RopeScaling};
+use crate::weights::{GGUF_LONG_DIVISORS, GGUF_ROPE_DIVISORS, Names};
+use crate::{Config, Error, LayerConfig, Norm, Positions, Rope, RopeScaling};
 use sai_formats::gguf::{Gguf, Metadata};
-use sai_kernels::RopeStyle;
+use sai_kernels::NormKind;
 use std::path::PathBuf;
 
-/// Architectures that are of the family, and how each lays out what it turns. `llama`'s converter reorders
-/// queries and keys into pairs.
-const ARCHITECTURES: [(&str, RopeStyle); 2] = [("llama", RopeStyle::Pairs), ("qwen2", RopeStyle::Halves)];
+/// Gives a tensor's values by its name, where there is one.
+type Values<'a> = dyn Fn(&str) -> Result<Option<Vec<f32>>, Error> + 'a;
 
 pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
-    let metadata = &gguf.metadata;
+    let shape = |name: &str| gguf.tensors.get(name).map(|tensor| tensor.shape.clone());
+    let values = |name: &str| gguf.tensors.get(name).map(|tensor| tensor.to_f32()).transpose();
+    describe(&gguf.metadata, &shape, &|name| Ok(values(name)?))
+}
+
+/// The description that metadata give, of a file whose tensors have these shapes and, where asked for, values.
+pub(super) fn describe(
+    metadata: &Metadata,
+    shape: &dyn Fn(&str) -> Option<Vec<usize>>,
+    values: &Values<'_>,
+) -> Result<Config, Error> {
     let path = metadata.path();
     let wrong = |fact: String| Error::Config { path: PathBuf::from(path), fact };
     let architecture =
         metadata.str("general.architecture")?.ok_or_else(|| metadata.missing("general.architecture"))?;
-    let Some(&(_, style)) = ARCHITECTURES.iter().find(|(name, _)| *name == architecture) else {
+    let Some(family) = Family::of_architecture(architecture) else {
+        let mut known: Vec<&str> = FAMILIES.iter().filter_map(|family| Some(family.gguf?.0)).collect();
+        known.dedup();
         return Err(wrong(format!(
             "architecture `{}` is not one that sai runs ({})",
             architecture.escape_debug(),
-            ARCHITECTURES.map(|(name, _)| name).join(", ")
+            known.join(", ")
         )));
     };
-    let facts = Facts { metadata, architecture };
+    let facts = Facts { metadata, architecture, family, values };
     if facts.optional("expert_count")?.unwrap_or(0) > 0 {
         return Err(wrong("it is a mixture of experts, which sai does not run".to_owned()));
     }
@@ -39,37 +52,87 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
     if facts.optional("attention.value_length")?.is_some_and(|dim| dim != head_dim) {
         return Err(wrong("its value heads are of another length than its key heads".to_owned()));
     }
-    let dim = facts.optional("rope.dimension_count")?.unwrap_or(head_dim);
-    let has = |tensor: String| gguf.tensors.get(&tensor).is_some();
+    let num_layers = facts.required("block_count")?;
+    let context_length = facts.required("context_length")?;
+    let windows = facts.windows(num_layers, context_length)?;
+    let (ropes, local) = facts.ropes(head_dim, context_length)?;
+    let attention_scale = facts.attention_scale(hidden_size, num_heads, head_dim, num_layers)?;
     let names = Names::Gguf;
-    let mut rope = Rope {
-        theta: facts.float("rope.freq_base")?.unwrap_or(10_000.0),
-        dim,
-        style,
-        scaling: scaling(gguf, &facts)?,
+    let has = |name: String| shape(&name).is_some();
+    let layer = |i: usize| LayerConfig {
+        rope: facts.turns(i, &windows).then_some(match local {
+            Some(local) if windows[i].is_some() => local,
+            _ => 0,
+        }),
+        window: windows[i],
+        attention_scale,
     };
-    if let Some(scaling) = llama3(metadata, &rope)? {
-        rope.scaling = scaling;
-    }
+    let eps = match family.norm {
+        NormKind::Rms => "attention.layer_norm_rms_epsilon",
+        NormKind::Layer => "attention.layer_norm_epsilon",
+    };
+    let float = |name: &str| Ok::<_, Error>(facts.float(name)?.map(|x| x as f32));
     let config = Config {
         architecture: architecture.to_owned(),
-        vocab_size: match gguf.tensors.get(&names.embedding()) {
-            Some(embedding) => embedding.rows(),
+        vocab_size: match shape(&names.embedding()) {
+            Some(embedding) => embedding.first().copied().unwrap_or(0),
             None => facts.required("vocab_size")?,
         },
         hidden_size,
+        embedding_size: hidden_size,
         intermediate_size: facts.required("feed_forward_length")?,
-        num_layers: facts.required("block_count")?,
+        num_layers,
         num_heads,
         num_kv_heads: facts.optional("attention.head_count_kv")?.unwrap_or(num_heads),
         head_dim,
-        rms_norm_eps: facts.float("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) as f32,
-        rope,
-        context_length: facts.required("context_length")?,
+        norm: Norm {
+            kind: family.norm,
+            bias: has(names.bias(0, "attn_norm")),
+            eps: float(eps)?.unwrap_or(1e-5),
+        },
+        norm_place: family.place,
+        qk_norm: match (shape(&names.weight(0, "attn_q_norm")), family.qk_norm) {
+            (None, _) => None,
+            (Some(_), Some(norm)) => Some(norm),
+            (Some(_), None) => {
+                let fact = "norms queries and keys, which llama.cpp does not do for";
+                return Err(wrong(format!("{fact} `{architecture}`")));
+            }
+        },
+        final_norm: true,
+        parallel: metadata.bool(&facts.key("use_parallel_residual"))?.unwrap_or(family.parallel),
+        positions: match family.positions {
+            PositionKind::Rotary => Positions::Rotary,
+            PositionKind::Sinusoidal(offset) => Positions::Sinusoidal { offset },
+            PositionKind::Alibi if !has(names.top("position_embd", "weight")) => {
+                Positions::Alibi { max_bias: float("attention.max_alibi_bias")?.unwrap_or(8.0) }
+            }
+            PositionKind::Learned(offset) => Positions::Learned { offset },
+            PositionKind::Alibi => Positions::Learned { offset: 0 },
+        },
+        layers: (0..windows.len()).map(layer).collect(),
+        ropes,
+        activation: family.activation,
+        gated: family.gated,
+        context_length,
         tie_word_embeddings: !has(names.head()),
-        qkv_bias: has(names.bias(0, "attn_q")),
+        qkv_bias: has(names.bias(0, "attn_q")) || has(names.bias(0, "attn_qkv")),
         attention_out_bias: has(names.bias(0, "attn_output")),
         mlp_bias: has(names.bias(0, "ffn_down")),
+        qkv_clip: float("attention.clamp_kqv")?.filter(|&clip| clip != 0.0),
+        embedding_scale: match float("embedding_scale")? {
+            Some(scale) if scale != 0.0 => scale,
+            _ if family.embedding_by_root => (hidden_size as f64).sqrt() as f32,
+            _ => 1.0,
+        },
+        residual_scale: float("residual_scale")?.filter(|&scale| scale != 0.0).unwrap_or(1.0),
+        // A divisor.
+        logit_scale: match facts.float("logit_scale")?.filter(|&scale| scale != 0.0) {
+            Some(scale) => (1.0 / scale) as f32,
+            None => 1.0,
+        },
+        attention_soft_cap: float("attn_logit_softcapping")?.filter(|&cap| cap != 0.0),
+        logit_soft_cap: float("final_logit_softcapping")?.filter(|&cap| cap != 0.0),
     };
     config.checked(path)
 }
@@ -77,6 +140,8 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config, Error> {
 struct Facts<'a> {
     metadata: &'a Metadata,
     architecture: &'a str,
+    family: &'a Family,
+    values: &'a Values<'a>,
 }
 
 impl Facts<'_> {
@@ -95,6 +160,123 @@ impl Facts<'_> {
     fn float(&self, name: &str) -> Result<Option<f64>, Error> {
         Ok(self.metadata.f32(&self.key(name))?.map(f64::from))
     }
+
+    /// The window of each layer, by llama.cpp's pattern of the family.
+    fn windows(&self, num_layers: usize, context_length: usize) -> Result<Vec<Option<usize>>, Error> {
+        let width = self.optional("attention.sliding_window")?.filter(|&width| width > 0);
+        let layers = 0..num_layers.min(1 << 16);
+        // What llama.cpp takes where a file does not say it: Gemma 2 has one, and of EXAONE 4 the model of 64 layers alone.
+        let width = match (self.family.window, self.family.turning) {
+            (Windows::AllBut(2), _) => Some(width.unwrap_or(4096)),
+            (Windows::AllBut(_), Turning::Windowed) if num_layers == 64 => Some(width.unwrap_or(4096)),
+            (Windows::AllBut(_), Turning::Windowed) => None,
+            _ => width,
+        };
+        Ok(match (width, self.family.window) {
+            (None, _) | (_, Windows::None) => vec![None; layers.len()],
+            (Some(width), Windows::AllBut(every)) => {
+                layers.map(|i| (!(i + 1).is_multiple_of(every)).then_some(width)).collect()
+            }
+            (Some(width), _) => vec![Some(width).filter(|&width| width < context_length); layers.len()],
+        })
+    }
+
+    /// Whether a layer turns its queries and keys.
+    fn turns(&self, layer: usize, windows: &[Option<usize>]) -> bool {
+        let rotary = self.family.positions == PositionKind::Rotary;
+        rotary
+            && match self.family.turning {
+                Turning::All => true,
+                Turning::Windowed => windows[layer].is_some() || windows.iter().all(Option::is_none),
+                Turning::AllBut(every) => !(layer + 1).is_multiple_of(every),
+            }
+    }
+
+    fn attention_scale(
+        &self,
+        hidden_size: usize,
+        num_heads: usize,
+        head_dim: usize,
+        num_layers: usize,
+    ) -> Result<f32, Error> {
+        if let Some(scale) = self.float("attention.scale")?.filter(|&scale| scale != 0.0) {
+            return Ok(scale as f32);
+        }
+        // The 27B models of Gemma 2 and 3 are known by their layers.
+        let of_width = self.family.embedding_by_root
+            && num_layers == if self.family.qk_norm.is_some() { 62 } else { 46 };
+        Ok(Config::plain_scale(match of_width {
+            true => hidden_size.checked_div(num_heads).unwrap_or(1),
+            false => head_dim,
+        }))
+    }
+
+    /// The ropes, and which of them is that of layers with a window, where that is another than the first.
+    fn ropes(&self, head_dim: usize, context_length: usize) -> Result<(Vec<Rope>, Option<usize>), Error> {
+        let (PositionKind::Rotary, Some((_, style))) = (self.family.positions, self.family.gguf) else {
+            return Ok((Vec::new(), None));
+        };
+        let mut rope = Rope {
+            theta: self.float("rope.freq_base")?.unwrap_or(10_000.0),
+            dim: self.optional("rope.dimension_count")?.unwrap_or(head_dim),
+            style,
+            scaling: self.scaling(context_length)?,
+        };
+        if let Some(scaling) = llama3(self.metadata, &rope)? {
+            rope.scaling = scaling;
+        }
+        let Some(theta) = self.family.local_theta else { return Ok((vec![rope], None)) };
+        let theta = self.float("rope.freq_base_swa")?.unwrap_or(theta);
+        let local = Rope { theta, scaling: RopeScaling::None, ..rope.clone() };
+        Ok((vec![rope, local], Some(1)))
+    }
+
+    fn scaling(&self, context_length: usize) -> Result<RopeScaling, Error> {
+        if let Some(divisors) = (self.values)(GGUF_ROPE_DIVISORS)? {
+            return Ok(RopeScaling::Divisors(divisors));
+        }
+        let [short, long] = GGUF_LONG_DIVISORS;
+        if let (Some(short), Some(long)) = ((self.values)(short)?, (self.values)(long)?) {
+            return Ok(RopeScaling::Long {
+                short,
+                long,
+                original_context: self
+                    .optional("rope.scaling.original_context_length")?
+                    .unwrap_or(context_length),
+                attention_factor: self.float("rope.scaling.attn_factor")?.unwrap_or(1.0),
+            });
+        }
+        // Files of before 2023-10 carry a linear factor under a key of its own.
+        let old = self.float("rope.scale_linear")?.filter(|&factor| factor != 1.0);
+        let kind = self.metadata.str(&self.key("rope.scaling.type"))?;
+        let factor = self.float("rope.scaling.factor")?.or(old).unwrap_or(1.0);
+        match kind {
+            None | Some("none") => Ok(match old {
+                Some(factor) => RopeScaling::Linear { factor },
+                None => RopeScaling::None,
+            }),
+            Some("linear") => Ok(RopeScaling::Linear { factor }),
+            Some("yarn") => Ok(RopeScaling::Yarn {
+                factor,
+                original_context: match self.optional("rope.scaling.original_context_length")? {
+                    Some(length) => length as f64,
+                    None => self.required("context_length")? as f64,
+                },
+                beta_fast: self.float("rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
+                beta_slow: self.float("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
+                truncate: true,
+                attention_factor: self.float("rope.scaling.attn_factor")?.unwrap_or(1.0)
+                    * yarn_attention_factor(factor, None, None),
+            }),
+            Some(other) => Err(Error::Config {
+                path: PathBuf::from(self.metadata.path()),
+                fact: format!(
+                    "rotary scaling `{}` is not one that sai knows (none, linear, yarn)",
+                    other.escape_debug()
+                ),
+            }),
+        }
+    }
 }
 
 /// LLaMA 3's scaling where a file of sai's says which, so that frequencies are computed as from `config.json` and not
@@ -110,40 +292,4 @@ fn llama3(metadata: &Metadata, rope: &Rope) -> Result<Option<RopeScaling>, Error
         original_context: f64::from(original_context),
     };
     Ok(rope.is_llama3(&scaling, divisors).then_some(scaling))
-}
-
-fn scaling(gguf: &Gguf, facts: &Facts<'_>) -> Result<RopeScaling, Error> {
-    if let Some(divisors) = gguf.tensors.get(GGUF_ROPE_DIVISORS) {
-        return Ok(RopeScaling::Divisors(divisors.to_f32()?));
-    }
-    // Files of before 2023-10 carry a linear factor under a key of its own.
-    let old = facts.float("rope.scale_linear")?.filter(|&factor| factor != 1.0);
-    let kind = facts.metadata.str(&facts.key("rope.scaling.type"))?;
-    let factor = facts.float("rope.scaling.factor")?.or(old).unwrap_or(1.0);
-    match kind {
-        None | Some("none") => Ok(match old {
-            Some(factor) => RopeScaling::Linear { factor },
-            None => RopeScaling::None,
-        }),
-        Some("linear") => Ok(RopeScaling::Linear { factor }),
-        Some("yarn") => Ok(RopeScaling::Yarn {
-            factor,
-            original_context: match facts.optional("rope.scaling.original_context_length")? {
-                Some(length) => length as f64,
-                None => facts.required("context_length")? as f64,
-            },
-            beta_fast: facts.float("rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
-            beta_slow: facts.float("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
-            truncate: true,
-            attention_factor: facts.float("rope.scaling.attn_factor")?.unwrap_or(1.0)
-                * yarn_attention_factor(factor, None, None),
-        }),
-        Some(other) => Err(Error::Config {
-            path: PathBuf::from(facts.metadata.path()),
-            fact: format!(
-                "rotary scaling `{}` is not one that sai knows (none, linear, yarn)",
-                other.escape_debug()
-            ),
-        }),
-    }
 }

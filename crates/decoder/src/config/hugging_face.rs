@@ -1,138 +1,174 @@
-//! Hugging Face's `config.json` as a [`Config`].
+//! Hugging Face's `config.json` as a [`Config`]: the family's row, and what the file says beside it.
 
-use crate::rope::yarn_attention_factor;
-use crate::{Config, Error, Rope, RopeScaling};
+mod keys;
+mod layers;
+mod rope;
+
+use crate::family::{FAMILIES, Family, PositionKind};
+use crate::{Config, Error, Norm, NormPlace, Positions};
+use keys::Keys;
 use sai_formats::{Tensors, json};
-use sai_kernels::RopeStyle;
-use serde::Deserialize;
+use sai_kernels::Activation;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Model types that are of the family; what differs between them is said by [`read`].
-const MODEL_TYPES: [&str; 3] = ["llama", "mistral", "qwen2"];
-
-/// The fields that describe a decoder. Others (what to sample, how to train) are not for here.
-#[derive(Deserialize)]
-struct File {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    hidden_act: Option<String>,
-    rms_norm_eps: Option<f32>,
-    max_position_embeddings: Option<usize>,
-    rope_theta: Option<f64>,
-    /// Until `transformers` 4.
-    rope_scaling: Option<Scaling>,
-    /// Since 5, with the base inside.
-    rope_parameters: Option<Scaling>,
-    partial_rotary_factor: Option<f64>,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-    attention_bias: Option<bool>,
-    mlp_bias: Option<bool>,
-    sliding_window: Option<usize>,
-    use_sliding_window: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Scaling {
-    rope_type: Option<String>,
-    /// The older name of `rope_type`, which has the last word where both are there.
-    #[serde(rename = "type")]
-    older_type: Option<String>,
-    rope_theta: Option<f64>,
-    factor: Option<f64>,
-    original_max_position_embeddings: Option<f64>,
-    low_freq_factor: Option<f64>,
-    high_freq_factor: Option<f64>,
-    beta_fast: Option<f64>,
-    beta_slow: Option<f64>,
-    attention_factor: Option<f64>,
-    mscale: Option<f64>,
-    mscale_all_dim: Option<f64>,
-    truncate: Option<bool>,
-    partial_rotary_factor: Option<f64>,
-}
-
 pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
-    let wrong = |fact: String| Error::Config { path: PathBuf::from(path), fact };
-    let known = |model_type: &str| {
-        if MODEL_TYPES.contains(&model_type) {
-            return Ok(());
-        }
-        let types = MODEL_TYPES.join(", ");
-        Err(wrong(format!("model type `{}` is not one that sai runs ({types})", model_type.escape_debug())))
-    };
+    let keys = Keys::parse(text, path)?;
     // The type first: a model of another family lacks other fields too, and that is not its fault.
-    #[derive(Deserialize)]
-    struct Type {
-        model_type: String,
-    }
-    let damaged = |e: json::JsonError| wrong(format!("is not a model's configuration: {e}"));
-    let settings: Value = json::read(text.as_bytes()).map_err(damaged)?;
-    known(&json::of::<Type>(&settings).map_err(damaged)?.model_type)?;
-    let file: File = json::of(&settings).map_err(damaged)?;
-
-    if let Some(act) = file.hidden_act.as_deref().filter(|act| !matches!(*act, "silu" | "swish")) {
-        return Err(wrong(format!("activation `{}` is not one that sai runs (silu)", act.escape_debug())));
-    }
-    let context_length = file.max_position_embeddings.unwrap_or(2048);
-    // Qwen2 names a window and a switch that is off by default; Mistral's has no switch.
-    let window_on = file.use_sliding_window.unwrap_or(file.model_type != "qwen2");
-    if let Some(window) = file.sliding_window.filter(|&window| window_on && window < context_length) {
-        return Err(wrong(format!(
-            "attends over a sliding window of {window} of its {context_length} positions, which sai does not do yet"
+    let model_type = keys.required_text("model_type")?;
+    let Some(family) = Family::of_model_type(&model_type) else {
+        let known = FAMILIES.map(|family| family.model_type).join(", ");
+        return Err(keys.wrong(format!(
+            "model type `{}` is not one that sai runs ({known})",
+            model_type.escape_debug()
         )));
-    }
-
-    let scaling = file.rope_parameters.as_ref().or(file.rope_scaling.as_ref());
-    let head_dim = match file.head_dim {
-        Some(dim) => dim,
-        None => file.hidden_size.checked_div(file.num_attention_heads).unwrap_or(0),
     };
-    let rotary = scaling.and_then(|s| s.partial_rotary_factor).or(file.partial_rotary_factor).unwrap_or(1.0);
-    let qwen2 = file.model_type == "qwen2";
-    let attention_bias = file.attention_bias.unwrap_or(false);
+    // A model with eyes describes its decoder within.
+    let keys = &keys.within("text_config")?;
+    keys.refuse(&REFUSED)?;
+
+    let hidden_size = keys.required(&["hidden_size", "n_embd", "d_model"])?;
+    let num_heads = keys.required(&["num_attention_heads", "n_head", "n_heads", "attention_heads"])?;
+    let num_layers = keys.required(&["num_hidden_layers", "n_layer", "n_layers", "num_layers"])?;
+    let context_length =
+        keys.number(&["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"])?.unwrap_or(2048);
+    let head_dim = match keys.number(&["head_dim"])? {
+        Some(dim) => dim,
+        None => hidden_size.checked_div(num_heads).unwrap_or(0),
+    };
+    let inner = &["intermediate_size", "n_inner", "ffn_dim"];
+    let intermediate_size = match keys.number(inner)? {
+        Some(width) => width,
+        None if !family.gated => {
+            let ratio = keys.number(&["expansion_ratio", "mlp_ratio"])?.unwrap_or(4);
+            hidden_size.saturating_mul(ratio)
+        }
+        None => return Err(keys.lacks(inner[0])),
+    };
+    let attention = keys.optional_within("attn_config")?;
+    attention.refuse(&REFUSED)?;
+    if attention.text(&["attn_type"])?.is_some_and(|kind| kind != "multihead_attention") {
+        return Err(keys.wrong(
+            "its heads share keys in MPT's own way (`attn_type`), which sai does not run".to_owned(),
+        ));
+    }
+    let [mut qkv_bias, mut attention_out_bias, mut mlp_bias] = family.biases;
+    if let Some(bias) = keys.flag(&["attention_bias"])? {
+        // Qwen's first projections have theirs whatever it says.
+        (qkv_bias, attention_out_bias) = (bias || family.biases == [true, false, false], bias);
+    }
+    if let Some(bias) = keys.flag(&["mlp_bias"])? {
+        mlp_bias = bias;
+    }
+    if let Some(bias) = keys.flag(&["enable_bias"])? {
+        [qkv_bias, attention_out_bias, mlp_bias] = [bias; 3];
+    }
+    let (ropes, layers) = layers::read(keys, family, &attention, num_layers, head_dim, context_length)?;
+    let after = keys.flag(&["do_layer_norm_before"])? == Some(false);
     let config = Config {
-        vocab_size: file.vocab_size,
-        hidden_size: file.hidden_size,
-        intermediate_size: file.intermediate_size,
-        num_layers: file.num_hidden_layers,
-        num_heads: file.num_attention_heads,
-        num_kv_heads: file.num_key_value_heads.unwrap_or(file.num_attention_heads),
+        vocab_size: keys.required(&["vocab_size"])?,
+        hidden_size,
+        embedding_size: keys.number(&["word_embed_proj_dim"])?.unwrap_or(hidden_size),
+        intermediate_size,
+        num_layers,
+        num_heads,
+        num_kv_heads: keys.number(&["num_key_value_heads"])?.unwrap_or(num_heads),
         head_dim,
-        rms_norm_eps: file.rms_norm_eps.unwrap_or(1e-6),
-        rope: Rope {
-            theta: scaling.and_then(|s| s.rope_theta).or(file.rope_theta).unwrap_or(10_000.0),
-            dim: (head_dim as f64 * rotary) as usize,
-            style: RopeStyle::Halves,
-            scaling: scaling.map_or(Ok(RopeScaling::None), |s| rope_scaling(s, context_length, &wrong))?,
+        norm: Norm {
+            kind: family.norm,
+            bias: family.norm_bias,
+            eps: match keys.float(&["rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"])? {
+                Some(eps) => eps as f32,
+                None => family.eps,
+            },
         },
+        norm_place: match keys.flag(&["use_post_norm"])? {
+            Some(false) => NormPlace::Before,
+            _ if after => NormPlace::AfterSum,
+            _ => family.place,
+        },
+        qk_norm: match attention.flag(&["qk_ln"])?.or(keys.flag(&["attn_qk_ln"])?) {
+            Some(false) => None,
+            Some(true) => Some(crate::QkNorm::Rows),
+            None => family.qk_norm.filter(|_| family.positions != PositionKind::Alibi),
+        },
+        final_norm: !after && keys.flag(&["_remove_final_layer_norm"])? != Some(true),
+        parallel: keys.flag(&["use_parallel_residual"])?.unwrap_or(family.parallel),
+        positions: match family.positions {
+            PositionKind::Rotary => Positions::Rotary,
+            PositionKind::Sinusoidal(offset) => Positions::Sinusoidal { offset },
+            PositionKind::Learned(offset) => Positions::Learned { offset },
+            PositionKind::Alibi if attention.flag(&["alibi"])?.or(keys.flag(&["alibi"])?) == Some(false) => {
+                Positions::Learned { offset: 0 }
+            }
+            PositionKind::Alibi => {
+                let bias = attention.float(&["alibi_bias_max"])?.or(keys.float(&["alibi_bias_max"])?);
+                Positions::Alibi { max_bias: bias.unwrap_or(8.0) as f32 }
+            }
+        },
+        ropes,
+        layers,
+        activation: match keys.text(&["hidden_activation", "hidden_act", "activation_function"])? {
+            Some(name) => activation(keys, &name)?,
+            None => family.activation,
+        },
+        gated: family.gated,
         context_length,
-        tie_word_embeddings: file.tie_word_embeddings,
-        qkv_bias: qwen2 || attention_bias,
-        attention_out_bias: !qwen2 && attention_bias,
-        mlp_bias: file.mlp_bias.unwrap_or(false),
-        architecture: file.model_type,
+        tie_word_embeddings: keys.flag(&["tie_word_embeddings"])?.unwrap_or(family.tied),
+        qkv_bias,
+        attention_out_bias,
+        mlp_bias,
+        qkv_clip: match attention.float(&["clip_qkv"])? {
+            Some(clip) => Some(clip as f32),
+            None => keys.float(&["attn_clip_qkv", "clip_qkv"])?.map(|clip| clip as f32),
+        },
+        embedding_scale: match keys.float(&["embedding_multiplier"])? {
+            Some(scale) => scale as f32,
+            // In f32, as sai computes; the reference rounds it to the type of its weights.
+            None if keys.flag(&["scale_embedding"])?.unwrap_or(family.embedding_by_root) => {
+                (hidden_size as f64).sqrt() as f32
+            }
+            None => 1.0,
+        },
+        residual_scale: keys.float(&["residual_multiplier"])?.unwrap_or(1.0) as f32,
+        logit_scale: match keys.float(&["logits_scaling"])? {
+            // Granite's divides, as its files of GGUF say too; HyperCLOVA X's multiplies.
+            Some(scale) if family.model_type == "granite" => (1.0 / scale) as f32,
+            Some(scale) => scale as f32,
+            None => 1.0,
+        },
+        attention_soft_cap: cap(keys, "attn_logit_softcapping")?,
+        logit_soft_cap: cap(keys, "final_logit_softcapping")?,
+        architecture: model_type,
     };
     config.checked(path)
 }
+
+/// Keys that say what no fact of sai's does, where their value says anything.
+const REFUSED: [(&str, &str); 8] = [
+    ("num_local_experts", "it is a mixture of experts"),
+    ("num_experts", "it is a mixture of experts"),
+    ("n_routed_experts", "it is a mixture of experts"),
+    ("add_cross_attention", "it attends to an encoder"),
+    ("is_encoder_decoder", "it has an encoder"),
+    ("prefix_lm", "its prompts attend forward"),
+    ("use_bidirectional_attention", "its tokens attend forward"),
+    ("logit_scale", "its logits are scaled by a number of its own"),
+];
 
 /// Refuses weights that another program quantised, by its name. Where `quantization_config` stayed behind beside plain
 /// weights it says nothing of them.
 pub(super) fn refuse_quantised(text: &str, tensors: &Tensors, path: &Path) -> Result<(), Error> {
     let Ok(settings) = json::read::<Value>(text.as_bytes()) else { return Ok(()) };
-    let found =
-        ["quantization_config", "compression_config"].into_iter().find(|key| settings[key].is_object());
-    let Some((key, tensor)) = found.zip(tensors.iter().find(|tensor| !tensor.dtype.is_float())) else {
+    let places = [&settings, &settings["text_config"]];
+    let keys = ["quantization_config", "compression_config"];
+    let said = places.into_iter().flat_map(|place| keys.map(|key| (key, &place[key])));
+    let found = said.into_iter().find(|(_, quantisation)| quantisation.is_object());
+    let Some(((key, said), tensor)) = found.zip(tensors.iter().find(|tensor| !tensor.dtype.is_float()))
+    else {
         return Ok(());
     };
-    let method = match settings[key]["quant_method"].as_str() {
+    let method = match said["quant_method"].as_str() {
         Some("gptq") => "GPTQ",
         Some("awq") => "AWQ",
         Some("fp8") => "FP8",
@@ -152,44 +188,19 @@ pub(super) fn refuse_quantised(text: &str, tensors: &Tensors, path: &Path) -> Re
     })
 }
 
-fn rope_scaling(
-    scaling: &Scaling,
-    context_length: usize,
-    wrong: &dyn Fn(String) -> Error,
-) -> Result<RopeScaling, Error> {
-    let kind = scaling.rope_type.as_deref().or(scaling.older_type.as_deref()).unwrap_or("default");
-    let need = |name: &str, value: Option<f64>| {
-        value.ok_or_else(|| wrong(format!("rotary scaling `{kind}` lacks its `{name}`")))
-    };
-    let original = scaling.original_max_position_embeddings;
-    match kind {
-        "default" => Ok(RopeScaling::None),
-        "linear" => Ok(RopeScaling::Linear { factor: need("factor", scaling.factor)? }),
-        "llama3" => Ok(RopeScaling::Llama3 {
-            factor: need("factor", scaling.factor)?,
-            low_freq_factor: need("low_freq_factor", scaling.low_freq_factor)?,
-            high_freq_factor: need("high_freq_factor", scaling.high_freq_factor)?,
-            original_context: need("original_max_position_embeddings", original)?,
-        }),
-        "yarn" => {
-            let original_context = original.unwrap_or(context_length as f64);
-            let factor = match scaling.factor {
-                Some(factor) => factor,
-                None => context_length as f64 / original_context,
-            };
-            Ok(RopeScaling::Yarn {
-                factor,
-                original_context,
-                beta_fast: scaling.beta_fast.unwrap_or(32.0),
-                beta_slow: scaling.beta_slow.unwrap_or(1.0),
-                truncate: scaling.truncate.unwrap_or(true),
-                attention_factor: scaling
-                    .attention_factor
-                    .unwrap_or_else(|| yarn_attention_factor(factor, scaling.mscale, scaling.mscale_all_dim)),
-            })
-        }
-        other => Err(wrong(format!(
-            "rotary scaling `{}` is not one that sai knows (default, linear, llama3, yarn)",
+/// A cap that is given, and is not 0, which means none.
+fn cap(keys: &Keys<'_>, name: &'static str) -> Result<Option<f32>, Error> {
+    Ok(keys.float(&[name])?.filter(|&cap| cap != 0.0).map(|cap| cap as f32))
+}
+
+fn activation(keys: &Keys<'_>, name: &str) -> Result<Activation, Error> {
+    match name {
+        "silu" | "swish" => Ok(Activation::Silu),
+        "gelu" | "gelu_python" => Ok(Activation::Gelu),
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_accurate" => Ok(Activation::GeluTanh),
+        "relu" => Ok(Activation::Relu),
+        other => Err(keys.wrong(format!(
+            "activation `{}` is not one that sai runs (silu, gelu, gelu_new, gelu_pytorch_tanh, relu)",
             other.escape_debug()
         ))),
     }

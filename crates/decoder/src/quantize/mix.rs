@@ -131,7 +131,7 @@ pub(super) fn choose(mix: Mix, name: &str, columns: usize, facts: Facts) -> (DTy
     (wanted, fitting(wanted, columns))
 }
 
-/// llama.cpp's `llama_tensor_get_type`, for the family that sai runs.
+/// llama.cpp's `llama_tensor_get_type`, for the families that sai runs.
 fn wanted(mix: Mix, name: &str, columns: usize, facts: Facts) -> DType {
     let most = mix.dtype();
     if most.is_float() {
@@ -161,6 +161,9 @@ fn wanted(mix: Mix, name: &str, columns: usize, facts: Facts) -> DType {
                 dtype => dtype,
             }
         }
+        ("attn_qkv", Mix::Q3_K_M | Mix::Q3_K_L) => DType::Q4_K,
+        ("attn_qkv", Mix::Q4_K_M) => DType::Q5_K,
+        ("attn_qkv", Mix::Q5_K_M) => DType::Q6_K,
         ("ffn_down", Mix::Q2_K) => DType::Q3_K,
         ("ffn_down", Mix::Q3_K_M) if layer < facts.layers / 16 => DType::Q5_K,
         ("ffn_down", Mix::Q3_K_M) => DType::Q4_K,

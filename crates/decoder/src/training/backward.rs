@@ -56,7 +56,7 @@ impl<D: Training> Model<D> {
         scale: f32,
         z: f32,
     ) -> LossSums {
-        let (head, gain, eps) = (self.layout.head, self.layout.final_norm, self.config.rms_norm_eps);
+        let (head, gain, eps) = (self.layout.head, self.layout.final_norm, self.config.norm.eps);
         let layers = self.config.num_layers;
         let (products, g) = self.products_and_gradients();
         let Products { device: d, parameters: p, .. } = products;
@@ -82,7 +82,7 @@ impl<D: Training> Model<D> {
         kept: &mut Kept<D>,
         work: &mut TokenCost<D>,
     ) {
-        let (heads, eps, style) = (self.config.heads(), self.config.rms_norm_eps, self.config.rope.style);
+        let (heads, eps, style) = (self.config.heads(), self.config.norm.eps, self.config.ropes[0].style);
         let (products, g) = self.products_and_gradients();
         let Products { device: d, parameters: p, .. } = products;
         let w = work;
@@ -110,6 +110,10 @@ impl<D: Training> Model<D> {
             &mut w.d_qkv,
         );
         d.rope_backward(&mut w.d_qkv, &w.angles, heads, style);
+        if let Some(gains) = layer.qk_norm {
+            let of_norm = products.unless_frozen(g);
+            d.norm_heads_backward(&mut w.d_qkv, &kept.projected, p, gains, heads, eps, of_norm);
+        }
         d.norm(x, p, layer.attention_norm, eps, &mut w.normed);
         products.gradient(&w.d_qkv, &w.normed, &layer.qkv, &mut w.low, g);
         products.backward(&w.d_qkv, &layer.qkv, &mut w.low, &mut w.normed);

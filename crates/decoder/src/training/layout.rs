@@ -2,8 +2,8 @@
 
 use crate::lora::{Factor, Target};
 use crate::weights::Names;
-use crate::{Config, Error, Lora, RopeStyle};
-use sai_kernels::{LowRank, View};
+use crate::{Config, Error, LayerConfig, Lora, NormPlace, Positions, RopeStyle};
+use sai_kernels::{Activation, LowRank, NormKind, View};
 use std::ops::Range;
 
 /// A tensor of the model by its name.
@@ -35,6 +35,8 @@ pub struct Layout {
 pub(super) struct LayerViews {
     pub(super) attention_norm: View,
     pub(super) qkv: Projection,
+    /// Of queries and of keys, where the model norms them.
+    pub(super) qk_norm: Option<[View; 2]>,
     pub(super) attention_out: Projection,
     pub(super) ffn_norm: View,
     pub(super) gate_up: Projection,
@@ -74,7 +76,10 @@ impl Layout {
     pub fn of(config: &Config) -> Result<Layout, Error> {
         let c = config;
         let wrong = |fact: &str| Error::Training { fact: fact.to_owned() };
-        if c.rope.style != RopeStyle::Halves {
+        if let Some(fact) = untrained(c) {
+            return Err(wrong(&format!("sai does not train a model with {fact}")));
+        }
+        if c.ropes.iter().any(|rope| rope.style != RopeStyle::Halves) {
             return Err(wrong(
                 "a model is trained in Hugging Face's form; make it a folder with `sai convert`",
             ));
@@ -84,7 +89,7 @@ impl Layout {
         }
         let (d, f) = (c.hidden_size, c.intermediate_size);
         let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
-        let names = Names::HuggingFace;
+        let names = Names::folder(c.family());
         let mut arena = Arena { tensors: Vec::new(), end: 0 };
 
         let embedding = arena.stack([(names.embedding(), c.vocab_size)], Some(d));
@@ -117,6 +122,10 @@ impl Layout {
                 LayerViews {
                     attention_norm: arena.stack([(names.weight(layer, "attn_norm"), d)], None),
                     qkv: arena.projection(qkv, c.qkv_bias, of_qkv),
+                    qk_norm: c.qk_norm_lengths().map(|[q, k]| {
+                        let mut gain = |name: &str, n| arena.stack([(names.weight(layer, name), n)], None);
+                        [gain("attn_q_norm", q), gain("attn_k_norm", k)]
+                    }),
                     attention_out: arena.projection(attention_out, c.attention_out_bias, of_out),
                     ffn_norm: arena.stack([(names.weight(layer, "ffn_norm"), d)], None),
                     gate_up: arena.projection(gate_up, c.mlp_bias, of_gate_up),
@@ -124,7 +133,7 @@ impl Layout {
                 }
             })
             .collect();
-        let final_norm = arena.stack([(names.final_norm(), d)], None);
+        let final_norm = arena.stack([(names.top("output_norm", "weight"), d)], None);
         let Arena { tensors, end } = arena;
         Ok(Layout { tensors, decayed, length: end, embedding, head, final_norm, layers })
     }
@@ -190,6 +199,36 @@ impl Layout {
     pub fn get(&self, name: &str) -> Option<&ParameterInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
+}
+
+/// The first fact of a description that backward does not know.
+fn untrained(c: &Config) -> Option<&'static str> {
+    let layer = |i: &LayerConfig| i.rope == Some(0) && i.window.is_none();
+    let scale = Config::plain_scale(c.head_dim);
+    let facts = [
+        (c.norm.kind != NormKind::Rms || c.norm.bias, "LayerNorm"),
+        (
+            c.norm_place != NormPlace::Before || !c.final_norm,
+            "norms after attention and the feed-forward layer",
+        ),
+        (c.parallel, "attention and feed-forward layer in parallel"),
+        (c.positions != Positions::Rotary, "positions that do not turn"),
+        (c.rope_switch().is_some(), "LongRoPE"),
+        (c.layers.iter().any(|l| l.window.is_some()), "sliding windows"),
+        (!c.layers.iter().all(layer), "layers that turn positions otherwise, or not at all"),
+        (c.layers.iter().any(|l| l.attention_scale != scale), "a scale of attention of its own"),
+        (c.activation != Activation::Silu || !c.gated, "another feed-forward layer than SwiGLU"),
+        (
+            c.embedding_scale != 1.0 || c.residual_scale != 1.0 || c.logit_scale != 1.0,
+            "scales of embedding, residual or logits",
+        ),
+        (c.attention_soft_cap.is_some() || c.logit_soft_cap.is_some(), "soft caps"),
+        (c.qkv_clip.is_some(), "clipped queries, keys and values"),
+        (c.embedding_size != c.hidden_size, "an embedding of another width than its layers"),
+        (c.family().form.gain_plus_one, "gains that are 1 more than what is stored"),
+        (Names::folder(c.family()).fuses_qkv(None, c), "queries, keys and values in one tensor"),
+    ];
+    facts.into_iter().find_map(|(has, fact)| has.then_some(fact))
 }
 
 /// An arena that is being laid out.

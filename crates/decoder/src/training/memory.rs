@@ -68,7 +68,7 @@ impl Memory {
 /// Columns of the buffers of a [`super::Pass`].
 pub(super) struct Shapes {
     /// Of what is kept of a layer, in the order of its fields.
-    pub(super) kept: [usize; 5],
+    pub(super) kept: [usize; 6],
     pub(super) kept_layers: usize,
     /// Of what is written and read within a layer, likewise.
     pub(super) work: [usize; 9],
@@ -80,9 +80,9 @@ impl Shapes {
         let (d, f, qkv) = (c.hidden_size, c.intermediate_size, c.heads().qkv_columns());
         let queries = c.num_heads * c.head_dim;
         Shapes {
-            kept: [qkv, queries, c.num_heads, d, 2 * f],
+            kept: [if c.qk_norm.is_some() { qkv } else { 0 }, qkv, queries, c.num_heads, d, 2 * f],
             kept_layers: if recompute == Recompute::Layers { 1 } else { c.num_layers },
-            work: [c.rope.dim, d, f, d, d, d, queries, qkv, rank],
+            work: [c.ropes.first().map_or(0, |rope| rope.dim), d, f, d, d, d, queries, qkv, rank],
             logits_rows: (LOGITS_BYTES / 4 / c.vocab_size).clamp(1, rows.max(1)),
         }
     }

@@ -114,7 +114,7 @@ impl<D: Training> Model<D> {
         gradients: D::Buffer,
     ) -> Result<Model<D>, Error> {
         let parameters = device.zeros(1, layout.len())?;
-        let inv_freq = config.rope.inv_freq();
+        let inv_freq = config.ropes.first().map_or_else(Vec::new, |rope| rope.inv_freq());
         Ok(Model { device, config, layout, parameters, adapter, gradients, inv_freq })
     }
 

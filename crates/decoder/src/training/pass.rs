@@ -4,7 +4,7 @@ use super::layout::LayerViews;
 use super::memory::Shapes;
 use super::model::Model;
 use crate::Error;
-use sai_kernels::{Device, LossSums, Training};
+use sai_kernels::{Activation, Device, LossSums, Training};
 use std::ops::Range;
 
 /// Rows of tokens, documents side by side.
@@ -48,6 +48,8 @@ pub struct Pass<D: Training> {
 
 /// What forward keeps of a layer for backward.
 pub(super) struct Kept<D: Training> {
+    /// Before the norms of queries and keys, where the model has them: (rows, (heads + 2 · kv_heads) · head_dim).
+    pub(super) projected: D::Buffer,
     /// After the turn, (rows, (heads + 2 · kv_heads) · head_dim).
     pub(super) qkv: D::Buffer,
     /// (rows, heads · head_dim)
@@ -92,8 +94,9 @@ impl<D: Training> Pass<D> {
         let shapes = Shapes::of(c, model.rank(), rows, recompute);
         let room = |columns: usize| device.zeros(rows, columns);
         let kept = || -> Result<Kept<D>, Error> {
-            let [qkv, attended, log_sums, middle, gate_up] = shapes.kept.map(room);
+            let [projected, qkv, attended, log_sums, middle, gate_up] = shapes.kept.map(room);
             Ok(Kept {
+                projected: projected?,
                 qkv: qkv?,
                 attended: attended?,
                 log_sums: log_sums?,
@@ -208,7 +211,7 @@ impl<D: Training> Model<D> {
         let (d, c) = (&self.device, &self.config);
         let Pass { x, work, logits, .. } = pass;
         d.select_rows(&x[c.num_layers], wanted, &mut work.selected);
-        d.norm(&work.selected, &self.parameters, self.layout.final_norm, c.rms_norm_eps, &mut work.normed);
+        d.norm(&work.selected, &self.parameters, self.layout.final_norm, c.norm.eps, &mut work.normed);
         let targets: Vec<u32> = wanted.iter().map(|&row| packed.targets[row]).collect();
         let (head, mut found) = (self.layout.head, Vec::new());
         d.log_likelihoods(&work.normed, &self.parameters, head, &targets, logits, &mut found);
@@ -252,7 +255,8 @@ impl<D: Training> Model<D> {
         let positions: Vec<u32> =
             packed.documents.iter().flat_map(|rows| 0..rows.len()).map(|p| p as u32).collect();
         let Pass { x, kept, work, .. } = pass;
-        d.rope_angles(&positions, &self.inv_freq, c.rope.attention_factor(), &mut work.angles);
+        let inv_freq = vec![&self.inv_freq[..]; positions.len()];
+        d.rope_angles(&positions, &inv_freq, c.ropes[0].attention_factor(), &mut work.angles);
         d.look_up(&self.parameters, self.layout.embedding, packed.tokens, &mut x[0]);
         for (i, layer) in self.layout.layers.iter().enumerate() {
             let at = i.min(kept.len() - 1);
@@ -260,7 +264,7 @@ impl<D: Training> Model<D> {
             let (before, after) = x.split_at_mut(i + 1);
             self.up_to_gates(layer, packed, &before[i], kept, work);
             let TokenCost { hidden, low, .. } = &mut *work;
-            d.swiglu(&kept.gate_up, hidden);
+            d.activate(&kept.gate_up, Activation::Silu, true, hidden);
             self.products().forward(hidden, &layer.ffn_down, Some(&kept.middle), low, &mut after[0]);
         }
     }
@@ -275,10 +279,16 @@ impl<D: Training> Model<D> {
         work: &mut TokenCost<D>,
     ) {
         let (d, c, p, products) = (&self.device, &self.config, &self.parameters, self.products());
-        let (heads, eps) = (c.heads(), c.rms_norm_eps);
+        let (heads, eps) = (c.heads(), c.norm.eps);
         d.norm(x, p, layer.attention_norm, eps, &mut work.normed);
-        products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv);
-        d.rope(&mut kept.qkv, &work.angles, heads, c.rope.style);
+        match layer.qk_norm {
+            None => products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.qkv),
+            Some(gains) => {
+                products.forward(&work.normed, &layer.qkv, None, &mut work.low, &mut kept.projected);
+                d.norm_heads(&kept.projected, p, gains, heads, eps, &mut kept.qkv);
+            }
+        }
+        d.rope(&mut kept.qkv, &work.angles, heads, c.ropes[0].style);
         d.attend_documents(&kept.qkv, packed.documents, heads, &mut kept.attended, &mut kept.log_sums);
         products.forward(&kept.attended, &layer.attention_out, Some(x), &mut work.low, &mut kept.middle);
         d.norm(&kept.middle, p, layer.ffn_norm, eps, &mut work.normed);

@@ -3,7 +3,7 @@
 use super::Parts;
 use crate::{Error, GenerationConfig};
 use sai_formats::gguf::{Array, Gguf, Value};
-use sai_tokenizer::{ChatTemplate, GgufVocabulary, TemplateSources, Tokenizer};
+use sai_tokenizer::{GgufVocabulary, TemplateSources, Tokenizer};
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const MODEL: &str = "tokenizer.ggml.model";
@@ -102,7 +102,7 @@ pub(crate) fn templates(gguf: &Gguf) -> Result<TemplateSources, Error> {
             TemplateSources { default: metadata.str(TEMPLATE)?.map(str::to_owned), named: Vec::new() };
         for name in metadata.strings(TEMPLATE_NAMES)?.unwrap_or_default() {
             if let Some(source) = metadata.str(&format!("{TEMPLATE}.{name}"))? {
-                sources.named.push((name.to_owned(), source.to_owned()));
+                sources.add(name, source);
             }
         }
         Ok(sources)
@@ -133,13 +133,10 @@ pub(crate) fn template_entries(sources: &TemplateSources) -> Vec<(String, Value)
 pub(super) fn parts(gguf: &Gguf) -> Result<Parts, Error> {
     let metadata = &gguf.metadata;
     let text = |key: &str| metadata.str(key).map_err(sai_decoder::Error::from);
-    let template = match text(TEMPLATE)? {
-        Some(source) => Some(ChatTemplate::jinja(source, &metadata.path().display().to_string())?),
-        None => None,
-    };
     Ok(Parts {
         name: text("general.name")?.map(str::to_owned),
-        template,
+        templates: templates(gguf)?,
+        templates_path: metadata.path().to_path_buf(),
         generation_config: GenerationConfig::of_gguf(metadata)?,
         tokenizer: Tokenizer::from_gguf(vocabulary(gguf)?)?,
     })

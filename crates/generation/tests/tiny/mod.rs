@@ -1,13 +1,15 @@
 //! A model of a few thousand random weights in f32, with a byte of the alphabet for each token.
 
 use sai_formats::{DType, TensorSpec, safetensors};
-use sai_generation::{LoadOptions, Model};
+use sai_generation::convert::GgufModel;
+use sai_generation::{Config, LoadOptions, Mix, Model, Plan};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Tokens of the vocabulary: the characters from `!` on.
 pub(crate) const VOCAB: usize = 64;
 const HIDDEN: usize = 32;
-const FFN: usize = 48;
+const FFN: usize = 64;
 
 /// Writes the model's folder.
 pub(crate) fn write(folder: &Path, seed: u64) {
@@ -65,6 +67,20 @@ pub(crate) fn open(seed: u64, options: &LoadOptions) -> Model {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), seed);
     Model::open(folder.path(), options).unwrap()
+}
+
+/// The model with its matrices in `mix`, opened with `options`.
+#[allow(dead_code)]
+pub(crate) fn open_quantized(seed: u64, mix: Mix, options: &LoadOptions) -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), seed);
+    let (_, config) = Config::open(folder.path()).unwrap();
+    let gguf = GgufModel::open(folder.path(), None).unwrap();
+    let plan = Plan::new(&config, &gguf.metadata, &gguf.tensors, mix, None).unwrap();
+    let path = folder.path().join("model.gguf");
+    let written = plan.write(&path, 1, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(written.is_continue());
+    Model::open(path.as_path(), options).unwrap()
 }
 
 /// From -0.5 to 0.5 (SplitMix64).

@@ -1,5 +1,6 @@
 //! The CPU: SIMD chosen at run time, one persistent pool of threads.
 
+mod activation;
 mod activations;
 mod attention;
 mod cache;
@@ -7,17 +8,18 @@ mod disjoint;
 mod element;
 mod float;
 mod isa;
+mod layer_norm;
 mod limits;
 mod linear;
 mod math;
 mod matrix;
 mod pages;
+mod pointwise;
 mod pool;
 mod quants;
 mod rms_norm;
 mod rope;
 mod sink;
-mod swiglu;
 #[cfg(test)]
 mod testing;
 mod tile;
@@ -29,11 +31,12 @@ pub use limits::Limits;
 pub use matrix::{Matrix, Table};
 
 use crate::Error;
-use crate::device::{CacheShape, Device, Heads, RopeStyle, Span};
+use crate::device::{Activation, Attention, CacheShape, Device, Heads, NormKind, Pointwise, RopeStyle, Span};
 use disjoint::Disjoint;
 use isa::Isa;
 use pool::Pool;
 use sai_formats::Tensor;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Values below which an element-wise operation is not worth a parallel region.
@@ -132,6 +135,18 @@ impl Cpu {
             each(&x.values[rows.start * wide..rows.end * wide], out);
         });
     }
+
+    /// Calls `each` with the number of each row of `x` and the row, in parallel where they are many.
+    fn each_row(&self, x: &mut Buffer, each: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+        let (rows, columns) = (x.rows, x.columns);
+        let values = Disjoint::new(&mut x.values);
+        self.pool.run_chunks(rows, SMALL.div_ceil(columns), &|rows| {
+            for row in rows {
+                // SAFETY: each row is given once.
+                each(row, unsafe { values.part(row * columns..(row + 1) * columns) });
+            }
+        });
+    }
 }
 
 impl Device for Cpu {
@@ -155,6 +170,10 @@ impl Device for Cpu {
 
     fn download(&self, buffer: &Buffer, values: &mut Vec<f32>) {
         values.clone_from(&buffer.values);
+    }
+
+    fn values<'b>(&self, buffer: &'b Buffer, _: &'b mut Vec<f32>) -> &'b [f32] {
+        &buffer.values
     }
 
     fn matrix(&self, parts: &[&Tensor]) -> Result<Matrix, Error> {
@@ -197,6 +216,53 @@ impl Device for Cpu {
         self.rows(x, out, &|x, out| rms_norm::rms_norm(self.isa, x, &gain.values, eps, out));
     }
 
+    fn layer_norm(&self, x: &Buffer, gain: &Buffer, bias: Option<&Buffer>, eps: f32, out: &mut Buffer) {
+        out.shape(x.rows, x.columns);
+        let bias = bias.map(|bias| &bias.values[..]);
+        self.rows(x, out, &|x, out| layer_norm::layer_norm(self.isa, x, &gain.values, bias, eps, out));
+    }
+
+    fn norm_columns(
+        &self,
+        x: &mut Buffer,
+        columns: Range<usize>,
+        kind: NormKind,
+        gain: &Buffer,
+        bias: Option<&Buffer>,
+        eps: f32,
+    ) {
+        assert!(columns.len().is_multiple_of(gain.columns), "columns that the gain does not divide");
+        let bias = bias.map(|bias| &bias.values[..]);
+        self.each_row(x, &|_, row| {
+            layer_norm::in_place(self.isa, kind, &mut row[columns.clone()], &gain.values, bias, eps);
+        });
+    }
+
+    fn add_rows(&self, table: &Table, rows: &[u32], x: &mut Buffer) {
+        assert_eq!((x.rows, x.columns), (rows.len(), table.columns()), "rows of another shape");
+        let mut row = vec![0.0; x.columns];
+        for (&number, x) in rows.iter().zip(x.values.chunks_exact_mut(table.columns())) {
+            table.row(number as usize, &mut row);
+            x.iter_mut().zip(&row).for_each(|(x, row)| *x += row);
+        }
+    }
+
+    fn add_scaled(&self, x: &Buffer, factor: f32, out: &mut Buffer) {
+        assert_eq!((x.rows, x.columns), (out.rows, out.columns), "a sum of another shape");
+        self.each_row(out, &|row, out| {
+            let x = &x.values[row * x.columns..(row + 1) * x.columns];
+            out.iter_mut().zip(x).for_each(|(out, x)| *out += factor * x);
+        });
+    }
+
+    fn pointwise(&self, x: &mut Buffer, f: Pointwise) {
+        let values = Disjoint::new(&mut x.values);
+        self.pool.run_chunks(x.rows * x.columns, SMALL, &|range| {
+            // SAFETY: the chunks do not overlap.
+            pointwise::pointwise(self.isa, f, unsafe { values.part(range) });
+        });
+    }
+
     fn linear(&self, x: &Buffer, w: &Matrix, bias: Option<&Buffer>, out: &mut Buffer) {
         linear::linear(self.isa, &self.pool, &mut self.scratch(), x, w, bias, false, out);
     }
@@ -205,28 +271,21 @@ impl Device for Cpu {
         linear::linear(self.isa, &self.pool, &mut self.scratch(), x, w, bias, true, out);
     }
 
-    fn rope_angles(&self, positions: &[u32], inv_freq: &[f32], scale: f32, out: &mut Buffer) {
-        out.shape(positions.len(), 2 * inv_freq.len());
+    fn rope_angles(&self, positions: &[u32], inv_freq: &[&[f32]], scale: f32, out: &mut Buffer) {
+        out.shape(positions.len(), 2 * inv_freq.first().map_or(0, |row| row.len()));
         let columns = out.columns;
         let angles = Disjoint::new(&mut out.values);
-        self.pool.run_chunks(positions.len(), ANGLES.div_ceil(columns), &|rows| {
+        self.pool.run_chunks(positions.len(), ANGLES.div_ceil(columns.max(1)), &|rows| {
             // SAFETY: the chunks of rows do not overlap.
             let angles = unsafe { angles.part(rows.start * columns..rows.end * columns) };
-            rope::rope_angles(&positions[rows], inv_freq, scale, angles);
+            rope::rope_angles(&positions[rows.clone()], &inv_freq[rows], scale, angles);
         });
     }
 
     fn rope(&self, qkv: &mut Buffer, angles: &Buffer, heads: Heads, style: RopeStyle) {
-        let columns = qkv.columns;
-        let rows = qkv.rows;
-        let values = Disjoint::new(&mut qkv.values);
-        self.pool.run_chunks(rows, SMALL.div_ceil(columns), &|rows| {
-            for row in rows {
-                // SAFETY: each row is turned once.
-                let qkv = unsafe { values.part(row * columns..(row + 1) * columns) };
-                let angles = &angles.values[row * angles.columns..(row + 1) * angles.columns];
-                rope::rope_row(self.isa, qkv, angles, heads, style);
-            }
+        self.each_row(qkv, &|row, qkv| {
+            let angles = &angles.values[row * angles.columns..(row + 1) * angles.columns];
+            rope::rope_row(self.isa, qkv, angles, heads, style);
         });
     }
 
@@ -239,18 +298,19 @@ impl Device for Cpu {
         qkv: &Buffer,
         cache: &Cache,
         layer: usize,
-        heads: Heads,
+        attention: &Attention<'_>,
         spans: &[Span<'_>],
         out: &mut Buffer,
     ) {
-        out.shape(qkv.rows, heads.heads * heads.head_dim);
-        attention::attend(self.isa, &self.pool, &qkv.values, cache, layer, heads, spans, &mut out.values);
+        let Heads { heads, head_dim, .. } = attention.heads;
+        out.shape(qkv.rows, heads * head_dim);
+        attention::attend(self.isa, &self.pool, &qkv.values, cache, layer, attention, spans, &mut out.values);
     }
 
-    fn swiglu(&self, gate_up: &Buffer, out: &mut Buffer) {
-        let columns = gate_up.columns / 2;
-        out.shape(gate_up.rows, columns);
-        self.rows(gate_up, out, &|gate_up, out| swiglu::swiglu(self.isa, gate_up, columns, out));
+    fn activate(&self, x: &Buffer, f: Activation, gated: bool, out: &mut Buffer) {
+        let columns = if gated { x.columns / 2 } else { x.columns };
+        out.shape(x.rows, columns);
+        self.rows(x, out, &|x, out| activation::activate(self.isa, f, gated, x, columns, out));
     }
 
     fn select_rows(&self, x: &Buffer, rows: &[usize], out: &mut Buffer) {

@@ -3,11 +3,15 @@
 use super::isa::Isa;
 use crate::device::{Heads, RopeStyle};
 
-/// Writes for each position `inv_freq.len()` cosines and then as many sines of
+/// Writes for each position, with the frequencies that it has, as many cosines and then as many sines of
 /// `position · inv_freq[i]`, times `scale` (YaRN's attention factor; else 1).
-pub(crate) fn rope_angles(positions: &[u32], inv_freq: &[f32], scale: f32, angles: &mut [f32]) {
-    let half = inv_freq.len();
-    for (&position, row) in positions.iter().zip(angles.chunks_exact_mut(2 * half)) {
+pub(crate) fn rope_angles(positions: &[u32], inv_freq: &[&[f32]], scale: f32, angles: &mut [f32]) {
+    let half = inv_freq.first().map_or(0, |row| row.len());
+    if half == 0 {
+        return;
+    }
+    for ((&position, inv_freq), row) in positions.iter().zip(inv_freq).zip(angles.chunks_exact_mut(2 * half))
+    {
         let (cosines, sines) = row.split_at_mut(half);
         for i in 0..half {
             // The product is rounded to f32 first, as the references do.
@@ -81,7 +85,7 @@ mod tests {
         let mut random = Random::new(3);
         let inv_freq = [1.0, 0.25];
         let mut angles = vec![0.0; 4];
-        rope_angles(&[7], &inv_freq, 1.0, &mut angles);
+        rope_angles(&[7], &[&inv_freq], 1.0, &mut angles);
         let before = random.normals(HEADS.qkv_columns());
         for (style, place) in [(RopeStyle::Pairs, [(0, 1), (2, 3)]), (RopeStyle::Halves, [(0, 2), (1, 3)])] {
             let mut want = before.clone();
@@ -105,7 +109,7 @@ mod tests {
     #[test]
     fn the_scale_multiplies_both() {
         let mut angles = vec![0.0; 2];
-        rope_angles(&[0], &[1.0], 1.5, &mut angles);
+        rope_angles(&[0], &[&[1.0]], 1.5, &mut angles);
         assert_eq!(angles, [1.5, 0.0]);
     }
 }

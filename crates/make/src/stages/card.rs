@@ -18,7 +18,10 @@ pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
         .set("limits", said(&card.limits))
         .set("recipe", files::sum_of(at.recipe.text().as_bytes()).chars().take(12).collect::<String>())
         .set("overrides", at.recipe.overrides().join(" "));
-    job = job.reads(at, at.folder.stage(Stage::Tokenizer))?.reads(at, at.folder.held_out())?;
+    job = job.reads(at, at.folder.stage(Stage::Tokenizer))?;
+    if at.folder.held_out().is_dir() {
+        job = job.reads(at, at.folder.held_out())?;
+    }
     let metrics =
         [Stage::Pretrain, Stage::Finetune].map(|stage| at.folder.stage(stage).join("metrics.jsonl"));
     job.inputs.extend(metrics);

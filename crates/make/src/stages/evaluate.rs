@@ -7,7 +7,6 @@ use crate::event::StageContext;
 use crate::{Error, Stage, files};
 use sai_formats::Source;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 /// Tokens of an answer where nothing else is said.
 const ANSWER: usize = 96;
@@ -25,22 +24,8 @@ pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     job.inputs = model_files(&at.folder.trained(Stage::Pretrain));
     job.inputs.extend(model_files(at.folder.root()));
     job.inputs.push(at.folder.quantized(at.recipe)?);
-    job.inputs.extend(held_out(at)?.into_iter().map(|(_, file)| file));
+    job.inputs.extend(at.folder.held_out_documents()?.into_iter().map(|(_, file)| file));
     Ok(job)
-}
-
-/// The languages that have held-out documents, with their files.
-fn held_out(at: &RunContext<'_>) -> Result<Vec<(String, PathBuf)>, Error> {
-    let root = at.folder.root();
-    let mut found = Vec::new();
-    for name in files::below(root, &at.folder.held_out())? {
-        let path = root.join(name);
-        let language = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if language != "conversations" {
-            found.push((language, path));
-        }
-    }
-    Ok(found)
 }
 
 pub(crate) fn run(
@@ -54,7 +39,13 @@ pub(crate) fn run(
             ("fine-tuned".to_owned(), at.folder.root().into()),
             (at.recipe.mix()?.name().to_owned(), Source::Path(at.folder.quantized(at.recipe)?)),
         ],
-        texts: held_out(at)?.into_iter().map(|(language, file)| (language, vec![file])).collect(),
+        texts: at
+            .folder
+            .held_out_documents()?
+            .into_iter()
+            .map(|(language, file)| (language, vec![file]))
+            .collect(),
+        reading: sai_corpus::Options::default(),
         bytes: asked.bytes.unwrap_or(BYTES),
         ask: asked.ask.iter().map(|ask| ask.turns().to_owned()).collect(),
         answer_tokens: asked.answer_tokens.unwrap_or(ANSWER),
@@ -80,6 +71,9 @@ fn summary(found: &Evaluation) -> String {
     let ended = found.conversations.iter().flatten().filter(|turn| turn.ended).count();
     let turns = found.conversations.iter().flatten().count();
     let mut parts: Vec<String> = figures.collect();
+    if parts.is_empty() {
+        parts.push("no text was held out".to_owned());
+    }
     if turns > 0 {
         parts.push(format!("{ended} of {turns} answers ended"));
     }

@@ -3,7 +3,7 @@
 use super::{RunContext, StageJob, StageOutcome, threads};
 use crate::event::StageContext;
 use crate::{Error, Stage, files};
-use sai_corpus::{Progress, sample};
+use sai_corpus::{Progress, Sampled, sample};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,10 @@ pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let mut job = StageJob::default().table(&table, |_| true);
     let drawn = recipe.documents.iter().map(|entry| &entry.input);
     let said = recipe.conversations.iter().map(|entry| &entry.input);
-    for inputs in drawn.chain(said).chain(recipe.rules.iter().map(|rules| &rules.files)) {
-        let inputs: Vec<String> =
-            inputs.iter().map(|input| near(at).join(input).to_string_lossy().into_owned()).collect();
-        job.inputs.extend(sai_corpus::find(&inputs)?);
-    }
-    job.inputs.sort();
-    job.inputs.dedup();
+    let all = drawn.chain(said).chain(recipe.rules.iter().map(|rules| &rules.files)).flatten();
+    let near = near(at);
+    let all: Vec<String> = all.map(|input| near.join(input).to_string_lossy().into_owned()).collect();
+    job.inputs = sai_corpus::find(&all)?;
     Ok(job)
 }
 
@@ -37,15 +34,31 @@ pub(crate) fn run(
     files::clear(&out)?;
     let recipe = at.recipe.sample()?;
     let mut so_far = |p: Progress| told.of(p.done, p.total, "");
-    let counts = match sample(&recipe, &near(at), &out, threads(at), &mut so_far)? {
-        ControlFlow::Continue(counts) => counts,
+    let sampled = sample(&recipe, &near(at), &out, threads(at), &sai_trainer::check_row, &mut so_far)?;
+    let Sampled { counts, passed_over, left_out } = match sampled {
+        ControlFlow::Continue(sampled) => sampled,
         ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
     };
+    if let Some(names) = sai_corpus::file_names(&left_out) {
+        told.note(&format!("not read, for they are no documents: {names}"));
+    }
+    if passed_over > 0 {
+        told.warn(&format!(
+            "{passed_over} documents and conversations are passed over: broken, or their text is null"
+        ));
+    }
+    let of = |kind: &str| counts.iter().filter(|c| c.kind == kind).map(|c| c.taken).sum::<u64>();
+    // Before hours of work on nothing.
+    if let Some(kind) = ["documents", "conversations"].into_iter().find(|kind| of(kind) == 0) {
+        let fact = format!(
+            "[sample] takes no {kind} to learn from; look at its `take`, `only`, `leave_out` and `clean`"
+        );
+        return Err(Error::data(at.recipe.path(), fact));
+    }
     let path = at.folder.counts();
     let text =
         serde_json::to_vec_pretty(&counts).map_err(|e| Error::io(&path, "write the file", e.into()))?;
     files::write(&path, &text)?;
-    let of = |kind: &str| counts.iter().filter(|c| c.kind == kind).map(|c| c.taken).sum::<u64>();
     let bytes: u64 = counts.iter().filter(|c| c.kind == "documents").map(|c| c.bytes).sum();
     let summary = format!(
         "{} documents, {:.1} MB, and {} conversations",

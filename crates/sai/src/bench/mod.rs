@@ -10,7 +10,7 @@ use sai_decoder::Cpu;
 use sai_formats::DType;
 use sai_generation::{BenchModel, RandomModel};
 
-use crate::cli::CacheKind;
+use crate::cli::{CacheKind, MOST, whole};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::models::{locate, memory};
 use crate::ui::Ui;
@@ -23,9 +23,9 @@ Examples:
   sai bench -m model.gguf -d 4096 -p 0      writing after 4,096 tokens of context
   sai bench -m a.gguf b.gguf --json         one JSON object a model";
 
-/// Measure how fast a model runs, beside what the machine can do.
+/// Benchmark a model: tokens a second, beside what the machine can do.
 ///
-/// Reading a prompt and writing tokens are timed apart, several times in turns, each after --depth tokens of
+/// Reading a prompt (prefill) and writing tokens (decode) are timed apart, several times in turns, each after --depth tokens of
 /// context. In the same run the machine's limits are measured: bytes read from memory a second, operations a second
 /// in f32 and on bytes. Writing is held against the first, reading against the one of the weights' type.
 #[derive(clap::Args)]
@@ -35,28 +35,27 @@ pub(crate) struct Bench {
     #[arg(short, long, num_args = 1.., value_name = "MODEL")]
     model: Vec<String>,
 
-    /// Tokens of the prompt; 0 leaves reading out
-    #[arg(short = 'p', long, default_value_t = 512, value_name = "N", alias = "n_prompt")]
+    /// Tokens of the prompt; 0 leaves prefill out
+    #[arg(short = 'p', long, default_value_t = 512, value_name = "N", value_parser = whole(0..=MOST), alias = "n_prompt")]
     n_prompt: usize,
 
-    /// Tokens to write; 0 leaves writing out
-    #[arg(short, long, default_value_t = 128, value_name = "N", alias = "n_gen")]
+    /// Tokens to generate; 0 leaves decode out
+    #[arg(short, long, default_value_t = 128, value_name = "N", value_parser = whole(0..=MOST), alias = "n_gen")]
     n_gen: usize,
 
     /// Tokens of context before both
-    #[arg(short, long, default_value_t = 0, value_name = "N", alias = "n_depth")]
+    #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = whole(0..=MOST), alias = "n_depth")]
     depth: usize,
 
     /// How often each is timed; the median counts
-    #[arg(short, long, default_value_t = 5, value_name = "N",
-        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    #[arg(short, long, default_value_t = 5, value_name = "N", value_parser = whole(1..=1000))]
     repeats: usize,
 
     /// Threads to compute with; 0 takes every core
     #[arg(short, long, default_value_t = 0, value_name = "N", value_parser = crate::cli::thread_count())]
     threads: usize,
 
-    /// How keys and values are kept
+    /// Type of the KV cache
     #[arg(long, value_enum, default_value_t = CacheKind::F16, alias = "cache_type")]
     cache_type: CacheKind,
 
@@ -66,7 +65,7 @@ pub(crate) struct Bench {
     types: Vec<DType>,
 
     /// Layers of the random model; fewer need less memory
-    #[arg(long, default_value_t = 24, value_name = "N", conflicts_with = "model")]
+    #[arg(long, default_value_t = 24, value_name = "N", value_parser = whole(1..=1000), conflicts_with = "model")]
     layers: usize,
 
     /// One JSON object a model instead of text

@@ -3,8 +3,7 @@
 //! A conversation is one file of JSON lines: the first says what it is, each further line is a message. The
 //! file is written whole beside itself, synced and renamed over, so that a crash leaves every finished turn.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::Write;
+use std::fs::{self, DirBuilder};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::random;
+use crate::output::write_private;
 
 /// A file larger than this was not written by a person talking.
 const LARGEST: u64 = 256 << 20;
@@ -190,7 +190,7 @@ impl Store {
             path = self.path(&conversation.id);
             forked = Some(conversation.id.clone());
         }
-        write_whole(&path, conversation.to_lines()?.as_bytes())?;
+        write_private(&path, conversation.to_lines()?.as_bytes())?;
         conversation.stamp = stamp(&path);
         Ok(forked)
     }
@@ -278,19 +278,6 @@ pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).with_context(|| folder.display().to_string())
-}
-
-/// Writes a file so that it is the old one or the new one, never half. The file is readable by its owner.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let named = || path.display().to_string();
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(named)?;
-    file.write_all(bytes).with_context(named)?;
-    file.as_file().sync_all().with_context(named)?;
-    file.persist(path).map_err(|error| error.error).with_context(named)?;
-    // Without this a power cut could forget the rename; file systems that cannot sync a folder need not.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
 }
 
 #[cfg(test)]

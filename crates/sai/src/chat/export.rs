@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
-use super::conversation::{Conversation, write_whole};
+use super::conversation::Conversation;
+use crate::output::write_private;
 
 /// Writes the conversation in the form that the file's name asks for: Markdown, JSON or plain text. A file
 /// that is already there stays.
@@ -20,8 +21,8 @@ pub(crate) fn export(conversation: &Conversation, file: &str) -> anyhow::Result<
         "txt" => plain(conversation),
         _ => bail!("{file}: name it .md, .json or .txt, so that its form is known"),
     };
-    ensure!(!path.exists(), "{file}: the file exists already; choose another name");
-    write_whole(&path, text.as_bytes())?;
+    ensure!(path.symlink_metadata().is_err(), "{file}: the file exists already; choose another name");
+    write_private(&path, text.as_bytes())?;
     Ok(path)
 }
 

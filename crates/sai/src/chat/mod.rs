@@ -47,7 +47,7 @@ Examples:
   printf 'Hello\\nAnd in Korean?\\n' | sai chat    each line is a turn
   sai chat --json < questions.txt > answers.jsonl";
 
-/// Talk with a model
+/// Chat with a model.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Chat {
@@ -57,11 +57,12 @@ pub(crate) struct Chat {
     #[command(flatten)]
     settings: Settings,
 
-    /// What the model is told before the conversation; its template's own text where not given
+    /// System prompt: what the model is told before the conversation; its chat template's own where not given
     #[arg(long, help_heading = "Conversation", value_name = "TEXT")]
     system: Option<String>,
 
-    /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
+    /// Speculative decoding: guess tokens and check several in one pass; says the same, and sooner where the text repeats
+    /// itself
     #[arg(long, value_enum, default_value_t = DraftKind::Off, help_heading = "Conversation")]
     draft: DraftKind,
 
@@ -80,7 +81,7 @@ pub(crate) struct Chat {
     #[arg(long, help_heading = "Conversation", value_name = "ID", num_args = 0..=1, default_missing_value = "last")]
     resume: Option<String>,
 
-    /// Keep nothing of this conversation
+    /// Keep nothing of this conversation, nor what is typed in the history of lines
     #[arg(long, help_heading = "Conversation")]
     no_save: bool,
 
@@ -148,6 +149,7 @@ impl Chat {
             (None, _) => None,
         };
 
+        self.prompt_cache.check()?;
         let (model, load) = open(&self.model, screen, ui)?;
         let mut conversation = match resumed {
             Some(resumed) => resumed,
@@ -175,12 +177,14 @@ impl Chat {
         };
         // The line editor asks the terminal where its cursor is, and does so on standard output.
         if ui.in_is_terminal() && screen.out_terminal && screen.err_terminal && smart {
-            let history = data.map(|folder| folder.join("history.txt"));
+            // Nothing kept includes what was typed.
+            let history = data.filter(|_| talk.store.is_some()).map(|folder| folder.join("history.txt"));
             talk::run(&mut talk, model, history, ui)
         } else {
             let mut voice = Voice::new(&model, &talk.prompt_cache, ui)?;
-            piped::run(&mut talk, &mut voice, ui.in_is_terminal())?;
-            voice.keep(&talk.prompt_cache)
+            let answered = piped::run(&mut talk, &mut voice, ui.in_is_terminal());
+            voice.keep(&talk.prompt_cache)?;
+            answered
         }
     }
 }

@@ -8,36 +8,36 @@ use sai_generation::{GenerationConfig, Sampling};
 #[derive(Args, Clone, Debug, PartialEq)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct Settings {
-    /// How freely to choose; 0 always takes the likeliest token [the model's own, else 0.5]
+    /// Sampling temperature; 0 is greedy: always the likeliest token [the model's own, else 0.5]
     #[arg(long, value_name = "X", value_parser = temperature)]
     pub(crate) temperature: Option<f32>,
 
-    /// Divide the chance of tokens that were already said; 1 does nothing [the model's own, else 1.2]
+    /// Repetition penalty: divides the logits of tokens that were already said; 1 turns it off [the model's own, else 1.2]
     #[arg(long, value_name = "X", value_parser = repetition_penalty)]
     pub(crate) repetition_penalty: Option<f32>,
 
-    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing [the model's own, else
-    /// 0.95]
+    /// Nucleus sampling: from the likeliest tokens that together reach this probability; 1 turns it off [the model's
+    /// own, else 0.95]
     #[arg(long, value_name = "P", value_parser = top_p)]
     pub(crate) top_p: Option<f32>,
 
-    /// Choose among this many of the likeliest tokens; 0 does nothing [the model's own, else 20]
-    #[arg(long, value_name = "N")]
+    /// Sample from this many of the likeliest tokens; 0 turns it off [the model's own, else 20]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub(crate) top_k: Option<usize>,
 
-    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing [the model's own, else 0]
+    /// Sample from tokens at least this likely beside the likeliest; 0 turns it off [the model's own, else 0]
     #[arg(long, value_name = "P", value_parser = min_p)]
     pub(crate) min_p: Option<f32>,
 
-    /// Longest answer
+    /// Most tokens of an answer
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = max_new_tokens)]
     pub(crate) max_new_tokens: usize,
 
-    /// Answer the same way each time; a new seed for each answer where not given
-    #[arg(long, value_name = "N")]
+    /// Random seed, with which the same is answered each time; a new one for each answer where not given
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub(crate) seed: Option<u64>,
 
-    /// End the answer before this text (\n is a newline); may be given several times
+    /// Stop sequence: end the answer before this text (\n is a newline); may be given several times
     #[arg(long, value_name = "TEXT", value_parser = stop)]
     pub(crate) stop: Vec<String>,
 

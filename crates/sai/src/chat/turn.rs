@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use sai_generation::{Candidate, Completion, Event, Model, Request, Sampling, Session, Step};
+use sai_generation::{
+    Candidate, ChatPrompt, Completion, Error, Event, Model, Request, Sampling, Session, Step,
+};
 use sai_tokenizer::Message;
 use serde::Serialize;
 
@@ -57,9 +59,7 @@ pub(super) struct Turn {
 /// said; a Ctrl-C or a signal ends it early and keeps it.
 pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<Turn> {
     let length = voice.session.context_length();
-    // An answer needs room too, but not more than half of everything.
-    let room = talk.settings.max_new_tokens.min(length / 2);
-    let prompt = voice.session.chat_prompt(&messages(talk), length - room)?;
+    let prompt = prompt(talk, voice, length)?;
     if prompt.dropped_exchanges > talk.dropped {
         let gone = prompt.dropped_exchanges;
         let said =
@@ -126,8 +126,31 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
     Ok(Turn { answer, figures })
 }
 
+/// The conversation as a prompt. An answer needs room too: its longest, but not more than half of the context, for which
+/// older exchanges go. A last question that takes more than the other half is asked all the same, and what is left for the
+/// answer is said.
+fn prompt(talk: &Talk, voice: &Voice<'_>, length: usize) -> anyhow::Result<ChatPrompt> {
+    let room = talk.settings.max_new_tokens.min(length / 2);
+    let messages = messages(talk);
+    match voice.session.chat_prompt(&messages, length - room) {
+        Err(Error::PromptTooLong { tokens, .. }) if tokens < length => {
+            talk.tell(format_args!(
+                "— the question takes {} of the context's {} tokens; {} are left for the answer (--context) —",
+                Thousands(tokens as u64),
+                Thousands(length as u64),
+                Thousands((length - tokens) as u64)
+            ));
+            Ok(voice.session.chat_prompt(&messages, tokens)?)
+        }
+        Err(Error::PromptTooLong { tokens, .. }) => {
+            Err(Error::PromptTooLong { tokens, context: length }.into())
+        }
+        prompt => Ok(prompt?),
+    }
+}
+
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_owned(), content: content.to_owned() }
+    Message::new(role, content)
 }
 
 /// The conversation as the model's template takes it. Questions that never got an answer are left out.

@@ -2,7 +2,7 @@
 
 /// Turns `\n`, `\r`, `\t`, `\\`, `\'`, `\"` and `\xHH` into what they stand for; any other backslash stays. Bytes
 /// written one by one may make up a character; what is no UTF-8 in the end becomes `�`.
-pub(super) fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {

@@ -2,9 +2,11 @@
 
 use std::io::BufRead;
 
+use anyhow::Context;
 use sai_generation::FinishReason;
 
 use super::Writer;
+use crate::text_file::{BOM, utf8, without_line_end};
 use crate::ui::Thousands;
 
 #[derive(clap::Args)]
@@ -27,7 +29,7 @@ pub(super) struct TalkArgs {
     in_suffix: String,
 
     /// When the context is full, keep this many of its first tokens; -1 keeps the whole prompt
-    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = -1, value_parser = crate::cli::whole_of::<i64>(-1..=i64::from(i32::MAX)))]
     keep: i64,
 }
 
@@ -52,9 +54,13 @@ pub(super) fn talk(
     }
     writer.view.show_prompt()?;
     let mut listens = args.interactive_first || writer.tokens.is_empty();
+    let mut lines = 0;
     loop {
-        if listens && !hear(writer, &prefix, &suffix)? {
-            return Ok(());
+        if listens {
+            lines += 1;
+            if !hear(writer, lines, &prefix, &suffix)? {
+                return Ok(());
+            }
         }
         listens = true;
         make_room(writer, keep);
@@ -68,22 +74,28 @@ pub(super) fn talk(
     }
 }
 
-/// Adds what the person says next; false where there is no more. An empty line hands the turn back as it is.
-fn hear(writer: &mut Writer<'_, '_>, prefix: &str, suffix: &str) -> anyhow::Result<bool> {
+/// Adds what the person says next, on line `number`; false where there is no more. An empty line hands the turn back as it
+/// is.
+fn hear(writer: &mut Writer<'_, '_>, number: u64, prefix: &str, suffix: &str) -> anyhow::Result<bool> {
     writer.view.person_speaks(prefix)?;
     // While nothing is said there is nothing to stop: Ctrl-C leaves at once.
     writer.interrupt.arm();
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().read_until(b'\n', &mut bytes);
     writer.interrupt.clear();
-    let read = read.map_err(|e| anyhow::anyhow!("standard input: {e}"))?;
+    let read = read.context("standard input")?;
     writer.view.person_spoke(if read == 0 { "" } else { suffix })?;
     if read == 0 {
         return Ok(false);
     }
-    if line.trim_end_matches(['\r', '\n']).is_empty() {
+    let text = utf8(bytes, format_args!("standard input, line {number}"))?;
+    let text = text.strip_prefix(BOM).filter(|_| number == 1).unwrap_or(&text);
+    let said = without_line_end(text);
+    if said.is_empty() {
         return Ok(true);
     }
+    // A line's end is part of what is said, in the form in which models have met it.
+    let line = if said.len() < text.len() { format!("{said}\n") } else { said.to_owned() };
     let tokenizer = &writer.model.tokenizer;
     writer.tokens.extend(tokenizer.encode(prefix));
     writer.tokens.extend(tokenizer.encode_plain(&line));

@@ -3,7 +3,7 @@
 //! Flags have llama.cpp's names and meanings, so that a command written for its `main` runs with
 //! `sai generate` in place of `./main`.
 
-mod escape;
+pub(crate) mod escape;
 mod interactive;
 mod report;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use sai_generation::{Completion, Event, FinishReason, Model, Request, Sampling, Session};
 
-use crate::cli::{DraftKind, ModelArgs};
+use crate::cli::{DraftKind, ModelArgs, whole, whole_of};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::prompt_cache::PromptCacheArgs;
 use crate::ui::{Thousands, Ui};
@@ -25,7 +25,7 @@ Examples:
   sai generate -m 42dot-sft --prompt \"...\\n\" --in-prefix \"<human>: \" --in-suffix \"<bot>:\" --interactive-first
   sai generate -f story.txt -n 200 --logprobs 5 --json";
 
-/// Continue a text, with llama.cpp's names for the flags.
+/// Complete a text, with llama.cpp's names for the flags.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Generate {
@@ -33,16 +33,18 @@ pub(crate) struct Generate {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
 
-    /// Take the text to continue from a file
+    /// Take the text to continue from a file; - is standard input, which is also read where it is a pipe and neither
+    /// this nor --prompt is given
     #[arg(short, long, value_name = "FILE", conflicts_with = "prompt")]
     file: Option<PathBuf>,
 
-    /// Most tokens to add; -1 goes on until the end of the text or of the context
+    /// Most tokens to generate; -1 goes on until the end of the text or of the context
     #[arg(short, long, default_value_t = 512, value_name = "N", alias = "n_predict", alias = "predict",
-        allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
+        allow_negative_numbers = true, value_parser = whole_of::<i64>(-1..=i64::from(i32::MAX)))]
     n_predict: i64,
 
-    /// End before this text (in interactive mode: let the person speak); may be given several times
+    /// Reverse prompt, or stop sequence: end before this text (in interactive mode: let the person speak); may be given
+    /// several times
     #[arg(short, long, value_name = "TEXT", alias = "stop", alias = "reverse_prompt")]
     reverse_prompt: Vec<String>,
 
@@ -54,7 +56,8 @@ pub(crate) struct Generate {
     #[arg(short, long, hide = true, conflicts_with = "no_escape")]
     escape: bool,
 
-    /// Guess tokens and check several in one pass: says the same, and sooner where the text repeats itself
+    /// Speculative decoding: guess tokens and check several in one pass; says the same, and sooner where the text repeats
+    /// itself
     #[arg(long, value_enum, default_value_t = DraftKind::Off)]
     draft: DraftKind,
 
@@ -88,34 +91,34 @@ pub(crate) struct Generate {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
-    /// How freely to choose; 0 always takes the likeliest token [the model's own, else 0.5]
-    #[arg(long, value_name = "X", alias = "temperature", value_parser = at_least_zero)]
+    /// Sampling temperature; 0 is greedy: always the likeliest token [the model's own, else 0.5]
+    #[arg(long, value_name = "X", alias = "temperature", value_parser = temperature)]
     temp: Option<f32>,
 
-    /// Choose among the likeliest tokens that together reach this probability; 1 does nothing [the model's own, else
-    /// 0.95]
+    /// Nucleus sampling: from the likeliest tokens that together reach this probability; 1 turns it off [the model's
+    /// own, else 0.95]
     #[arg(long, value_name = "P", alias = "top_p", value_parser = probability)]
     top_p: Option<f32>,
 
-    /// Choose among this many of the likeliest tokens; 0 does nothing [the model's own, else 20]
-    #[arg(long, value_name = "N", alias = "top_k")]
+    /// Sample from this many of the likeliest tokens; 0 turns it off [the model's own, else 20]
+    #[arg(long, value_name = "N", alias = "top_k", value_parser = top_k)]
     top_k: Option<usize>,
 
-    /// Choose among tokens at least this likely beside the likeliest; 0 does nothing [the model's own, else 0]
+    /// Sample from tokens at least this likely beside the likeliest; 0 turns it off [the model's own, else 0]
     #[arg(long, value_name = "P", alias = "min_p", value_parser = probability)]
     min_p: Option<f32>,
 
-    /// Divide the chance of tokens that were already there; 1 does nothing [the model's own, else 1.2]
+    /// Repetition penalty: divides the logits of tokens that were already there; 1 turns it off [the model's own, else 1.2]
     #[arg(long, value_name = "X", alias = "repeat_penalty",
         alias = "repetition-penalty", alias = "repetition_penalty", value_parser = positive)]
     repeat_penalty: Option<f32>,
 
-    /// Add to the score of a token, by its id: 15043+1, 2-inf; may be given several times
+    /// Add to the logit of a token, by its id: 15043+1, 2-inf; may be given several times
     #[arg(short, long, value_name = "ID±BIAS", alias = "logit_bias", value_parser = logit_bias)]
     logit_bias: Vec<(u32, f32)>,
 
-    /// Choose the same way each time; -1 takes a new seed
-    #[arg(short, long, default_value_t = -1, value_name = "N", allow_negative_numbers = true)]
+    /// Random seed, with which the same is said each time; -1 takes a new one
+    #[arg(short, long, default_value_t = -1, value_name = "N", value_parser = whole_of::<i64>(i64::MIN..=i64::MAX))]
     seed: i64,
 }
 
@@ -131,8 +134,8 @@ struct OutputArgs {
     no_display_prompt: bool,
 
     /// One line a token: its log-probability and the N likeliest tokens there
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
-    logprobs: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = whole(1..=100))]
+    logprobs: Option<usize>,
 
     /// One JSON object for each answer (and with --logprobs one for each token)
     #[arg(long)]
@@ -141,13 +144,15 @@ struct OutputArgs {
 
 impl Generate {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
-        let prompt = self.prompt_text()?;
+        let prompt = self.prompt_text(ui)?;
         let talks = self.talk.is_on();
         if prompt.is_empty() && !talks {
             bail!(
-                "there is nothing to continue; give --prompt TEXT or --file FILE, or talk with --interactive"
+                "there is nothing to continue; give --prompt TEXT or --file FILE, send a text down a pipe, or talk \
+                 with --interactive"
             );
         }
+        self.prompt_cache.check()?;
         let model = crate::models::open(&self.model, ui)?;
         if self.n_gpu_layers.is_some_and(|layers| layers > 0) {
             ui.note("--n-gpu-layers is not needed: this version of sai computes on the processor");
@@ -187,11 +192,16 @@ impl Generate {
         }
     }
 
-    fn prompt_text(&self) -> anyhow::Result<String> {
+    fn prompt_text(&self, ui: &Ui) -> anyhow::Result<String> {
+        let talks = self.talk.is_on();
         match (&self.prompt, &self.file) {
             (Some(prompt), _) => Ok(self.read_escapes(prompt)),
+            (None, Some(file)) if talks && file.as_os_str() == "-" => {
+                bail!("--file - takes standard input, from which --interactive hears the person; give a file")
+            }
             (None, Some(file)) => crate::text_file::read(file),
-            (None, None) => Ok(String::new()),
+            (None, None) if talks || ui.in_is_terminal() => Ok(String::new()),
+            (None, None) => crate::text_file::standard_input(),
         }
     }
 
@@ -218,7 +228,7 @@ impl Generate {
                 .map(|text| self.read_escapes(text))
                 .filter(|t| !t.is_empty())
                 .collect(),
-            candidates: self.output.logprobs.map_or(0, |n| n as usize),
+            candidates: self.output.logprobs.unwrap_or(0),
             draft: self.draft.into(),
         }
     }
@@ -306,8 +316,14 @@ fn logit_bias(text: &str) -> Result<(u32, f32), String> {
     if bias.is_nan() || bias == f32::INFINITY { Err(wanted.to_owned()) } else { Ok((id, bias)) }
 }
 
-fn at_least_zero(text: &str) -> Result<f32, String> {
-    number(text, |x| x >= 0.0, "a number from 0 on")
+fn temperature(text: &str) -> Result<f32, String> {
+    number(text, |x| x >= 0.0, "a number from 0 on; 0 is greedy, as negative ones are in llama.cpp")
+}
+
+/// Negative ones mean 0, all tokens, as in llama.cpp.
+fn top_k(text: &str) -> Result<usize, String> {
+    let k: i64 = text.parse().map_err(|_| "give a whole number, such as 40")?;
+    Ok(usize::try_from(k).unwrap_or(0))
 }
 
 fn positive(text: &str) -> Result<f32, String> {

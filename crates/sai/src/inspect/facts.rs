@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sai_formats::gguf::{Array, Gguf, Metadata, Override, Value as Meta};
 use sai_formats::{Container, Source, Tensors};
+use sai_tokenizer::TemplateSources;
 use serde_json::{Value, json};
 
 use super::verdict::{self, Verdict};
@@ -61,7 +62,7 @@ impl Report {
                 (format!("GGUF v{}", gguf.version), gguf_model(gguf), gguf_tokenizer(m), template)
             }
             Container::Safetensors(_) if path.is_dir() => {
-                let template = folder_template(path);
+                let template = TemplateSources::from_folder(path).ok().and_then(|sources| sources.default);
                 (
                     "safetensors".to_owned(),
                     folder_model(config, tensors),
@@ -251,23 +252,4 @@ fn folder_tokenizer(folder: &Path, config: &Value) -> Vec<(&'static str, Value)>
         facts.push(("adds begin of text", json!(tokenizer.add_bos())));
     }
     facts
-}
-
-/// The template of a Hugging Face folder: its own file, else the field of the tokenizer's config.
-fn folder_template(folder: &Path) -> Option<String> {
-    if let Ok(text) = std::fs::read_to_string(folder.join("chat_template.jinja")) {
-        return Some(text);
-    }
-    let config = std::fs::read(folder.join("tokenizer_config.json")).ok()?;
-    let config: Value = sai_formats::json::read(&config).ok()?;
-    match config.get("chat_template")? {
-        Value::String(text) => Some(text.clone()),
-        // Some have several, each with a name.
-        Value::Array(named) => {
-            let default =
-                named.iter().find(|t| t.get("name").is_some_and(|n| n == "default")).or(named.first());
-            default?.get("template")?.as_str().map(str::to_owned)
-        }
-        _ => None,
-    }
 }

@@ -27,7 +27,7 @@ const PREFERRED: &[&str] = &[
 
 /// What a repository is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LogitRows {
+pub(super) enum WantedFiles {
     /// Weights with what belongs to them.
     Model,
     /// The vocabulary, without weights where it lies in files of its own.
@@ -48,7 +48,7 @@ pub(super) type Refusal = String;
 
 /// Chooses from the names of a repository: the `asked` file or GGUF type where one was asked for, else
 /// safetensors with what belongs to them, else the best GGUF file.
-pub(super) fn choose(names: &[String], asked: Option<&str>, wanted: LogitRows) -> Result<Choice, Refusal> {
+pub(super) fn choose(names: &[String], asked: Option<&str>, wanted: WantedFiles) -> Result<Choice, Refusal> {
     // Names come from outside; one that climbs out of its folder is none of ours.
     let names: Vec<&String> = names.iter().filter(|name| is_safe(name)).collect();
     let has = |wanted: &str| names.iter().any(|name| *name == wanted);
@@ -61,7 +61,7 @@ pub(super) fn choose(names: &[String], asked: Option<&str>, wanted: LogitRows) -
         return ask(&ggufs, asked).map(|name| Choice::Gguf(name.to_owned()));
     }
     let vocabulary = has("tokenizer.json") || (has("vocab.json") && has("merges.txt"));
-    if wanted == LogitRows::Vocabulary && vocabulary {
+    if wanted == WantedFiles::Vocabulary && vocabulary {
         let files = COMPANIONS.iter().copied().filter(|name| has(name));
         return Ok(Choice::Folder(files.map(str::to_owned).collect()));
     }
@@ -162,12 +162,12 @@ mod tests {
             "merges.txt",
             "vocab.json",
         ]);
-        let Ok(Choice::Folder(files)) = choose(&all, None, LogitRows::Model) else { panic!() };
+        let Ok(Choice::Folder(files)) = choose(&all, None, WantedFiles::Model) else { panic!() };
         assert_eq!(files, ["config.json", "vocab.json", "merges.txt", "model.safetensors"]);
-        let Ok(Choice::Folder(files)) = choose(&all, None, LogitRows::Vocabulary) else { panic!() };
+        let Ok(Choice::Folder(files)) = choose(&all, None, WantedFiles::Vocabulary) else { panic!() };
         assert_eq!(files, ["config.json", "vocab.json", "merges.txt"]);
         let alone = names(&["m-Q8_0.gguf"]);
-        assert_eq!(choose(&alone, None, LogitRows::Vocabulary), Ok(Choice::Gguf("m-Q8_0.gguf".into())));
+        assert_eq!(choose(&alone, None, WantedFiles::Vocabulary), Ok(Choice::Gguf("m-Q8_0.gguf".into())));
     }
 
     #[test]
@@ -179,13 +179,18 @@ mod tests {
             "mmproj-m.gguf",
             "m-Q2_K-00001-of-00002.gguf",
         ]);
-        assert_eq!(choose(&all, None, LogitRows::Model), Ok(Choice::Gguf("m-Q4_K_M.gguf".into())));
-        assert_eq!(choose(&all, Some("q8_0"), LogitRows::Model), Ok(Choice::Gguf("m-Q8_0.gguf".into())));
-        assert_eq!(choose(&all, Some("m-F16.gguf"), LogitRows::Model), Ok(Choice::Gguf("m-F16.gguf".into())));
-        assert!(choose(&all, Some("q3_k_m"), LogitRows::Model).is_err_and(|why| why.contains("m-Q8_0.gguf")));
+        assert_eq!(choose(&all, None, WantedFiles::Model), Ok(Choice::Gguf("m-Q4_K_M.gguf".into())));
+        assert_eq!(choose(&all, Some("q8_0"), WantedFiles::Model), Ok(Choice::Gguf("m-Q8_0.gguf".into())));
+        assert_eq!(
+            choose(&all, Some("m-F16.gguf"), WantedFiles::Model),
+            Ok(Choice::Gguf("m-F16.gguf".into()))
+        );
+        assert!(
+            choose(&all, Some("q3_k_m"), WantedFiles::Model).is_err_and(|why| why.contains("m-Q8_0.gguf"))
+        );
         let one = names(&["ggml-model_q4_0.gguf"]);
         assert_eq!(
-            choose(&one, Some("Q4_0"), LogitRows::Model),
+            choose(&one, Some("Q4_0"), WantedFiles::Model),
             Ok(Choice::Gguf("ggml-model_q4_0.gguf".into()))
         );
     }
@@ -193,17 +198,19 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_said() {
         assert!(
-            choose(&names(&["pytorch_model.bin", "config.json"]), None, LogitRows::Model)
+            choose(&names(&["pytorch_model.bin", "config.json"]), None, WantedFiles::Model)
                 .is_err_and(|w| w.contains("PyTorch"))
         );
-        assert!(choose(&names(&["README.md"]), None, LogitRows::Model).is_err_and(|w| w.contains("no GGUF")));
         assert!(
-            choose(&names(&["model.safetensors"]), None, LogitRows::Model)
+            choose(&names(&["README.md"]), None, WantedFiles::Model).is_err_and(|w| w.contains("no GGUF"))
+        );
+        assert!(
+            choose(&names(&["model.safetensors"]), None, WantedFiles::Model)
                 .is_err_and(|w| w.contains("config.json"))
         );
-        assert!(choose(&names(&["../../x.gguf", "/etc/x.gguf"]), None, LogitRows::Model).is_err());
+        assert!(choose(&names(&["../../x.gguf", "/etc/x.gguf"]), None, WantedFiles::Model).is_err());
         assert!(
-            choose(&names(&["m-00001-of-00002.gguf"]), None, LogitRows::Model)
+            choose(&names(&["m-00001-of-00002.gguf"]), None, WantedFiles::Model)
                 .is_err_and(|w| w.contains("parts"))
         );
     }

@@ -1,9 +1,11 @@
-//! Models from the Hub: its protocol, through `hf-hub`, into the cache that all of Hugging Face's tools share.
+//! Models from the Hub, into the cache that all of Hugging Face's tools share.
 //!
 //! One request asks what the repository holds; a file that the cache has is never fetched again. A download
 //! that was cut goes on where it stopped, in this run or the next, and what arrives is held to the size and
 //! the checksum that the Hub promised. Without a network the cached copy is taken, and the screen says so.
 
+mod cache;
+mod client;
 mod download;
 mod id;
 mod refusal;
@@ -11,67 +13,41 @@ mod refusal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use hf_hub::Cache;
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use serde::Deserialize;
 
-use super::choose::{self, Choice, LogitRows};
+use super::choose::{self, Choice, WantedFiles};
 use crate::ui::Ui;
+use cache::Cache;
+use client::Client;
 use download::Download;
 use id::Settings;
-use refusal::{describe, is_unreachable, refused};
+use refusal::{describe, is_unreachable, refused, unreachable};
 
-pub(super) use id::{HubId, cache_folder};
-
-/// A file of a repository, as the Hub lists it.
-#[derive(Deserialize)]
-struct Sibling {
-    rfilename: String,
-    size: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    sha: String,
-    #[serde(default)]
-    siblings: Vec<Sibling>,
-}
+pub(super) use id::{HubId, Pasted, cache_folder};
 
 /// The local path of the model `id`: a GGUF file or a Hugging Face folder, fetched where the cache lacks it.
 /// Where a vocabulary is wanted and lies in files of its own, the folder may hold these alone.
-pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<PathBuf> {
+pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
     let settings = Settings::from_env()?;
     if settings.offline {
         return cached(id, wanted, &settings.cache)?.ok_or_else(|| {
             anyhow!(
                 "{id}: HF_HUB_OFFLINE is set and {} holds no whole copy; unset it, or give --model a local file",
-                settings.cache.path().display()
+                settings.cache.folder.display()
             )
         });
     }
-    let api = ApiBuilder::from_cache(settings.cache.clone())
-        .with_endpoint(settings.endpoint.clone())
-        .with_token(settings.token.clone())
-        .with_user_agent("sai", env!("CARGO_PKG_VERSION"))
-        .with_progress(false)
-        .build()
-        .context("the Hub's client does not start")?;
-    let listing = match listing(&api, id) {
+    let client = Client::new(&settings);
+    let listing = match client.listing(id) {
         Ok(listing) => listing,
         Err(error) if is_unreachable(&error) => {
-            let why = describe(&error);
-            if let Some(path) = cached(id, wanted, &settings.cache)? {
-                ui.note(format_args!(
-                    "{id}: the Hub cannot be reached ({why}); taking the copy in the cache"
-                ));
-                return Ok(path);
-            }
-            bail!(
-                "{id}: the Hub at {} cannot be reached ({why}) and {} holds no whole copy; check the network, or \
-                 give --model a local file",
-                settings.endpoint,
-                settings.cache.path().display()
-            );
+            let Some(path) = cached(id, wanted, &settings.cache)? else {
+                return Err(unreachable(id, &settings, &error));
+            };
+            ui.note(format_args!(
+                "{id}: the Hub cannot be reached ({}); taking the copy in the cache",
+                describe(&error)
+            ));
+            return Ok(path);
         }
         Err(error) => return Err(refused(id, &settings, None, &error)),
     };
@@ -83,7 +59,7 @@ pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Pa
         );
     }
 
-    let download = Download { id, settings: &settings, api: &api, listing: &listing, ui };
+    let download = Download { id, settings: &settings, client: &client, listing: &listing, ui };
     let names: Vec<String> = listing.siblings.iter().map(|s| s.rfilename.clone()).collect();
     let choice = choose::choose(&names, id.file.as_deref(), wanted)
         .map_err(|why| anyhow!("{id}: the repository {why}"))?;
@@ -104,25 +80,21 @@ pub(super) fn fetch(id: &HubId, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Pa
         }
     };
     // Written last: a revision that the cache knows by name is whole.
-    let known = settings.cache.repo(id.at(&id.revision));
+    let known = settings.cache.repository(&id.repo);
     known
-        .create_ref(&listing.sha)
-        .with_context(|| format!("{}: cannot be written", settings.cache.path().display()))?;
+        .set_commit(&id.revision, &listing.sha)
+        .with_context(|| format!("{}: cannot be written", settings.cache.folder.display()))?;
     Ok(path)
 }
 
 /// The copy of `id` in the cache, if a whole one is there.
-fn cached(id: &HubId, wanted: LogitRows, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
-    let repo = id.at(&id.revision);
-    let reference = cache.path().join(repo.folder_name()).join("refs").join(&id.revision);
-    let commit = match std::fs::read_to_string(reference) {
-        Ok(commit) => commit.trim().to_owned(),
-        Err(_) => id.revision.clone(),
-    };
+fn cached(id: &HubId, wanted: WantedFiles, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
+    let repository = cache.repository(&id.repo);
+    let commit = repository.commit(&id.revision).unwrap_or_else(|| id.revision.clone());
     if !is_commit(&commit) {
         return Ok(None);
     }
-    let folder = cache.repo(repo).pointer_path(&commit);
+    let folder = repository.snapshot(&commit);
     let mut names = Vec::new();
     list_into(&folder, "", 0, &mut names);
     match choose::choose(&names, id.file.as_deref(), wanted) {
@@ -153,14 +125,6 @@ fn list_into(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>)
             list_into(&path, &format!("{prefix}{name}/"), depth + 1, names);
         }
     }
-}
-
-fn listing(api: &Api, id: &HubId) -> Result<Listing, ApiError> {
-    let request = api.repo(id.at(&id.revision)).info_request().query("blobs", "true");
-    let mut response = request.call().map_err(Box::new)?;
-    let text = response.body_mut().read_to_string().map_err(Box::new)?;
-    serde_json::from_str(&text)
-        .map_err(|e| ApiError::IoError(std::io::Error::new(std::io::ErrorKind::InvalidData, e)))
 }
 
 /// Whether `text` is the name of a commit, and so safe as the name of a folder.

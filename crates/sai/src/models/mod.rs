@@ -17,8 +17,8 @@ use anyhow::{Context, bail};
 use sai_generation::{Override, Source, Tokenizer};
 
 use crate::ui::Ui;
-use choose::LogitRows;
-use hub::HubId;
+use choose::WantedFiles;
+use hub::{HubId, Pasted};
 
 pub(crate) use open::open;
 
@@ -46,7 +46,7 @@ enum Home {
 /// # Errors
 /// One line that says what was tried and what to do.
 pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
-    find(asked, LogitRows::Model, ui)
+    find(asked, WantedFiles::Model, ui)
 }
 
 /// The tokenizer of the model called `asked`, without its weights; of a repository of the Hub only the
@@ -55,12 +55,13 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
 /// # Errors
 /// One line that says what was tried, or what is wrong with the vocabulary.
 pub(crate) fn tokenizer(asked: &str, overrides: &[Override], ui: &Ui) -> anyhow::Result<Tokenizer> {
-    let tokenizer = sai_generation::open_tokenizer_with(find(asked, LogitRows::Vocabulary, ui)?, overrides)?;
+    let source = find(asked, WantedFiles::Vocabulary, ui)?;
+    let tokenizer = sai_generation::open_tokenizer_with(source, overrides)?;
     tokenizer.notes().iter().for_each(|note| ui.warn(format_args!("{asked}: {note}")));
     Ok(tokenizer)
 }
 
-fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
+fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
     if asked.trim().is_empty() {
         bail!(
             "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
@@ -79,7 +80,7 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
             }
             return Ok(built_in::source());
         }
-        _ if there => return Ok(path.into()),
+        _ if there => return Ok(Source::Path(of_run(path, wanted, ui)?)),
         Some(Home::Folder(file)) => {
             return in_folders(file).map(Source::Path).map_err(|tried| {
                 anyhow::anyhow!(
@@ -95,6 +96,11 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
         }
         None => {}
     }
+    match Pasted::parse(asked) {
+        Some(Pasted::Model(id)) => return hub::fetch(&id, wanted, ui).map(Source::Path),
+        Some(Pasted::Other(why)) => bail!("{asked}: {why}"),
+        None => {}
+    }
     if path.components().count() == 1
         && let Ok(found) = in_folders(asked)
     {
@@ -108,6 +114,40 @@ fn find(asked: &str, wanted: LogitRows, ui: &Ui) -> anyhow::Result<Source> {
     }
     let near = nearest(asked).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
     bail!("{asked}: no file or folder, no short name ({}), and no Hub id (owner/name){near}", short_names())
+}
+
+/// The folder of the model where `path` is the folder of a run: its newest checkpoint.
+///
+/// # Errors
+/// It is a run without one, or a making that is not finished.
+fn of_run(path: &Path, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
+    let (model, file) = (path.join("model"), |folder: &Path, name: &str| folder.join(name).is_file());
+    let is_model = |folder: &Path| match wanted {
+        WantedFiles::Model => file(folder, "config.json") || file(folder, "adapter_config.json"),
+        WantedFiles::Vocabulary => file(folder, "tokenizer.json") || file(folder, "vocab.json"),
+    };
+    if !path.is_dir() || is_model(path) {
+        return Ok(path.to_owned());
+    }
+    if is_model(&model) {
+        ui.note(format_args!("{} is the folder of a run; its model is {}", path.display(), model.display()));
+        return Ok(model);
+    }
+    // The stages of a making, the last first.
+    let stages = ["finetune", "pretrain"].map(|stage| path.join("stages").join(stage).join("model"));
+    match stages.iter().find(|folder| is_model(folder)) {
+        Some(stage) => {
+            bail!(
+                "{}: it is the folder of a making that is not finished; its newest model is {}",
+                path.display(),
+                stage.display()
+            )
+        }
+        None if file(path, "recipe.toml") && file(path, "metrics.jsonl") => {
+            bail!("{}: it is the folder of a run that has no checkpoint yet", path.display())
+        }
+        None => Ok(path.to_owned()),
+    }
 }
 
 /// Whether nobody would write this for a Hub id: it is rooted, dotted, deep, or ends as a weight file does.

@@ -1,5 +1,7 @@
 //! Opening the model that the arguments ask for.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_generation::{ChatTemplate, LoadOptions, Model};
@@ -21,12 +23,17 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         );
     }
     let source = locate(&args.model, ui)?;
+    let (template, template_name) = match args.chat_template.as_deref() {
+        Some(spec) if is_name(spec) => (None, Some(spec.to_owned())),
+        spec => (spec.map(template).transpose()?, None),
+    };
     let options = LoadOptions {
         threads: args.threads,
         context: args.context,
         cache_type: args.cache_type.into(),
         memory_limit: memory::available(),
-        template: args.chat_template.as_deref().map(template).transpose()?,
+        template,
+        template_name,
         now: Some(jiff::ZonedDateTime::now().datetime()),
         overrides: args.overrides.override_kv.clone(),
     };
@@ -35,12 +42,17 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
     Ok(model)
 }
 
-/// A template by name, or from a file.
+/// Whether this names one of the model's own templates: it is no file and does not look like one's name.
+fn is_name(spec: &str) -> bool {
+    spec != "42dot" && !spec.contains(['/', '\\', '.']) && !std::path::Path::new(spec).exists()
+}
+
+/// sai's own template of this name, or one from a file.
 fn template(spec: &str) -> anyhow::Result<ChatTemplate> {
     if spec == "42dot" {
         return Ok(ChatTemplate::fortytwo_dot());
     }
-    let source = std::fs::read_to_string(spec)
-        .with_context(|| format!("{spec}: the chat template cannot be read; give a file, or 42dot"))?;
+    let source = crate::text_file::read(Path::new(spec))
+        .context("--chat-template takes 42dot, the path of a file, or the name of one of the model's own")?;
     Ok(ChatTemplate::jinja(&source, spec)?)
 }

@@ -1,6 +1,6 @@
 //! `sai tokenizer decode`: the text of token ids.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -11,7 +11,7 @@ use super::VocabularyArgs;
 use crate::terminal::clean::visible;
 use crate::ui::{Thousands, Ui};
 
-/// Write the text that token ids stand for.
+/// Decode token ids: write the text that they stand for.
 ///
 /// Between ids may stand spaces, commas and brackets: `1 2 3` and `[1, 2, 3]` are the same. Special tokens are
 /// shown, and bytes that are no UTF-8 as <0xEA>.
@@ -77,11 +77,7 @@ impl Decode {
         match &self.file {
             Some(path) => crate::text_file::read(path),
             None if !self.ids.is_empty() => Ok(self.ids.join(" ")),
-            None => {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).context("standard input: no ids there")?;
-                Ok(text)
-            }
+            None => crate::text_file::standard_input(),
         }
     }
 }

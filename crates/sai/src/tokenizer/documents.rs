@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use sai_corpus::{Columns, Format, Options};
+use sai_corpus::{Amount, Column, Columns, Error, Format, Options, SampleSize};
+
+use crate::generate::escape::unescape;
+use crate::ui::Ui;
 
 /// Documents, and how they are read.
 #[derive(Args, Clone, Debug)]
@@ -20,7 +24,7 @@ pub(super) struct DocumentArgs {
 /// How documents are read.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Documents")]
-pub(super) struct ReadingArgs {
+pub(crate) struct ReadingArgs {
     /// Key or column of a document's text
     #[arg(long, default_value = "text", value_name = "NAME")]
     text_column: String,
@@ -37,8 +41,8 @@ pub(super) struct ReadingArgs {
     #[arg(long, value_enum)]
     format: Option<FormatArg>,
 
-    /// What stands between the documents of a text file; a file is one document where not given
-    #[arg(long, value_name = "TEXT")]
+    /// What stands between the documents of a text file, \n for a new line; a file is one document where not given
+    #[arg(long, value_name = "TEXT", value_parser = separator)]
     separator: Option<String>,
 
     /// Count broken documents and pass over them, instead of ending at the first
@@ -46,7 +50,7 @@ pub(super) struct ReadingArgs {
     skip_broken: bool,
 
     /// Files to read side by side; their documents follow one another block by block
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = crate::cli::whole(1..=1024))]
     streams: usize,
 }
 
@@ -59,13 +63,13 @@ enum FormatArg {
 
 impl DocumentArgs {
     /// The files, and how to read them.
-    pub(super) fn find(&self) -> anyhow::Result<(Vec<PathBuf>, Options)> {
-        Ok((sai_corpus::find(&self.input)?, self.reading.options()))
+    pub(super) fn find(&self, ui: &Ui) -> anyhow::Result<(Vec<PathBuf>, Options)> {
+        Ok((find(ui, &self.input)?, self.reading.options()))
     }
 }
 
 impl ReadingArgs {
-    pub(super) fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         let format = self.format.map(|format| match format {
             FormatArg::Jsonl => Format::Jsonl,
             FormatArg::Parquet => Format::Parquet,
@@ -87,17 +91,105 @@ impl ReadingArgs {
     }
 }
 
-/// A count with or without k, M or G: `100M`.
-pub(super) fn count(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no count; give one such as 500000, 500k or 100M");
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
-        Some(b'g' | b'G') => (&text[..text.len() - 1], 1_000_000_000),
-        _ => (text, 1),
+/// The files that inputs name. Says what else is in their folders.
+pub(crate) fn find(ui: &Ui, inputs: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let found = sai_corpus::find_files(inputs)?;
+    if let Some(names) = sai_corpus::file_names(&found.left_out) {
+        ui.note(format_args!("not read, for they are no documents: {names}"));
+    }
+    Ok(found.files)
+}
+
+/// Says of broken documents which flag helps, of those that [`ReadingArgs`] has.
+pub(crate) fn advise(error: anyhow::Error) -> anyhow::Error {
+    let of_make = |error: &anyhow::Error| match error.downcast_ref() {
+        Some(sai_make::Error::Corpus(inner)) => Some(advice(inner)),
+        _ => None,
     };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|&count| count > 0).ok_or_else(wrong)
+    let of_shards = |error: &anyhow::Error| match error.downcast_ref() {
+        Some(sai_shards::Error::Documents(inner)) => Some(advice(inner)),
+        _ => None,
+    };
+    let found = error.downcast_ref().map(advice).or_else(|| of_make(&error)).or_else(|| of_shards(&error));
+    match found.flatten() {
+        Some(text) => anyhow!(text),
+        None => error,
+    }
+}
+
+fn advice(error: &Error) -> Option<String> {
+    let flag = |column: Column| match column {
+        Column::Text => Some("--text-column"),
+        Column::Lang => Some("--lang-column"),
+        Column::Source => Some("--source-column"),
+        Column::License => None,
+    };
+    let another = |column: Option<Column>| {
+        column.and_then(flag).map_or_else(String::new, |flag| format!(", name another column with {flag}"))
+    };
+    match error {
+        Error::Broken { path, place, fact, column } => {
+            let (path, another) = (path.display(), another(*column));
+            Some(format!(
+                "{path}: {place}: {fact}; mend it{another}, or pass over what is broken with --skip-broken"
+            ))
+        }
+        Error::Column { column, .. } => {
+            flag(*column).map(|flag| format!("{error}; name another with {flag}"))
+        }
+        Error::MostBroken { column, .. } => {
+            column.and_then(flag).map(|flag| format!("{error}; name another column with {flag}"))
+        }
+        _ => None,
+    }
+}
+
+/// A separator; what a shell hands on as a backslash and a letter is meant as llama.cpp means it.
+fn separator(text: &str) -> Result<String, String> {
+    match unescape(text) {
+        text if text.is_empty() => Err("it is empty; leave it out where a file is one document".to_owned()),
+        text => Ok(text),
+    }
+}
+
+/// The units of a number, for messages.
+const UNITS: &str = "k, M, G and T are thousands of each other";
+
+/// A number with or without a unit: `100M`.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    match Amount::parse(text) {
+        Some(Amount::Count(count)) if count > 0 => Ok(count),
+        Some(Amount::Bytes(_)) => {
+            Err(format!("`{text}` is of bytes, and this is none; give one such as 500k or 100M"))
+        }
+        _ => Err(format!("`{text}` is no count; give one such as 500000, 500k or 100M ({UNITS})")),
+    }
+}
+
+/// Bytes: `8M`, `8MB`, `8MiB`.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    match Amount::parse(text) {
+        Some(Amount::Count(bytes) | Amount::Bytes(bytes)) if bytes > 0 => Ok(bytes),
+        _ => Err(format!(
+            "`{text}` is no number of bytes; give one such as 500MB or 4GiB ({UNITS}, KiB is 1024 bytes)"
+        )),
+    }
+}
+
+/// What to take of each language: `ko=10M` documents, `ko=10MB` of text.
+pub(super) fn share(text: &str) -> Result<(String, SampleSize), String> {
+    let (language, amount) =
+        text.split_once('=').ok_or("a share is a language and a number, such as ko=10M or ko=10MB")?;
+    let size = match Amount::parse(amount) {
+        Some(Amount::Count(texts)) if texts > 0 => SampleSize::Texts(texts),
+        Some(Amount::Bytes(bytes)) if bytes > 0 => SampleSize::Bytes(bytes),
+        _ => {
+            return Err(format!(
+                "`{amount}` is no number of documents (500k, 10M) and none of bytes (10MB, 10MiB)"
+            ));
+        }
+    };
+    Ok((language.to_owned(), size))
 }
 
 #[cfg(test)]
@@ -106,11 +198,37 @@ mod tests {
 
     #[test]
     fn counts_have_units() {
-        for (text, number) in [("1", 1), ("20k", 20_000), ("100M", 100_000_000), ("2G", 2_000_000_000)] {
+        for (text, number) in
+            [("1", 1), ("20k", 20_000), ("1.5M", 1_500_000), ("100M", 100_000_000), ("2G", 2_000_000_000)]
+        {
             assert_eq!(count(text), Ok(number));
+            assert_eq!(bytes(text), Ok(number));
         }
-        for text in ["", "M", "0", "1.5M", "-1", "x", "99999999999G"] {
+        for text in ["", "M", "0", "0.5", "-1", "x", "99999999999G"] {
             assert!(count(text).is_err_and(|e| e.contains("no count")), "{text}");
+            assert!(bytes(text).is_err(), "{text}");
         }
+        assert!(count("10MB").is_err_and(|e| e.contains("of bytes")));
+        assert_eq!((bytes("4GB"), bytes("4GiB")), (Ok(4_000_000_000), Ok(4 << 30)));
+    }
+
+    #[test]
+    fn shares_are_documents_or_bytes_as_in_a_recipe() {
+        let ko = |size| Ok(("ko".to_owned(), size));
+        assert_eq!(share("ko=10M"), ko(SampleSize::Texts(10_000_000)));
+        assert_eq!(share("ko=1.5k"), ko(SampleSize::Texts(1500)));
+        assert_eq!(share("ko=10MB"), ko(SampleSize::Bytes(10_000_000)));
+        assert_eq!(share("ko=10MiB"), ko(SampleSize::Bytes(10 << 20)));
+        for wrong in ["ko", "ko=", "ko=-1", "ko=0", "ko=many", "ko=1e400", "ko=M"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_separator_that_is_typed_in_a_shell_is_what_it_means() {
+        assert_eq!(separator(r"\n---\n").as_deref(), Ok("\n---\n"));
+        assert_eq!(separator("\n").as_deref(), Ok("\n"));
+        assert_eq!(separator(r"\\n").as_deref(), Ok(r"\n"));
+        assert!(separator("").is_err());
     }
 }

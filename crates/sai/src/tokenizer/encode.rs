@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ Examples:
   sai tokenizer encode --tokenizer folder/ --file text.txt --offsets
   echo hello | sai tokenizer encode --ids | sai tokenizer decode";
 
-/// Cut a text into tokens: its pieces in turns of colour, their ids, and how many there are.
+/// Encode a text into tokens: its pieces in turns of colour, their ids, and how many there are.
 ///
 /// Nothing is added to the text and nothing taken from it, a newline at its end included.
 #[derive(Args)]
@@ -116,8 +116,7 @@ impl Encode {
                 (bytes, "standard input".to_owned())
             }
         };
-        String::from_utf8(bytes)
-            .map_err(|e| anyhow!("{name}: byte {} is not UTF-8; convert it", e.utf8_error().valid_up_to()))
+        crate::text_file::utf8(bytes, name)
     }
 }
 

@@ -124,7 +124,11 @@ impl Inspect {
             writeln!(out, "{:<10}  {}", visible(lang.as_deref().unwrap_or("–")), words(total))?;
         }
         if shards.skipped() > 0 {
-            writeln!(out, "left out    {} broken documents", Thousands(shards.skipped()))?;
+            writeln!(
+                out,
+                "left out    {} documents: broken, or their text was null",
+                Thousands(shards.skipped())
+            )?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `sai tokenizer`: what is done with a vocabulary alone.
 
 mod decode;
-mod documents;
+pub(crate) mod documents;
 mod encode;
 mod eval;
 mod inspect;
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::ui::Ui;
 
-/// Work with a vocabulary: text to token ids and back, how it is trained, shards for training, and how good it is.
+/// Train a tokenizer, encode and decode with it, pack token shards, and compare tokenizers.
 #[derive(Args)]
 pub(crate) struct Tokenizer {
     #[command(subcommand)]
@@ -45,14 +45,13 @@ impl Tokenizer {
 /// Which vocabulary.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VocabularyArgs {
-    /// `tokenizer.json`, its folder, a GGUF file, a Hub id (owner/name[@revision]) or short name
+    /// `tokenizer.json`, its folder, a GGUF file, a Hub id (owner/name[@revision]) or short name [SAI_MODEL, else mini]
     #[arg(
         short,
         long,
         visible_alias = "model",
-        env = "SAI_MODEL",
-        default_value = crate::cli::DEFAULT_MODEL,
-        hide_env_values = true
+        default_value_t = crate::cli::default_model(),
+        hide_default_value = true
     )]
     pub(crate) tokenizer: String,
 

@@ -12,7 +12,7 @@ use sai_tokenizer::Tokenizer;
 use serde_json::json;
 
 use super::VocabularyArgs;
-use super::documents::{DocumentArgs, count};
+use super::documents::{DocumentArgs, advise, count};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::{Thousands, Ui};
 
@@ -22,7 +22,7 @@ Examples:
   sai tokenizer pack --input 'ko-*.jsonl.zst' en.parquet -t vocabulary/ -o packed/ --shard-size 500M
   sai tokenizer inspect packed/ --document 42";
 
-/// Turn documents into token shards for training.
+/// Pack documents into token shards for training.
 ///
 /// Interrupted, the same command goes on after its last whole shard, and makes the same bytes. Special tokens that a
 /// document spells stay text.
@@ -58,7 +58,11 @@ pub(crate) struct Pack {
 
 impl Pack {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
-        let (files, reading) = self.documents.find()?;
+        self.pack(ui).map_err(advise)
+    }
+
+    fn pack(self, ui: &Ui) -> anyhow::Result<()> {
+        let (files, reading) = self.documents.find(ui)?;
         let tokenizer = self.vocabulary.open(ui)?;
         let asked = &self.vocabulary.tokenizer;
         let place =
@@ -115,7 +119,8 @@ impl Pack {
 
 fn report(ui: &Ui, target: &Path, packed: &Packed, last: Progress, seconds: f64) {
     if packed.skipped > 0 {
-        ui.warn(format_args!("{} broken documents were passed over", Thousands(packed.skipped)));
+        let skipped = Thousands(packed.skipped);
+        ui.warn(format_args!("{skipped} documents were passed over: broken, or their text is null"));
     }
     if packed.resumed > 0 {
         ui.note(format_args!("{} documents were packed before", Thousands(packed.resumed)));

@@ -13,6 +13,8 @@ use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Worker};
 use sai_tokenizer::{ChatTemplate, TemplateSources};
 use serde_json::json;
 
+use super::documents::{advise, bytes, find, share};
+use crate::cli::{MOST, whole, whole_of};
 use crate::ui::{Size, Thousands, Ui};
 
 const EXAMPLES: &str = "\
@@ -38,12 +40,13 @@ pub(super) struct Train {
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 
-    /// Documents of each language to draw, such as ko=10M,en=10M; those of other languages are left out
+    /// What to draw of each language: documents (ko=10M,en=10M) or bytes of text (ko=2GB); those of other languages are
+    /// left out
     #[arg(long, value_name = "LANG=N", value_delimiter = ',', value_parser = share)]
-    sample: Vec<(String, u64)>,
+    sample: Vec<(String, SampleSize)>,
 
     /// What the sample is drawn by
-    #[arg(long, default_value_t = 42, value_name = "N")]
+    #[arg(long, default_value_t = 42, value_name = "N", value_parser = whole_of::<u64>(0..=u64::MAX))]
     seed: u64,
 
     #[command(flatten)]
@@ -64,7 +67,7 @@ pub(super) struct Train {
     #[arg(long)]
     skip_broken: bool,
 
-    /// Memory for words and what is learnt from them, such as 4G; four fifths of what is free where not given
+    /// Memory for words and what is learnt from them, such as 4GB or 4GiB; four fifths of what is free where not given
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<u64>,
 
@@ -81,7 +84,7 @@ pub(super) struct Train {
 #[derive(Args)]
 struct Kind {
     /// Tokens, special ones and the 256 bytes included
-    #[arg(long, default_value_t = 50_304, value_name = "N")]
+    #[arg(long, default_value_t = 50_304, value_name = "N", value_parser = whole(0..=MOST))]
     vocab_size: usize,
 
     /// Where text is cut into words: gpt2, llama3, qwen2, smollm, or a regular expression whose matches are words
@@ -93,11 +96,11 @@ struct Kind {
     normalize: Normalize,
 
     /// How often a pair must be met to become a token
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = whole_of::<u64>(1..=u64::MAX))]
     min_frequency: u64,
 
     /// Join no two tokens that have so many bytes together, or more
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole(1..=MOST))]
     max_token_length: Option<usize>,
 }
 
@@ -138,9 +141,17 @@ struct Special {
 
 impl Train {
     pub(super) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        self.train(ui).map_err(advise)
+    }
+
+    fn train(self, ui: &Ui) -> anyhow::Result<()> {
         if self.output.read_dir().is_ok_and(|mut entries| entries.next().is_some()) || self.output.is_file() {
             bail!("{}: it is there already; choose another name", self.output.display());
         }
+        // What stands in the way of the folder is found out before hours of work, and not after them.
+        let parent = self.parent();
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("{}: the folder cannot be made", parent.display()))?;
         let threads = crate::cli::threads(self.threads);
         let roles = self.special.roles()?;
         let templates = self.special.templates()?;
@@ -209,7 +220,15 @@ impl Train {
         })
     }
 
-    fn reader(&self) -> anyhow::Result<Reader> {
+    /// Where the folder is to be.
+    fn parent(&self) -> &Path {
+        match self.output.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    fn reader(&self, ui: &Ui) -> anyhow::Result<Reader> {
         let options = Options {
             columns: Columns {
                 text: self.text_column.clone(),
@@ -220,12 +239,12 @@ impl Train {
             skip_broken: self.skip_broken,
             ..Options::default()
         };
-        Ok(Reader::open(sai_corpus::find(&self.input)?, options)?)
+        Ok(Reader::open(find(ui, &self.input)?, options)?)
     }
 
     /// Counts every document as it is read. How long a thread counted, reading left out.
     fn count_all(&self, ui: &Ui, counter: &Counter, threads: usize) -> anyhow::Result<Duration> {
-        let reader = self.reader()?;
+        let reader = self.reader(ui)?;
         let mut counted = None;
         crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "count"), |progress| {
             let flow = count_documents(counter, reader, threads, &mut |done, _| progress(done))?;
@@ -238,14 +257,9 @@ impl Train {
 
     /// Draws the sample, and then counts it. How long the counting took.
     fn count_sample(&self, ui: &Ui, counter: &Counter, threads: usize) -> anyhow::Result<Duration> {
-        let beside = match self.output.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let wanted: Vec<SampleSize> =
-            self.sample.iter().map(|&(_, texts)| SampleSize::Texts(texts)).collect();
-        let mut sample = DocumentSampler::new(&wanted, self.seed, beside)?;
-        let reader = self.reader()?;
+        let wanted: Vec<SampleSize> = self.sample.iter().map(|&(_, size)| size).collect();
+        let mut sample = DocumentSampler::new(&wanted, self.seed, self.parent())?;
+        let reader = self.reader(ui)?;
         let mut broken = 0;
         crate::watched::run(ui, ui.bytes_bar(reader.bytes_total(), "sample"), |progress| {
             let mut failed = None;
@@ -275,12 +289,19 @@ impl Train {
         let drawn = sample.finish()?;
         for ((name, wanted), (taken, met)) in self.sample.iter().zip(drawn.counts()) {
             ui.note(format_args!("{name}: {} of {} documents", Thousands(*taken), Thousands(*met)));
-            if taken < wanted {
-                ui.warn(format_args!(
-                    "{name}: {} documents were asked for, and there are {}; all are taken",
-                    Thousands(*wanted),
-                    Thousands(*met)
-                ));
+            let met = Thousands(*met);
+            match wanted {
+                SampleSize::Texts(wanted) if taken < wanted => ui.warn(format_args!(
+                    "{name}: {} documents were asked for, and there are {met}; all are taken",
+                    Thousands(*wanted)
+                )),
+                // Bytes are reached by the last text that is taken, so that others are left over.
+                SampleSize::Bytes(_) if *taken == met.0 => {
+                    ui.warn(format_args!(
+                        "{name}: {met} documents have no more text than was asked for; all are taken"
+                    ));
+                }
+                _ => {}
             }
         }
         let began = Instant::now();
@@ -333,49 +354,7 @@ impl Special {
 
 fn warn_of(ui: &Ui, broken: usize) {
     if broken > 0 {
-        ui.warn(format_args!("{} broken documents were passed over", Thousands(broken as u64)));
-    }
-}
-
-/// `ko=10M`: a language and a number.
-fn share(text: &str) -> Result<(String, u64), String> {
-    let (language, number) =
-        text.split_once('=').ok_or("a share is a language and a number, such as ko=10M")?;
-    let count = scaled(number, 1000.0).filter(|&count| count > 0);
-    let count = count.ok_or_else(|| format!("{number} is no number of documents; 500k and 10M are"))?;
-    Ok((language.to_owned(), count))
-}
-
-/// `4G`: bytes.
-fn bytes(text: &str) -> Result<u64, String> {
-    scaled(text, 1024.0).ok_or_else(|| format!("{text} is no amount of memory; 500M and 4G are"))
-}
-
-/// A number that may end in k, M, G or T, each `step` times the one before.
-fn scaled(text: &str, step: f64) -> Option<u64> {
-    let (number, exponent) = match text.char_indices().next_back()? {
-        (at, 'k' | 'K') => (&text[..at], 1),
-        (at, 'm' | 'M') => (&text[..at], 2),
-        (at, 'g' | 'G') => (&text[..at], 3),
-        (at, 't' | 'T') => (&text[..at], 4),
-        _ => (text, 0),
-    };
-    let value = number.parse::<f64>().ok()? * step.powi(exponent);
-    (0.0..1e18).contains(&value).then_some(value.round() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_take_letters() {
-        assert_eq!(share("ko=10M"), Ok(("ko".to_owned(), 10_000_000)));
-        assert_eq!(share("en=1.5k"), Ok(("en".to_owned(), 1500)));
-        assert_eq!(bytes("4G"), Ok(4 << 30));
-        assert_eq!(bytes("123"), Ok(123));
-        for wrong in ["ko", "ko=", "ko=-1", "ko=0", "ko=many", "ko=1e400", "ko=M"] {
-            assert!(share(wrong).is_err(), "{wrong}");
-        }
+        let broken = Thousands(broken as u64);
+        ui.warn(format_args!("{broken} documents were passed over: broken, or their text is null"));
     }
 }

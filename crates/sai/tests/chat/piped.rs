@@ -174,3 +174,77 @@ fn a_signal_ends_a_wait_for_the_next_line() {
         drop(input);
     }
 }
+
+/// Greedy answers of the built-in model, which are known.
+const GREEDY: &[&str] = &["--temperature", "0", "--no-save", "--quiet"];
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_question() {
+    let home = Home::bare();
+    let plain = chat(&home, GREEDY, b"Hello\n");
+    assert!(plain.status.success(), "{}", text(&plain.stderr));
+    for input in ["\u{feff}Hello\n", "\u{feff}Hello\r\n", "\u{feff}Hello"] {
+        assert_eq!(text(&chat(&home, GREEDY, input.as_bytes()).stdout), text(&plain.stdout), "{input:?}");
+    }
+    let output = chat(&home, GREEDY, b"\xff\xfeH\0i\0\n\0");
+    assert_eq!(output.status.code(), Some(1));
+    let err = text(&output.stderr);
+    assert!(err.contains("standard input, line 1: it is UTF-16") && !err.contains("cp949"), "{err}");
+}
+
+#[test]
+fn a_line_that_is_too_long_ends_its_turn_and_not_the_run() {
+    let home = Home::bare();
+    let expected = chat(&home, GREEDY, b"Hello\n");
+    let long = "word ".repeat(2000);
+    let huge = "x".repeat((16 << 20) + 5);
+    for (line, said) in [(&long, "line 1: the prompt has"), (&huge, "line 1: longer than 16777216 bytes")] {
+        let input = format!("{line}\nHello\n");
+        let output = chat(&home, GREEDY, input.as_bytes());
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(err.contains(&format!("standard input, {said}")), "{err}");
+        assert!(err.contains("1 of 2 lines of standard input were not answered"), "{err}");
+        assert_eq!(text(&output.stdout), text(&expected.stdout));
+        // Answers stay in the places of their questions.
+        let json = chat(&home, &[GREEDY, &["--json"]].concat(), input.as_bytes());
+        let lines = json_lines(&json);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0]["error"].as_str().is_some_and(|error| error.contains("line 1")), "{lines:?}");
+        assert!(lines[1]["content"].is_string(), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_question_of_more_than_half_the_context_is_asked_and_the_rest_is_said() {
+    let home = Home::bare();
+    let question = "Tell me about the capital of France and about the capital of Korea.\n".as_bytes();
+    let output = chat(&home, &[GREEDY, &["-c", "24"]].concat(), question);
+    let err = text(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    assert!(err.contains("of the context's 24 tokens") && err.contains("are left for the answer"), "{err}");
+    let output = chat(&home, &[GREEDY, &["-c", "8"]].concat(), question);
+    let err = text(&output.stderr);
+    assert!(err.contains("and the context holds 8"), "{err}");
+}
+
+#[test]
+fn values_that_make_no_sense_say_what_would() {
+    let home = Home::bare();
+    for (arguments, said) in [
+        (["--temperature", "-1"], "a temperature: 0 or more"),
+        (["--temperature", "nan"], "a temperature: 0 or more"),
+        (["--top-k", "-3"], "a whole number from 0"),
+        (["--top-p", "-0.5"], "more than 0 and at most 1"),
+        (["--seed", "-1"], "a whole number from 0"),
+        (["--max-new-tokens", "-1"], "a number of tokens from 1"),
+        (["-c", "0"], "give a whole number from 1 to"),
+        (["-c", "99999999999999999999"], "give a whole number from 1 to"),
+        (["--threads", "-1"], "give a whole number from 0 to 512"),
+    ] {
+        let output = chat(&home, &arguments, b"");
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains(said), "{arguments:?}: {err}");
+    }
+}

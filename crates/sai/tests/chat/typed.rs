@@ -225,3 +225,26 @@ fn without_a_word_it_is_a_chat_with_the_built_in_model() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
 }
+
+#[test]
+fn without_saving_nothing_that_is_typed_is_kept() {
+    let home = Home::bare();
+    let history = home.path(".local/share/sai/history.txt");
+    let talk = |arguments: &[&str]| {
+        let mut terminal = Terminal::start(&home, &[SHORT, arguments].concat());
+        terminal.send("secret words\r");
+        terminal.wait("an answer", |s| s.text.contains("tok/s") && s.last_line() == "›");
+        terminal.send("/tokens secret too\r");
+        terminal.wait("its tokens", |s| s.text.contains("text\n") && s.last_line() == "›");
+        terminal.send(CTRL_D);
+        assert_eq!(terminal.end().0, 0);
+    };
+    talk(&["--no-save"]);
+    assert_eq!(std::fs::read_dir(home.path("")).expect("the home").count(), 0, "the home is as it was");
+    talk(&[]);
+    let kept = std::fs::read_to_string(&history).expect("a history");
+    assert!(kept.contains("secret words"), "{kept}");
+    talk(&["--no-save"]);
+    assert_eq!(std::fs::read_to_string(&history).expect("a history"), kept);
+    assert_eq!(home.conversations().len(), 1);
+}

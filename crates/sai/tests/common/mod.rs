@@ -18,6 +18,10 @@ pub(crate) fn sai(home: &Path) -> Command {
         "HF_HUB_OFFLINE",
         "HF_TOKEN",
         "HF_TOKEN_PATH",
+        "HUGGING_FACE_HUB_TOKEN",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
         "SAI_MODEL",
         "SAI_MODELS",
     ] {

@@ -11,17 +11,17 @@ use serde_json::{Map, Value};
 use super::entries::{AddedFacts, Named, settings};
 use crate::added::AddedToken;
 use crate::error::{Error, one_line, quoted};
-use crate::template::TemplateSources;
+use crate::template::{SpecialTokens, TemplateSources};
 
 /// What sai reads of `tokenizer_config.json`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Config {
     /// The tokens that it names by their roles.
     #[serde(skip)]
-    pub(crate) special: SpecialTokens,
+    pub(crate) special: NamedTokens,
     /// Those of a `special_tokens_map.json` that only fill in roles.
     #[serde(skip)]
-    older: SpecialTokens,
+    older: NamedTokens,
     pub(crate) add_bos_token: Option<bool>,
     pub(crate) add_eos_token: Option<bool>,
     #[serde(default)]
@@ -31,52 +31,7 @@ pub(crate) struct Config {
     /// Added tokens by id; `None` in folders of before 2023-09, whose other files tell of them.
     pub(crate) added_tokens_decoder: Option<BTreeMap<String, AddedFacts>>,
     #[serde(default)]
-    pub(crate) chat_template: Option<Templates>,
-}
-
-/// `chat_template`: one, or several by name.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "it is neither a template nor a list of named ones")]
-pub(crate) enum Templates {
-    One(String),
-    Many(Vec<NamedTemplate>),
-}
-
-/// One of several chat templates.
-#[derive(Debug, Deserialize)]
-pub(crate) struct NamedTemplate {
-    name: String,
-    template: String,
-}
-
-impl Templates {
-    /// All of them, the one for plain conversation apart.
-    pub(crate) fn sources(self) -> TemplateSources {
-        match self {
-            Templates::One(source) => TemplateSources { default: Some(source), named: Vec::new() },
-            Templates::Many(list) => {
-                let mut sources = TemplateSources::default();
-                for NamedTemplate { name, template } in list {
-                    match name.as_str() {
-                        "default" => sources.default = Some(template),
-                        _ => sources.named.push((name, template)),
-                    }
-                }
-                sources
-            }
-        }
-    }
-
-    /// The one for plain conversation: `default`, or the first.
-    pub(crate) fn chosen(&self) -> Option<&str> {
-        match self {
-            Templates::One(source) => Some(source),
-            Templates::Many(list) => {
-                let default = list.iter().find(|t| t.name == "default").or(list.first())?;
-                Some(&default.template)
-            }
-        }
-    }
+    pub(crate) chat_template: Value,
 }
 
 impl Config {
@@ -85,6 +40,14 @@ impl Config {
         let wrong = |e: json::JsonError| Error::malformed(path, one_line(&e.to_string()));
         let special = json::of(&file).map_err(wrong)?;
         Ok(Config { special, ..json::of(&file).map_err(wrong)? })
+    }
+
+    /// Its chat templates.
+    ///
+    /// # Errors
+    /// `chat_template` is neither a template nor several with names.
+    pub(crate) fn templates(&self, path: &Path) -> Result<TemplateSources, Error> {
+        templates(&self.chat_template, path)
     }
 
     /// Tokens by the decoder's ids.
@@ -104,7 +67,7 @@ impl Config {
 
     /// Hears `special_tokens_map.json`. It is older than `added_tokens_decoder`: beside one it only fills in roles, and
     /// without one it has the last word, as in `transformers`.
-    pub(crate) fn hear(&mut self, map: SpecialTokens) {
+    pub(crate) fn hear(&mut self, map: NamedTokens) {
         if self.added_tokens_decoder.is_some() {
             self.older = map;
         } else {
@@ -115,7 +78,7 @@ impl Config {
     /// Gives a token the roles of opening, end and unknown where no other is named for them.
     pub(crate) fn default_roles(&mut self, token: &str) {
         let [bos, eos, unk, _] = self.roles().map(|role| role.is_none());
-        let SpecialTokens { bos_token, eos_token, unk_token, .. } = &mut self.special;
+        let NamedTokens { bos_token, eos_token, unk_token, .. } = &mut self.special;
         for (role, unsaid) in [(bos_token, bos), (eos_token, eos), (unk_token, unk)] {
             if unsaid {
                 *role = Some(Named::Text(token.to_owned()));
@@ -125,14 +88,23 @@ impl Config {
 
     /// The four roles that matter to a model of text: opening, end, unknown and padding.
     pub(crate) fn roles(&self) -> [Option<&str>; 4] {
-        let roles: [fn(&SpecialTokens) -> &Option<Named>; 4] =
+        let roles: [fn(&NamedTokens) -> &Option<Named>; 4] =
             [|t| &t.bos_token, |t| &t.eos_token, |t| &t.unk_token, |t| &t.pad_token];
         roles.map(|role| self.role(role))
     }
 
     /// The text of the token with a role: `bos_token`, `eos_token`, `unk_token` or `pad_token`.
-    pub(crate) fn role(&self, role: fn(&SpecialTokens) -> &Option<Named>) -> Option<&str> {
+    pub(crate) fn role(&self, role: fn(&NamedTokens) -> &Option<Named>) -> Option<&str> {
         role(&self.special).as_ref().or(role(&self.older).as_ref()).map(Named::text)
+    }
+
+    /// Every token that has a name, for templates.
+    pub(crate) fn special_tokens(&self) -> SpecialTokens {
+        let mut tokens = SpecialTokens::default();
+        for (role, token) in self.older.by_role().into_iter().chain(self.special.by_role()) {
+            tokens.set(role, token.text());
+        }
+        tokens
     }
 
     /// What the small files add to a `tokenizer.json`, or say otherwise than it does, in the order in which
@@ -189,7 +161,7 @@ impl Config {
 
 /// The special tokens that `tokenizer_config.json` and `special_tokens_map.json` name.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct SpecialTokens {
+pub(crate) struct NamedTokens {
     pub(crate) bos_token: Option<Named>,
     pub(crate) eos_token: Option<Named>,
     pub(crate) unk_token: Option<Named>,
@@ -214,29 +186,32 @@ enum Extra {
     Roles(Map<String, Value>),
 }
 
-impl SpecialTokens {
+impl NamedTokens {
     /// Tokens with a role, in the order in which `transformers` adds them.
     fn named(&self) -> Vec<Named> {
-        let SpecialTokens {
-            bos_token,
-            eos_token,
-            unk_token,
-            sep_token,
-            pad_token,
-            cls_token,
-            mask_token,
-            ..
-        } = self;
-        let common = [bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token];
-        let rest = self.rest.iter().filter(|(role, _)| role.ends_with("_token")).map(|(_, token)| token);
+        self.by_role().into_iter().map(|(_, token)| token).collect()
+    }
+
+    /// The same with the names of their roles.
+    fn by_role(&self) -> Vec<(&str, Named)> {
+        let common = [
+            ("bos_token", &self.bos_token),
+            ("eos_token", &self.eos_token),
+            ("unk_token", &self.unk_token),
+            ("sep_token", &self.sep_token),
+            ("pad_token", &self.pad_token),
+            ("cls_token", &self.cls_token),
+            ("mask_token", &self.mask_token),
+        ];
+        let common = common.into_iter().filter_map(|(role, token)| Some((role, token.clone()?)));
+        let rest = self.rest.iter().filter(|(role, _)| role.ends_with("_token"));
         let own = self.rest.get("model_specific_special_tokens").and_then(Value::as_object);
         let extra = match &self.extra_special_tokens {
             Some(Extra::Roles(roles)) => Some(roles),
             _ => None,
         };
-        let roles = own.into_iter().chain(extra).flat_map(Map::values);
-        let own = rest.chain(roles).filter_map(|token| json::of(token).ok());
-        common.into_iter().flatten().cloned().chain(own).collect()
+        let own = rest.chain(own.into_iter().chain(extra).flatten());
+        common.chain(own.filter_map(|(role, token)| Some((role.as_str(), json::of(token).ok()?)))).collect()
     }
 
     /// Tokens without a role.
@@ -250,7 +225,7 @@ impl SpecialTokens {
     }
 
     /// What `map` says counts, and the rest stays. A list of tokens without a role is a list of more.
-    fn overrule(&mut self, map: SpecialTokens) {
+    fn overrule(&mut self, map: NamedTokens) {
         let overrule = |token: &mut Option<Named>, other: Option<Named>| *token = other.or(token.take());
         overrule(&mut self.bos_token, map.bos_token);
         overrule(&mut self.eos_token, map.eos_token);
@@ -271,4 +246,13 @@ impl SpecialTokens {
             (None, _) => self.extra_special_tokens.take(),
         };
     }
+}
+
+/// The chat templates that the value of a file's `chat_template` holds.
+pub(crate) fn templates(value: &Value, path: &Path) -> Result<TemplateSources, Error> {
+    TemplateSources::of_json(value).ok_or_else(|| {
+        let fact = "its chat_template is neither a template, nor a list of {\"name\", \"template\"}, nor an object of \
+                    names and templates; correct it, or put a template into chat_template.jinja beside it";
+        Error::unsupported(path, fact.to_owned())
+    })
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, SpecialTokens, Templates};
+use super::config::{Config, NamedTokens, templates};
 use super::entries::{Entries, settings, utf8, vocabulary};
 use super::tokenizer_json::{self, Beside};
 use super::vocab_merges;
@@ -49,7 +49,7 @@ fn config_of(folder: &Path) -> Result<(Config, PathBuf), Error> {
     };
     let map = Found::read(folder, "special_tokens_map.json")?;
     if let Some((bytes, path)) = map.get() {
-        config.hear(settings::<SpecialTokens>(bytes, path)?);
+        config.hear(settings::<NamedTokens>(bytes, path)?);
     }
     Ok((config, file.path))
 }
@@ -150,38 +150,45 @@ impl Tokenizer {
 }
 
 impl ChatTemplate {
-    /// The chat template of a Hugging Face folder: `chat_template.jinja`, or else the one in
-    /// `tokenizer_config.json`, where of several the one named `default` is taken. `None` without one.
+    /// The chat template of a Hugging Face folder for plain conversation, as [`TemplateSources::from_folder`] finds it.
+    /// `None` without one.
     ///
     /// # Errors
-    /// Where a file cannot be read, or the template is not Jinja.
+    /// Where a file cannot be read, the template is not Jinja, or there are several and none is named `default`.
     pub fn from_folder(folder: &Path) -> Result<Option<ChatTemplate>, FolderTemplateError> {
-        let file = Found::read(folder, "chat_template.jinja")?;
-        if let Some((bytes, path)) = file.get() {
-            let source = utf8(bytes, path)?;
-            return Ok(Some(ChatTemplate::jinja(source, &path.display().to_string())?));
-        }
-        let (config, path) = config_of(folder)?;
-        let Some(source) = config.chat_template.as_ref().and_then(|t| t.chosen()) else { return Ok(None) };
-        Ok(Some(ChatTemplate::jinja(source, &path.display().to_string())?))
+        let (sources, path) = TemplateSources::with_path(folder)?;
+        Ok(sources.select(None, &path.display().to_string())?)
     }
 }
 
 impl TemplateSources {
     /// All chat templates of a Hugging Face folder: `chat_template.jinja` and those in `additional_chat_templates`, and
-    /// what `tokenizer_config.json` has beside them. They are not looked into.
+    /// what `tokenizer_config.json`, or without it a processor's `chat_template.json`, has beside them. They are not
+    /// looked into.
     ///
     /// # Errors
     /// Where a file cannot be read, or is no text.
     pub fn from_folder(folder: &Path) -> Result<TemplateSources, Error> {
-        let (config, _) = config_of(folder)?;
-        let mut sources = config.chat_template.map(Templates::sources).unwrap_or_default();
+        Ok(TemplateSources::with_path(folder)?.0)
+    }
+
+    /// The same with the file that names the template for plain conversation, or would.
+    pub fn with_path(folder: &Path) -> Result<(TemplateSources, PathBuf), Error> {
+        let (config, mut path) = config_of(folder)?;
+        let mut sources = config.templates(&path)?;
+        let processor = Found::read(folder, "chat_template.json")?;
+        if let Some((bytes, found)) = processor.get().filter(|_| sources.is_empty()) {
+            let file: serde_json::Value = settings(bytes, found)?;
+            sources = templates(&file["chat_template"], found)?;
+            found.clone_into(&mut path);
+        }
         let file = Found::read(folder, "chat_template.jinja")?;
-        if let Some((bytes, path)) = file.get() {
-            sources.default = Some(utf8(bytes, path)?.to_owned());
+        if let Some((bytes, found)) = file.get() {
+            sources.default = Some(utf8(bytes, found)?.to_owned());
+            found.clone_into(&mut path);
         }
         let more = folder.join("additional_chat_templates");
-        let Ok(entries) = std::fs::read_dir(&more) else { return Ok(sources) };
+        let Ok(entries) = std::fs::read_dir(&more) else { return Ok((sources, path)) };
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
@@ -189,11 +196,10 @@ impl TemplateSources {
             let Some(stem) = name.strip_suffix(".jinja") else { continue };
             let file = Found::read(&more, &name)?;
             if let Some((bytes, path)) = file.get() {
-                sources.named.retain(|(known, _)| known != stem);
-                sources.named.push((stem.to_owned(), utf8(bytes, path)?.to_owned()));
+                sources.add(stem, utf8(bytes, path)?);
             }
         }
-        Ok(sources)
+        Ok((sources, path))
     }
 }
 

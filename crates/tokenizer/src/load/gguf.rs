@@ -11,6 +11,7 @@ use crate::byte_level::{ByteLevel, Rules};
 use crate::error::{Error, one_line, quoted};
 use crate::library::Library;
 use crate::split::Split;
+use crate::template::SpecialTokens;
 use crate::tokenizer::{Roles, Tokenizer};
 
 /// The `tokenizer.ggml.*` facts of a GGUF, as the file gives them.
@@ -244,6 +245,7 @@ fn roles(v: &GgufVocabulary) -> Roles {
         unk: v.unk,
         add_bos: v.add_bos.unwrap_or_else(|| prefixes_bos(v)),
         add_eos: v.add_eos.unwrap_or(false),
+        named: SpecialTokens::default(),
     }
 }
 

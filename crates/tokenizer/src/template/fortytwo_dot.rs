@@ -17,7 +17,7 @@ pub(super) const JINJA: &str = r"{%- if messages and messages[0]['role'] == 'sys
     {%- set system = '호기심 많은 인간 (human)과 인공지능 봇 (AI bot)의 대화입니다. \n봇의 이름은 42dot LLM이고 포티투닷 (42dot)에서 개발했습니다. \n봇은 인간의 질문에 대해 친절하게 유용하고 상세한 답변을 제공합니다. \n' -%}
     {%- set turns = messages -%}
 {%- endif -%}
-{{- bos_token + system -}}
+{{- bos_token ~ system -}}
 {%- for message in turns -%}
     {%- if message['role'] != ('user' if loop.index0 % 2 == 0 else 'assistant') -%}
         {{- raise_exception('user and assistant take turns') -}}
@@ -25,7 +25,7 @@ pub(super) const JINJA: &str = r"{%- if messages and messages[0]['role'] == 'sys
     {%- if message['role'] == 'user' -%}
         {{- '<human>: ' + message['content'] -}}
     {%- else -%}
-        {{- ' <bot>: ' + message['content'] + eos_token -}}
+        {{- ' <bot>: ' ~ message['content'] ~ eos_token -}}
     {%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt and turns and turns[-1]['role'] == 'user' -%}

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, context};
+use minijinja::value::{Kwargs, Object, Tuple, Value};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter,
+};
 
-use super::json::to_json;
-use super::{Message, TemplateError};
+use super::dialect::{self, PERCENT, VARIADIC};
+use super::strftime::strftime;
+use super::{Message, SpecialTokens, TemplateError, filters, methods, python};
 use crate::error::one_line;
 
 /// Steps that a template may take; 64 bytes that it makes cost one. A long conversation takes some thousands.
@@ -45,12 +49,13 @@ impl Jinja {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_recursion_limit(DEPTH);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(method);
+        environment.set_unknown_method_callback(methods::call);
+        environment.set_formatter(write);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_filter("tojson", to_json);
-        environment
-            .add_template_owned(NAME, without_generation_tags(source))
-            .map_err(|e| syntax(describe(&e)))?;
+        environment.add_function(PERCENT, python::percent);
+        environment.add_function(VARIADIC, |made: Value| Value::from_object(Variadic(made)));
+        filters::add_to(&mut environment);
+        environment.add_template_owned(NAME, dialect::rewrite(source)).map_err(|e| syntax(describe(&e)))?;
         Ok(Jinja { environment: Arc::new(environment), source: source.into(), origin: origin.into() })
     }
 
@@ -62,8 +67,7 @@ impl Jinja {
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
-        bos: &str,
-        eos: &str,
+        special_tokens: &SpecialTokens,
         now: Option<DateTime>,
     ) -> Result<String, TemplateError> {
         let clocked;
@@ -76,14 +80,14 @@ impl Jinja {
                 &clocked
             }
         };
-        let values = context! {
-            messages => messages.iter().map(turn).collect::<Vec<Value>>(),
-            add_generation_prompt,
-            bos_token => bos,
-            eos_token => eos,
-            tools => (),
-            documents => (),
-        };
+        let own = [
+            ("messages", messages.iter().map(Message::to_value).collect()),
+            ("add_generation_prompt", Value::from(add_generation_prompt)),
+            ("tools", Value::from(())),
+            ("documents", Value::from(())),
+        ];
+        let tokens = special_tokens.iter().map(|(name, text)| (name, Value::from(text)));
+        let values = Value::from_pairs(tokens.chain(own));
         let template = environment.get_template(NAME).map_err(|e| self.explain(&e))?;
         template.render(values).map_err(|e| self.explain(&e))
     }
@@ -114,30 +118,52 @@ impl Jinja {
     }
 }
 
-/// Python's methods of strings, lists and maps. `title` is our own: Python capitalises after whatever is not a
-/// letter, the compatibility library after white space.
-fn method(state: &mut State<'_, '_>, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
-    match (name, value.as_str(), arguments) {
-        ("title", Some(text), []) => {
-            let mut inside = false;
-            let mut out = String::with_capacity(text.len());
-            for c in text.chars() {
-                if inside {
-                    out.extend(c.to_lowercase());
-                } else {
-                    out.extend(c.to_uppercase());
-                }
-                inside = c.is_alphabetic();
-            }
-            Ok(Value::from(out))
-        }
-        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments),
-    }
+/// What `{{ value }}` writes: Python's `str`, made safe for HTML where the template asks for it.
+fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let text = match value.as_str() {
+        Some(_) => value.clone(),
+        None => Value::from(python::str(value, state)?),
+    };
+    escape_formatter(out, state, &text)
 }
 
-/// A message as templates index it.
-fn turn(message: &Message) -> Value {
-    Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
+/// A macro of any arguments: what its own parameters do not take goes into `varargs` and `kwargs`.
+#[derive(Debug)]
+struct Variadic(Value);
+
+impl Object for Variadic {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.get_item(key).ok().filter(|value| !value.is_undefined())
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, arguments: &[Value]) -> Result<Value, Error> {
+        let (given, names) = match arguments.split_last() {
+            Some((last, given)) if last.is_kwargs() => (given, Kwargs::try_from(last.clone())?),
+            _ => (arguments, Vec::<(String, Value)>::new().into_iter().collect()),
+        };
+        let parameters = self.0.get_attr("arguments")?;
+        let parameters: Vec<String> =
+            parameters.try_iter()?.checked().map(|p| p.map(|p| p.to_string())).collect::<Result<_, _>>()?;
+        let own = &parameters[..parameters.len().saturating_sub(2)];
+        let mut passed: Vec<(String, Value)> = Vec::new();
+        let mut kwargs: Vec<(String, Value)> = Vec::new();
+        let takes_caller = self.0.get_attr("caller")?.is_true();
+        for name in names.args() {
+            let known = own.iter().any(|own| own == name) || (name == "caller" && takes_caller);
+            let list = if known { &mut passed } else { &mut kwargs };
+            list.push((name.to_owned(), names.get::<Value>(name)?));
+        }
+        let (own, varargs) = given.split_at(given.len().min(own.len()));
+        passed.push(("varargs".to_owned(), Value::from(Tuple::from(varargs.to_vec()))));
+        passed.push(("kwargs".to_owned(), Value::from_pairs(kwargs)));
+        let mut all = own.to_vec();
+        all.push(Value::from(passed.into_iter().collect::<Kwargs>()));
+        self.0.call(state, &all)
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
 }
 
 /// What a template said with `raise_exception`.
@@ -156,39 +182,10 @@ fn raise_exception(message: String) -> Result<String, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(Refusal(message)))
 }
 
-fn strftime(now: DateTime, format: &str) -> Result<String, Error> {
-    jiff::fmt::strtime::format(format, now)
-        .map_err(|e| Error::new(ErrorKind::InvalidOperation, format!("strftime_now: {e}")))
-}
-
 /// An error in one line, with its place in the template.
 fn describe(error: &Error) -> String {
     let kind = error.kind();
     let what = error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"));
     let place = error.line().map(|line| format!(" (line {line})")).unwrap_or_default();
     one_line(&format!("{what}{place}"))
-}
-
-/// `{% generation %}` marks answers for training and writes nothing itself. It becomes a condition that
-/// holds, so that the white space around it is trimmed as around any tag.
-fn without_generation_tags(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(at) = rest.find("{%") {
-        let (before, tag) = rest.split_at(at + 2);
-        out.push_str(before);
-        rest = tag;
-        let Some(end) = tag.find("%}") else { break };
-        let inside = &tag[..end];
-        let name = inside.trim_matches(|c: char| matches!(c, '-' | '+') || c.is_whitespace());
-        let replacement = match name {
-            "generation" => "if true",
-            "endgeneration" => "endif",
-            _ => continue,
-        };
-        out.push_str(&inside.replacen(name, replacement, 1));
-        rest = &tag[end..];
-    }
-    out.push_str(rest);
-    out
 }

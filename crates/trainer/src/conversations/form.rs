@@ -87,7 +87,7 @@ pub(super) fn answered(mut messages: Vec<Message>) -> Result<Vec<Message>, Strin
 }
 
 pub(super) fn turn(role: &str, content: String) -> Message {
-    Message { role: role.to_owned(), content }
+    Message::new(role, content)
 }
 
 pub(super) fn turns(opening: Option<Message>, turns: Vec<Turn>) -> Result<Vec<Message>, String> {

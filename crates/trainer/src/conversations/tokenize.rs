@@ -5,7 +5,7 @@
 //! answer. It is trained on from its first token to the token that ends the turn, which is the first in it that ends
 //! generation. A template that writes a turn differently when others follow cannot be told about, and is refused.
 
-use sai_tokenizer::{ChatTemplate, Message, TemplateError, Tokenizer};
+use sai_tokenizer::{ChatTemplate, Message, SpecialTokens, TemplateError, Tokenizer};
 use std::ops::Range;
 
 /// A conversation as a model is taught it.
@@ -36,15 +36,14 @@ pub(super) struct Teacher<'t> {
     template: &'t ChatTemplate,
     /// Texts of the special tokens, which no turn may hold.
     specials: Vec<&'t str>,
-    bos: String,
-    eos: String,
+    special_tokens: SpecialTokens,
 }
 
 impl<'t> Teacher<'t> {
     pub(super) fn new(tokenizer: &'t Tokenizer, template: &'t ChatTemplate) -> Teacher<'t> {
         let specials = tokenizer.added_tokens().filter(|token| token.special && !token.content.is_empty());
         let specials = specials.map(|token| token.content.as_str()).collect();
-        Teacher { tokenizer, template, specials, bos: tokenizer.bos_text(), eos: tokenizer.eos_text() }
+        Teacher { tokenizer, template, specials, special_tokens: tokenizer.special_tokens() }
     }
 
     /// Writes a conversation whose answers after the first `prompt` turns are trained on.
@@ -119,7 +118,7 @@ impl<'t> Teacher<'t> {
     }
 
     fn render(&self, messages: &[Message], open: bool) -> Result<String, Refusal> {
-        self.template.render(messages, open, &self.bos, &self.eos).map_err(|e| match e {
+        self.template.render(messages, open, &self.special_tokens).map_err(|e| match e {
             TemplateError::Refused { .. } => Refusal::Conversation(e.to_string()),
             other => Refusal::Template(other.to_string()),
         })

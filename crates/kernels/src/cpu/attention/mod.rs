@@ -17,8 +17,8 @@ use super::cache::{Cache, Store};
 use super::disjoint::Disjoint;
 use super::isa::Isa;
 use super::pool::Pool;
-use crate::device::{Heads, PAGE, Span};
-use page::{Page, attend_page};
+use crate::device::{Attention, Heads, PAGE, Span};
+use page::{Bend, Page, Seen, attend_page};
 use std::ops::Range;
 
 /// Rows of a span that go over the keys and values together.
@@ -44,6 +44,7 @@ struct Work<'a> {
     cache: &'a Cache,
     layer: usize,
     heads: Heads,
+    attention: &'a Attention<'a>,
 }
 
 /// Attends for every row of every span; `out` is (rows, heads · head_dim).
@@ -53,12 +54,13 @@ pub(crate) fn attend(
     qkv: &[f32],
     cache: &Cache,
     layer: usize,
-    heads: Heads,
+    attention: &Attention<'_>,
     spans: &[Span<'_>],
     out: &mut [f32],
 ) {
-    let work = Work { isa, qkv, cache, layer, heads };
-    let (tasks, splits) = plan(spans, heads, pool.threads());
+    let Attention { heads, window, .. } = *attention;
+    let work = Work { isa, qkv, cache, layer, heads, attention };
+    let (tasks, splits) = plan(spans, heads, window, pool.threads());
     if splits == 1 {
         let out = Disjoint::new(out);
         pool.run(tasks.len(), &|i| {
@@ -77,7 +79,9 @@ pub(crate) fn attend(
 
     // Few rows and a long context: each task has some of the chunks, and writes where they are joined from.
     let most_chunks = spans.iter().map(|span| chunks(span, span.rows)).max().unwrap_or(1);
-    let mut results = vec![0.0f32; out.len() / heads.head_dim * most_chunks * heads.partial()];
+    // A chunk that lies before a row's window is none of its results.
+    let unseen = if window.is_some() { f32::NEG_INFINITY } else { 0.0 };
+    let mut results = vec![unseen; out.len() / heads.head_dim * most_chunks * heads.partial()];
     let stride = most_chunks * heads.partial();
     {
         let results = Disjoint::new(&mut results);
@@ -128,11 +132,22 @@ fn chunks(span: &Span<'_>, rows: usize) -> usize {
     (span.position + rows).div_ceil(CHUNK * PAGE)
 }
 
+/// The first chunk that the row at `position` sees any of.
+fn first_chunk(position: usize, window: Option<usize>) -> usize {
+    first_seen(position, window) / (CHUNK * PAGE)
+}
+
+/// The first position that the row at `position` sees.
+fn first_seen(position: usize, window: Option<usize>) -> usize {
+    window.map_or(0, |window| (position + 1).saturating_sub(window))
+}
+
 /// Cuts the work so that every thread has some: by key–value head and block of rows, and by context
 /// where that is too little. Returns the tasks and into how many parts contexts are cut.
-fn plan(spans: &[Span<'_>], heads: Heads, threads: usize) -> (Vec<Task>, usize) {
+fn plan(spans: &[Span<'_>], heads: Heads, window: Option<usize>, threads: usize) -> (Vec<Task>, usize) {
     let blocks: usize = spans.iter().map(|s| s.rows.div_ceil(ROW_BLOCK) * heads.kv_heads).sum();
-    let most_chunks = spans.iter().map(|span| chunks(span, span.rows)).max().unwrap_or(1);
+    let seen = |span: &Span<'_>| chunks(span, span.rows) - first_chunk(span.position, window);
+    let most_chunks = spans.iter().map(seen).max().unwrap_or(1);
     let splits = match threads {
         1 => 1,
         _ => (4 * threads).div_ceil(blocks.max(1)).clamp(1, most_chunks),
@@ -141,9 +156,10 @@ fn plan(spans: &[Span<'_>], heads: Heads, threads: usize) -> (Vec<Task>, usize) 
     for (index, span) in spans.iter().enumerate() {
         for first in (0..span.rows).step_by(ROW_BLOCK) {
             let rows = first..(first + ROW_BLOCK).min(span.rows);
-            let chunks = chunks(span, rows.end);
+            let first = first_chunk(span.position + first, window);
+            let seen = chunks(span, rows.end) - first;
             for split in 0..splits {
-                let chunks = chunks * split / splits..chunks * (split + 1) / splits;
+                let chunks = first + seen * split / splits..first + seen * (split + 1) / splits;
                 if chunks.is_empty() {
                     continue;
                 }
@@ -162,7 +178,7 @@ impl Work<'_> {
         let Heads { head_dim: dim, .. } = self.heads;
         let group = self.heads.group();
         let columns = self.heads.qkv_columns();
-        let scale = 1.0 / (dim as f32).sqrt();
+        let scale = self.attention.scale;
         let mut queries = Vec::with_capacity(task.rows.len() * group * dim);
         for row in task.rows.clone() {
             let start = (span.first_row + row) * columns + task.kv_head * group * dim;
@@ -197,26 +213,38 @@ impl Work<'_> {
         states: &mut [&mut [f32]],
     ) {
         let (isa, dim, group) = (self.isa, self.heads.head_dim, self.heads.group());
-        // How many of the page's positions each query sees.
+        let Attention { soft_cap, window, slopes, .. } = *self.attention;
+        let start = page * PAGE;
+        // Which of the page's positions each query sees.
         let seen = |query: usize| {
             let position = span.position + task.rows.start + query / group;
-            (position + 1).saturating_sub(page * PAGE).min(PAGE)
+            let end = (position + 1).saturating_sub(start).min(PAGE);
+            let first = first_seen(position, window).saturating_sub(start);
+            if first >= end { Seen::default() } else { Seen { first, end } }
         };
+        // What its scores become before the softmax.
+        let bend = |query: usize| {
+            let slope = slopes.get(task.kv_head * group + query % group);
+            let position = span.position + task.rows.start + query / group;
+            Bend { soft_cap, slope: slope.copied(), behind: position as f32 - start as f32 }
+        };
+        let plain = soft_cap.is_none() && slopes.is_empty();
+        let queries = &page::Queries { values: queries, seen: &seen, bend: (!plain).then_some(&bend) };
         let [this, next] =
             [page, next].map(|page| self.cache.page(self.layer, span.pages[page] as usize, task.kv_head));
         match (&self.cache.keys, &self.cache.values) {
             (Store::F16(keys), Store::F16(values)) => {
-                attend_page(isa, queries, Page::of(keys, values, [&[]; 2], dim, this, next), &seen, states);
+                attend_page(isa, queries, Page::of(keys, values, [&[]; 2], dim, this, next), states);
             }
             (Store::F32(keys), Store::F32(values)) => {
-                attend_page(isa, queries, Page::of(keys, values, [&[]; 2], dim, this, next), &seen, states);
+                attend_page(isa, queries, Page::of(keys, values, [&[]; 2], dim, this, next), states);
             }
             (
                 Store::Q8_0 { quants: keys, scales: key_scales },
                 Store::Q8_0 { quants: values, scales: value_scales },
             ) => {
                 let scales = [&key_scales[..], value_scales];
-                attend_page(isa, queries, Page::of(keys, values, scales, dim, this, next), &seen, states);
+                attend_page(isa, queries, Page::of(keys, values, scales, dim, this, next), states);
             }
             _ => unreachable!("keys and values are of one type"),
         }

@@ -2,13 +2,25 @@ use super::*;
 use crate::cpu::testing::{Random, assert_close};
 use crate::device::{CacheShape, CacheType};
 
-/// One query against a whole history of (position, head) keys and values.
-fn reference(query: &[f32], keys: &[&[f32]], values: &[&[f32]]) -> Vec<f32> {
-    let scale = 1.0 / (query.len() as f64).sqrt();
-    let scores: Vec<f64> = keys
-        .iter()
-        .map(|k| k.iter().zip(query).map(|(&k, &q)| f64::from(k) * f64::from(q)).sum::<f64>() * scale)
-        .collect();
+/// One query of a head against a whole history of (position, head) keys and values.
+fn reference(
+    query: &[f32],
+    keys: &[&[f32]],
+    values: &[&[f32]],
+    attention: &Attention<'_>,
+    head: usize,
+) -> Vec<f32> {
+    let own = keys.len() - 1;
+    let score = |(position, k): (usize, &&[f32])| {
+        let dot: f64 = k.iter().zip(query).map(|(&k, &q)| f64::from(k) * f64::from(q)).sum();
+        let scaled = dot * f64::from(attention.scale);
+        let capped =
+            attention.soft_cap.map_or(scaled, |cap| f64::from(cap) * (scaled / f64::from(cap)).tanh());
+        let slope = attention.slopes.get(head).copied().unwrap_or(0.0);
+        let seen = attention.window.is_none_or(|window| own - position < window);
+        if seen { capped - f64::from(slope) * (own - position) as f64 } else { f64::NEG_INFINITY }
+    };
+    let scores: Vec<f64> = keys.iter().enumerate().map(score).collect();
     let highest = scores.iter().copied().fold(f64::MIN, f64::max);
     let weights: Vec<f64> = scores.iter().map(|s| (s - highest).exp()).collect();
     let sum: f64 = weights.iter().sum();
@@ -17,7 +29,8 @@ fn reference(query: &[f32], keys: &[&[f32]], values: &[&[f32]]) -> Vec<f32> {
         .collect()
 }
 
-fn check(heads: Heads, lengths: &[(usize, usize)], dtype: CacheType, tolerance: f32) {
+fn check(attention: &Attention<'_>, lengths: &[(usize, usize)], dtype: CacheType, tolerance: f32) {
+    let heads = attention.heads;
     let mut random = Random::new(heads.head_dim as u64);
     let (dim, columns) = (heads.head_dim, heads.qkv_columns());
     let pages_each = lengths.iter().map(|(a, b)| (a + b).div_ceil(PAGE)).max().unwrap();
@@ -55,7 +68,7 @@ fn check(heads: Heads, lengths: &[(usize, usize)], dtype: CacheType, tolerance: 
                 let kv = head / (heads.heads / heads.kv_heads);
                 let keys: Vec<_> = (0..=p).map(|p| at(p, heads.heads + kv)).collect();
                 let values: Vec<_> = (0..=p).map(|p| at(p, heads.heads + heads.kv_heads + kv)).collect();
-                want.extend(reference(at(p, head), &keys, &values));
+                want.extend(reference(at(p, head), &keys, &values, attention, head));
             }
         }
     }
@@ -63,7 +76,7 @@ fn check(heads: Heads, lengths: &[(usize, usize)], dtype: CacheType, tolerance: 
         for threads in [1, 2, 5] {
             let pool = Pool::new(threads);
             let mut out = vec![f32::NAN; want.len()];
-            attend(isa, &pool, &rows, &cache, 1, heads, &spans, &mut out);
+            attend(isa, &pool, &rows, &cache, 1, attention, &spans, &mut out);
             assert_close(&out, &want, tolerance);
         }
     }
@@ -80,15 +93,36 @@ fn every_path_is_the_reference() {
             vec![(300, 1), (5, 1), (64, 40)],
             vec![(600, 1)],
         ] {
-            check(heads, &lengths, CacheType::F32, 2e-6);
-            check(heads, &lengths, CacheType::F16, 4e-3);
-            check(heads, &lengths, CacheType::Q8_0, 3e-2);
+            let plain = Attention::plain(heads);
+            check(&plain, &lengths, CacheType::F32, 2e-6);
+            check(&plain, &lengths, CacheType::F16, 4e-3);
+            check(&plain, &lengths, CacheType::Q8_0, 3e-2);
+        }
+    }
+}
+
+/// Windows that end within a page and a chunk, on their borders, and before the text begins.
+#[test]
+fn windows_caps_and_slopes_are_the_reference() {
+    for (heads, kv_heads, head_dim) in [(4, 2, 48), (3, 3, 17), (9, 1, 64)] {
+        let plain = Attention::plain(Heads { heads, kv_heads, head_dim });
+        let slopes: Vec<f32> = (1..=heads).map(|i| 0.5f32.powi(i as i32)).collect();
+        for lengths in [vec![(0, 1)], vec![(300, 1), (5, 1), (64, 40)], vec![(700, 1)], vec![(0, 300)]] {
+            for window in [1, 5, 32, 33, 128, 250, 4096] {
+                check(&Attention { window: Some(window), ..plain }, &lengths, CacheType::F32, 2e-6);
+            }
+            check(&Attention { scale: 0.7, ..plain }, &lengths, CacheType::F32, 2e-5);
+            check(&Attention { scale: 3.0, soft_cap: Some(5.0), ..plain }, &lengths, CacheType::F32, 2e-5);
+            check(&Attention { slopes: &slopes, ..plain }, &lengths, CacheType::F32, 1e-5);
+            let all = Attention { soft_cap: Some(2.0), window: Some(70), slopes: &slopes, ..plain };
+            check(&all, &lengths, CacheType::F32, 1e-5);
         }
     }
 }
 
 /// Rows attend to the same bits alone and together, on any number of threads.
-fn check_alone(heads: Heads, dtype: CacheType) {
+fn check_alone(attention: &Attention<'_>, dtype: CacheType) {
+    let heads = attention.heads;
     let mut random = Random::new(3);
     let (length, columns) = (700usize, heads.qkv_columns());
     let pages: Vec<u32> = (0..length.div_ceil(PAGE) as u32).rev().collect();
@@ -103,7 +137,7 @@ fn check_alone(heads: Heads, dtype: CacheType) {
             let mut out = vec![0.0; rows * heads.heads * heads.head_dim];
             let qkv = &qkv[first * columns..(first + rows) * columns];
             let span = Span { first_row: 0, rows, position: first, pages: &pages };
-            super::attend(isa, &Pool::new(threads), qkv, &cache, 0, heads, &[span], &mut out);
+            super::attend(isa, &Pool::new(threads), qkv, &cache, 0, attention, &[span], &mut out);
             out
         };
         let together = attend(1, 0, length);
@@ -117,7 +151,13 @@ fn check_alone(heads: Heads, dtype: CacheType) {
 #[test]
 fn a_row_does_not_depend_on_its_neighbours() {
     for dtype in [CacheType::F16, CacheType::F32, CacheType::Q8_0] {
-        check_alone(Heads { heads: 6, kv_heads: 2, head_dim: 64 }, dtype);
-        check_alone(Heads { heads: 2, kv_heads: 2, head_dim: 40 }, dtype);
+        let plain = Attention::plain(Heads { heads: 6, kv_heads: 2, head_dim: 64 });
+        check_alone(&plain, dtype);
+        check_alone(&Attention { window: Some(150), ..plain }, dtype);
+        check_alone(
+            &Attention { soft_cap: Some(3.0), slopes: &[0.5, 0.2, 0.1, 0.05, 0.02, 0.01], ..plain },
+            dtype,
+        );
+        check_alone(&Attention::plain(Heads { heads: 2, kv_heads: 2, head_dim: 40 }), dtype);
     }
 }

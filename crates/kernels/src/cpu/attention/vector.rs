@@ -2,7 +2,7 @@
 //! they are loaded; what is loaded serves `Q` queries. `N` registers hold 32 floats: the positions of a page, and the
 //! components of a group.
 
-use super::page::{Page, pick};
+use super::page::{Page, Picked, Queries, Seen, pick};
 use crate::cpu::element::Element;
 use crate::cpu::math::exp;
 use crate::cpu::vector::{Vector, prefetch};
@@ -19,20 +19,19 @@ const GROUP: usize = CacheType::GROUP;
 #[inline(always)]
 pub(super) unsafe fn fold_all<'s, 'f, V: Vector, const N: usize, const Q: usize, T: Element>(
     first: usize,
-    queries: &[f32],
+    queries: &Queries<'_>,
     page: Page<'_, T>,
-    seen: &dyn Fn(usize) -> usize,
     states: &'s mut [&'f mut [f32]],
 ) -> (usize, &'s mut [&'f mut [f32]]) {
     const { assert!(N * V::LANES == PAGE && PAGE == GROUP) };
     let (whole, rest) = states.as_chunks_mut::<Q>();
     for (i, states) in whole.iter_mut().enumerate() {
         let first = first + i * Q;
-        if let Some((queries, seen)) = pick(queries, page.dim(), first, seen) {
+        if let Some(picked) = pick(queries, page.dim(), first) {
             // The first queries ask for the next page; the others for this one, which is there.
             let next = if first == 0 { page.next } else { [page.keys.as_ptr(), page.values.as_ptr()] };
             // SAFETY: the caller's promise.
-            unsafe { fold::<V, N, Q, T>(queries, Page { next, ..page }, seen, states) };
+            unsafe { fold::<V, N, Q, T>(&picked, Page { next, ..page }, states) };
         }
     }
     (first + whole.len() * Q, rest)
@@ -52,16 +51,16 @@ fn ask<T: Element>(at: *const T, values: usize) {
 /// As [`fold_all`].
 #[inline(always)]
 unsafe fn fold<V: Vector, const N: usize, const Q: usize, T: Element>(
-    queries: [&[f32]; Q],
+    picked: &Picked<'_, Q>,
     page: Page<'_, T>,
-    seen: [usize; Q],
     states: &mut [&mut [f32]; Q],
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut weights = scores::<V, N, Q, T>(queries, page);
-        let shrink = soften::<V, N, Q>(&mut weights, seen, states);
-        let last = seen.into_iter().max().unwrap_or(0);
+        let mut weights = scores::<V, N, Q, T>(picked.values, page);
+        picked.bend::<true>(&mut weights);
+        let shrink = soften::<V, N, Q>(&mut weights, picked.seen, states);
+        let last = picked.end();
         let dim = page.dim();
         for (g, first) in (0..dim).step_by(GROUP).enumerate() {
             let weights = if T::SCALED {
@@ -141,18 +140,22 @@ unsafe fn scores<V: Vector, const N: usize, const Q: usize, T: Element>(
 #[inline(always)]
 unsafe fn soften<V: Vector, const N: usize, const Q: usize>(
     scores: &mut [[f32; PAGE]; Q],
-    seen: [usize; Q],
+    seen: [Seen; Q],
     states: &mut [&mut [f32]; Q],
 ) -> [f32; Q] {
     let mut shrink = [1.0; Q];
     for q in 0..Q {
         let (scores, state) = (&mut scores[q], &mut states[q]);
-        if seen[q] < PAGE {
-            scores[seen[q]..].fill(f32::NEG_INFINITY);
+        let Seen { first, end } = seen[q];
+        if end < PAGE {
+            scores[end..].fill(f32::NEG_INFINITY);
         }
-        if seen[q] == 0 {
+        if end == 0 {
             scores.fill(0.0);
             continue;
+        }
+        if first > 0 {
+            scores[..first].fill(f32::NEG_INFINITY);
         }
         // SAFETY: the caller's promise; N registers are the positions of a page.
         unsafe {
@@ -164,8 +167,11 @@ unsafe fn soften<V: Vector, const N: usize, const Q: usize>(
             for score in scores.iter_mut() {
                 *score = exp::<true>(*score - highest);
             }
-            if seen[q] < PAGE {
-                scores[seen[q]..].fill(0.0);
+            if end < PAGE {
+                scores[end..].fill(0.0);
+            }
+            if first > 0 {
+                scores[..first].fill(0.0);
             }
             let mut total = V::load(scores.as_ptr());
             for i in 1..N {

@@ -2,6 +2,11 @@
 //!
 //! One row of activations widens the weights on the way and is bound by memory. Several rows multiply with packed panels
 //! of outputs.
+//!
+//! The two add up in different orders, so that a row rounds differently among few rows and among many: the one place where
+//! a token's bits depend on its neighbours in a pass. The panels' order for few rows too, by turning weights a few columns at
+//! a time, was measured: one row took 2.4 times as long in f32, 2 in f16 and 3.8 in bf16. Among few rows, and among many, a row's
+//! bits are always the same.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod dot;

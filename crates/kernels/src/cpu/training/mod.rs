@@ -11,8 +11,8 @@ mod softmax;
 mod swiglu;
 
 use super::disjoint::Disjoint;
-use super::{Buffer, Cpu, SMALL, pages, rms_norm, rope};
-use crate::device::{Heads, RopeStyle};
+use super::{Buffer, Cpu, SMALL, layer_norm, pages, rms_norm, rope};
+use crate::device::{Heads, NormKind, RopeStyle};
 use crate::training::{AdamWStep, LossSums, LowRank, Training, View};
 use crate::{Error, training};
 use product::{Onto, Strided};
@@ -74,6 +74,12 @@ impl Cpu {
 /// The values of a tensor.
 fn of(buffer: &Buffer, view: View) -> &[f32] {
     &buffer.values[view.range()]
+}
+
+/// The columns of queries, and those of keys.
+fn normed_columns(heads: Heads) -> [Range<usize>; 2] {
+    let (queries, keys) = (heads.heads * heads.head_dim, heads.kv_heads * heads.head_dim);
+    [0..queries, queries..queries + keys]
 }
 
 impl Training for Cpu {
@@ -154,6 +160,45 @@ impl Training for Cpu {
         let d_gain = gradients.map(|gradients| &mut gradients.values[gain.range()]);
         let gain = of(parameters, gain);
         norm::backward(self.isa, &self.pool, &d_out.values, &x.values, gain, eps, &mut d_x.values, d_gain);
+    }
+
+    fn norm_heads(
+        &self,
+        qkv: &Buffer,
+        parameters: &Buffer,
+        gains: [View; 2],
+        heads: Heads,
+        eps: f32,
+        out: &mut Buffer,
+    ) {
+        assert_eq!(qkv.columns, heads.qkv_columns(), "heads of another shape");
+        out.shape(qkv.rows, qkv.columns);
+        self.each_row(out, &|row, out| {
+            out.copy_from_slice(&qkv.values[row * qkv.columns..(row + 1) * qkv.columns]);
+            for (columns, gain) in normed_columns(heads).into_iter().zip(gains) {
+                let gain = of(parameters, gain);
+                layer_norm::in_place(self.isa, NormKind::Rms, &mut out[columns], gain, None, eps);
+            }
+        });
+    }
+
+    fn norm_heads_backward(
+        &self,
+        d_qkv: &mut Buffer,
+        qkv: &Buffer,
+        parameters: &Buffer,
+        gains: [View; 2],
+        heads: Heads,
+        eps: f32,
+        mut gradients: Option<&mut Buffer>,
+    ) {
+        for (columns, gain) in normed_columns(heads).into_iter().zip(gains) {
+            let d_gain = gradients.as_deref_mut().map(|gradients| &mut gradients.values[gain.range()]);
+            let part = norm::Part { row: qkv.columns, columns };
+            let gain = of(parameters, gain);
+            let (d, x) = (&mut d_qkv.values, &qkv.values);
+            norm::backward_within(self.isa, &self.pool, d, x, part, gain, eps, d_gain);
+        }
     }
 
     fn project(

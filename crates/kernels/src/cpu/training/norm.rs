@@ -4,6 +4,7 @@ use crate::cpu::disjoint::Disjoint;
 use crate::cpu::isa::Isa;
 use crate::cpu::math;
 use crate::cpu::pool::Pool;
+use std::ops::Range;
 
 /// Rows whose part of the gain's gradient is summed together: of a fixed number, so that the sum is the same on any
 /// number of threads.
@@ -47,6 +48,89 @@ pub(super) fn backward(
     for part in parts.chunks_exact(n) {
         for (d_gain, part) in d_gain.iter_mut().zip(part) {
             *d_gain += part;
+        }
+    }
+}
+
+/// Some columns of wider rows.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// Values of a row.
+    pub(super) row: usize,
+    /// A whole number of gains.
+    pub(super) columns: Range<usize>,
+}
+
+/// The same for stretches of a gain's length within rows, in place: `d`, the gradient of what came out, becomes that of `x`.
+pub(super) fn backward_within(
+    isa: Isa,
+    pool: &Pool,
+    d: &mut [f32],
+    x: &[f32],
+    part: Part,
+    gain: &[f32],
+    eps: f32,
+    d_gain: Option<&mut [f32]>,
+) {
+    assert!(d.len() == x.len() && part.columns.len().is_multiple_of(gain.len()), "rows that do not fit");
+    let rows = x.len() / part.row;
+    let wanted = if d_gain.is_some() { gain.len() } else { 0 };
+    let mut parts = vec![0.0f32; rows.div_ceil(ROWS) * wanted];
+    let (all, sums) = (Disjoint::new(d), Disjoint::new(&mut parts));
+    pool.run_chunks(rows, ROWS, &|rows| {
+        let (range, at) = (rows.start * part.row..rows.end * part.row, rows.start / ROWS * wanted);
+        // SAFETY: each chunk of rows has its own part.
+        let (d, sums) = unsafe { (all.part(range.clone()), sums.part(at..at + wanted)) };
+        let x = &x[range];
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` is only ever one that this processor has.
+            Isa::Avx2 | Isa::AvxVnni => unsafe { avx2_within(d, x, &part, gain, eps, sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: likewise.
+            Isa::Avx512Vnni => unsafe { avx512_within(d, x, &part, gain, eps, sums) },
+            _ => some_within::<{ Isa::BASELINE_FMA }>(d, x, &part, gain, eps, sums),
+        }
+    });
+    let Some(d_gain) = d_gain else { return };
+    for part in parts.chunks_exact(gain.len()) {
+        d_gain.iter_mut().zip(part).for_each(|(d_gain, part)| *d_gain += part);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2_within(d: &mut [f32], x: &[f32], part: &Part, gain: &[f32], eps: f32, d_gain: &mut [f32]) {
+    some_within::<true>(d, x, part, gain, eps, d_gain);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512_within(d: &mut [f32], x: &[f32], part: &Part, gain: &[f32], eps: f32, d_gain: &mut [f32]) {
+    some_within::<true>(d, x, part, gain, eps, d_gain);
+}
+
+#[inline(always)]
+fn some_within<const FMA: bool>(
+    d: &mut [f32],
+    x: &[f32],
+    part: &Part,
+    gain: &[f32],
+    eps: f32,
+    d_gain: &mut [f32],
+) {
+    let n = gain.len();
+    for (d, x) in d.chunks_exact_mut(part.row).zip(x.chunks_exact(part.row)) {
+        let (d, x) = (&mut d[part.columns.clone()], &x[part.columns.clone()]);
+        for (d, x) in d.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
+            let r = 1.0 / (math::dot::<FMA>(x, x) / n as f32 + eps).sqrt();
+            for (i, d_gain) in d_gain.iter_mut().enumerate() {
+                *d_gain += d[i] * x[i] * r;
+            }
+            let shared = product_sum::<FMA>(x, d, gain) / n as f32 * r * r;
+            for i in 0..n {
+                d[i] = r * (d[i] * gain[i] - x[i] * shared);
+            }
         }
     }
 }
@@ -136,6 +220,34 @@ mod tests {
                     backward(isa, &pool, &d_y, &x, &gain, 1e-5, &mut alone, None);
                     assert!(alone == d_x);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn stretches_of_rows_are_rows_of_their_own() {
+        let mut random = Random::new(7);
+        let (rows, row, columns, n) = (70, 40, 5..35, 10);
+        let (x, d) = (random.normals(rows * row), random.normals(rows * row));
+        let gain = random.normals(n);
+        let gathered = |values: &[f32]| -> Vec<f32> {
+            values.chunks(row).flat_map(|row| row[columns.clone()].to_vec()).collect()
+        };
+        for isa in Isa::available() {
+            let pool = Pool::new(2);
+            let (x_alone, d_alone) = (gathered(&x), gathered(&d));
+            let (mut want, mut want_gain) = (vec![0.0; x_alone.len()], vec![0.5; n]);
+            backward(isa, &pool, &d_alone, &x_alone, &gain, 1e-5, &mut want, Some(&mut want_gain));
+            for threads in [1, 3] {
+                let (mut got, mut got_gain) = (d.clone(), vec![0.5; n]);
+                let part = Part { row, columns: columns.clone() };
+                let pool = Pool::new(threads);
+                backward_within(isa, &pool, &mut got, &x, part, &gain, 1e-5, Some(&mut got_gain));
+                assert_close(&gathered(&got), &want, 1e-6);
+                assert_close(&got_gain, &want_gain, 1e-5);
+                assert!(
+                    got.chunks(row).zip(d.chunks(row)).all(|(a, b)| a[..5] == b[..5] && a[35..] == b[35..])
+                );
             }
         }
     }

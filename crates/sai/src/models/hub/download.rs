@@ -1,17 +1,16 @@
 //! Fetching files: tries, what an earlier one had brought, and holding what arrives to its promise.
 
-use std::cell::Cell;
-use std::io::Read;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use hf_hub::api::sync::{Api, ApiError, ApiRepo};
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 
-use super::Listing;
+use super::cache::{CachedRepository, link};
+use super::client::{Client, Listing, RequestError};
 use super::id::{HubId, Settings};
 use super::refusal::{describe, is_unreachable, refused};
 use crate::ui::{Size, Thousands, Ui};
@@ -26,14 +25,18 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 pub(super) struct Download<'a> {
     pub(super) id: &'a HubId,
     pub(super) settings: &'a Settings,
-    pub(super) api: &'a Api,
+    pub(super) client: &'a Client<'a>,
     pub(super) listing: &'a Listing,
     pub(super) ui: &'a Ui,
 }
 
 impl Download<'_> {
+    fn repository(&self) -> CachedRepository {
+        self.settings.cache.repository(&self.id.repo)
+    }
+
     pub(super) fn folder(&self) -> PathBuf {
-        self.settings.cache.repo(self.id.at(&self.listing.sha)).pointer_path(&self.listing.sha)
+        self.repository().snapshot(&self.listing.sha)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -46,33 +49,34 @@ impl Download<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let size_of =
-            |name: &str| self.listing.siblings.iter().find(|s| s.rfilename == name).and_then(|s| s.size);
-        let total =
-            missing.iter().map(|name| size_of(name)).try_fold(0u64, |sum, size| sum.checked_add(size?));
+        let sizes = missing.iter().map(|name| self.listed_size(name));
+        let total = sizes.into_iter().try_fold(0u64, |sum, size| sum.checked_add(size?));
         let total = total.map(|bytes| format!(", {}", Size(bytes))).unwrap_or_default();
         let files = if missing.len() == 1 { missing[0].clone() } else { format!("{} files", missing.len()) };
         self.ui.note(format_args!("fetching {files}{total} of {} from {}", self.id, self.settings.endpoint));
         missing.into_iter().try_for_each(|name| self.file(name))
     }
 
+    /// Bytes of a file by the repository's list.
+    fn listed_size(&self, name: &str) -> Option<u64> {
+        self.listing.siblings.iter().find(|file| file.rfilename == name)?.size
+    }
+
     fn file(&self, name: &str) -> anyhow::Result<()> {
-        let repo = self.api.repo(self.id.at(&self.listing.sha));
         let (mut tries, mut wait) = (0, FIRST_WAIT);
         loop {
-            let (bar, arrived) = (self.ui.bytes_bar(0, name), Rc::new(Cell::new(0)));
-            let outcome =
-                self.attempt(&repo, name, Bar { bar: bar.clone(), arrived: arrived.clone(), first: true });
+            let (bar, mut arrived) = (self.ui.bytes_bar(0, name), 0);
+            let outcome = self.attempt(name, &bar, &mut arrived);
             bar.finish_and_clear();
             let error = match outcome {
                 Ok(()) => return Ok(()),
                 Err(Failure::Other(error)) => return Err(error),
-                Err(Failure::Api(error)) => error,
+                Err(Failure::Hub(error)) => error,
             };
             if !is_unreachable(&error) {
                 return Err(refused(self.id, self.settings, Some(name), &error));
             }
-            if arrived.get() > 0 {
+            if arrived > 0 {
                 (tries, wait) = (0, FIRST_WAIT);
             }
             tries += 1;
@@ -89,45 +93,99 @@ impl Download<'_> {
         }
     }
 
-    /// One try at one file; what arrived stays beside its place for the next.
-    fn attempt(&self, repo: &ApiRepo, name: &str, bar: Bar) -> Result<(), Failure> {
-        let promised = self.api.metadata(&repo.url(name))?;
-        let etag = promised.etag().trim_start_matches("W/").to_owned();
+    /// One try at one file; what arrived stays beside its place for the next. Counts the bytes that came.
+    fn attempt(&self, name: &str, bar: &ProgressBar, arrived: &mut u64) -> Result<(), Failure> {
+        let facts = self.client.facts(self.id, &self.listing.sha, name)?;
+        let etag = facts.etag;
         if etag.is_empty() || !etag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
             return Err(anyhow!("{}: {name}: the Hub sent the unusable ETag `{etag}`", self.id).into());
         }
-        let (size, pointer) = (promised.size() as u64, self.path(name));
-        let blob = self.settings.cache.repo(self.id.at(&self.listing.sha)).blob_path(&etag);
-        // The same bytes under another commit, as after an edit of the repository's README.
-        if std::fs::metadata(&blob).is_ok_and(|blob| blob.len() == size) {
-            return Ok(
-                link(&blob, &pointer).with_context(|| format!("{}: cannot be made", pointer.display()))?
-            );
+        let size = facts.size.or_else(|| self.listed_size(name)).ok_or_else(|| {
+            RequestError::MissingHeader { name: "Content-Length", host: self.settings.endpoint.clone() }
+        })?;
+        let (blob, pointer) = (self.repository().blob(&etag), self.path(name));
+        let _lock = lock(&blob.with_extension("lock"), self.ui)?;
+        // The same bytes under another commit, as after an edit of the repository's README; or another process brought
+        // them while this one waited.
+        if !fs::metadata(&blob).is_ok_and(|blob| blob.len() == size) {
+            let part = blob.with_extension("part");
+            self.fetch(name, &part, size, bar, arrived)?;
+            if let Err(wrong) = verify(&part, size, &etag, self.ui) {
+                let _ = fs::remove_file(&part);
+                return Err(wrong.context(format!("{}: {name}", self.id)).into());
+            }
+            fs::rename(&part, &blob).with_context(|| format!("{}: cannot be made", blob.display()))?;
         }
-        // More than the whole cannot be gone on with.
-        let part = blob.with_extension("part");
-        if std::fs::metadata(&part).is_ok_and(|part| part.len() >= size) {
-            std::fs::remove_file(&part).with_context(|| format!("{}: cannot be removed", part.display()))?;
-        }
-        repo.download_with_progress(name, bar)?;
-        if let Err(wrong) = verify(&pointer, size, &etag, self.ui) {
-            let _ = std::fs::remove_file(&pointer);
-            let _ = std::fs::remove_file(&blob);
-            return Err(wrong.context(format!("{}: {name}", self.id)).into());
-        }
-        Ok(())
+        Ok(link(&blob, &pointer).with_context(|| format!("{}: cannot be made", pointer.display()))?)
     }
+
+    /// Brings the bytes that `part` lacks.
+    fn fetch(
+        &self,
+        name: &str,
+        part: &Path,
+        size: u64,
+        bar: &ProgressBar,
+        arrived: &mut u64,
+    ) -> Result<(), Failure> {
+        let broken = || format!("{}: cannot be written", part.display());
+        // More than the whole cannot be gone on with.
+        let have = fs::metadata(part).map_or(0, |part| part.len());
+        let have = if have < size { have } else { 0 };
+        let (start, mut bytes) = self.client.bytes(self.id, &self.listing.sha, name, have)?;
+        let options = OpenOptions::new().create(true).write(true).truncate(false).open(part);
+        let mut file: File = options.with_context(broken)?;
+        file.set_len(start).with_context(broken)?;
+        file.seek(SeekFrom::End(0)).with_context(broken)?;
+        bar.set_length(size);
+        bar.set_position(start);
+        bar.reset_eta();
+        let (mut block, mut whole) = (vec![0; 1 << 18], start);
+        loop {
+            let read = bytes.read(&mut block).map_err(|e| RequestError::Connection(e.to_string()))?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&block[..read]).with_context(broken)?;
+            bar.inc(read as u64);
+            (*arrived, whole) = (*arrived + read as u64, whole + read as u64);
+        }
+        if whole < size {
+            return Err(RequestError::Connection("it closed early".to_owned()).into());
+        }
+        Ok(file.sync_all().with_context(broken)?)
+    }
+}
+
+/// Waits until no other process fetches the same bytes. The lock ends with the file.
+fn lock(path: &Path, ui: &Ui) -> anyhow::Result<File> {
+    let lock = || -> std::io::Result<File> {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let file = File::create(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                ui.note("waiting for another process that fetches the same file");
+                file.lock()?;
+            }
+            // Disks that know no locks, as some of a network, are used without.
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        Ok(file)
+    };
+    lock().with_context(|| format!("{}: cannot be locked", path.display()))
 }
 
 /// Why a try failed: by the Hub, which may be worth another, or for good.
 enum Failure {
-    Api(ApiError),
+    Hub(RequestError),
     Other(anyhow::Error),
 }
 
-impl From<ApiError> for Failure {
-    fn from(error: ApiError) -> Self {
-        Self::Api(error)
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::Hub(error)
     }
 }
 
@@ -165,55 +223,4 @@ fn verify(path: &Path, size: u64, etag: &str, ui: &Ui) -> anyhow::Result<()> {
         bail!("what arrived has sha256 {found}, the Hub promised {etag}; fetch it again");
     }
     Ok(())
-}
-
-/// Puts `blob` at `pointer`, as a link that survives a move of the whole cache.
-fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
-    if let Some(parent) = pointer.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    // A link whose blob was removed.
-    if pointer.symlink_metadata().is_ok() {
-        std::fs::remove_file(pointer)?;
-    }
-    #[cfg(unix)]
-    {
-        let same = blob.components().zip(pointer.components()).take_while(|(a, b)| a == b).count();
-        let up = pointer.components().count().saturating_sub(same + 1);
-        let mut target: PathBuf = std::iter::repeat_n("..", up).collect();
-        target.extend(blob.components().skip(same));
-        std::os::unix::fs::symlink(target, pointer)
-    }
-    #[cfg(not(unix))]
-    {
-        std::fs::copy(blob, pointer).map(drop)
-    }
-}
-
-/// Our bar for `hf-hub`, and the bytes that came over this connection.
-struct Bar {
-    bar: ProgressBar,
-    arrived: Rc<Cell<u64>>,
-    first: bool,
-}
-
-impl hf_hub::api::Progress for Bar {
-    fn init(&mut self, size: usize, _filename: &str) {
-        self.bar.set_length(size as u64);
-        self.first = true;
-    }
-
-    fn update(&mut self, size: usize) {
-        self.bar.inc(size as u64);
-        // The first report is what an earlier try had brought.
-        if std::mem::take(&mut self.first) {
-            self.bar.reset_eta();
-        } else {
-            self.arrived.set(self.arrived.get() + size as u64);
-        }
-    }
-
-    fn finish(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }

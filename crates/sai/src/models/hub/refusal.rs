@@ -1,91 +1,109 @@
-//! What the Hub's client says went wrong, in words that help.
+//! What went wrong with the Hub, in words that help.
 
 use anyhow::anyhow;
-use hf_hub::api::sync::ApiError;
 
+use super::client::RequestError;
 use super::id::{HubId, Settings};
 
-fn status(error: &ApiError) -> Option<u16> {
-    match error {
-        ApiError::RequestError(error) => match **error {
-            ureq::Error::StatusCode(status) => Some(status),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// Whether the Hub did not answer, or not now: what another try or the cache may mend.
-pub(super) fn is_unreachable(error: &ApiError) -> bool {
+pub(super) fn is_unreachable(error: &RequestError) -> bool {
     match error {
-        ApiError::RequestError(_) => status(error).is_none_or(|status| status >= 500 || status == 429),
-        ApiError::IoError(io) => !matches!(
-            io.kind(),
-            std::io::ErrorKind::PermissionDenied
-                | std::io::ErrorKind::StorageFull
-                | std::io::ErrorKind::ReadOnlyFilesystem
-                | std::io::ErrorKind::InvalidData
-        ),
-        ApiError::TooManyRetries(inner) => is_unreachable(inner),
+        RequestError::Connection(_) => true,
+        RequestError::Status { status, .. } => *status == 429 || *status >= 500,
         _ => false,
     }
 }
 
-/// The reason alone, without the client's own prefix.
-pub(super) fn describe(error: &ApiError) -> String {
+/// The reason alone.
+pub(super) fn describe(error: &RequestError) -> String {
     match error {
-        ApiError::RequestError(error) => match &**error {
-            ureq::Error::StatusCode(status) => format!("status {status}"),
-            ureq::Error::HostNotFound => "its name does not resolve".to_owned(),
-            ureq::Error::Io(io) => io.to_string(),
-            other => other.to_string(),
-        },
-        ApiError::IoError(io) => io.to_string(),
-        other => other.to_string(),
+        RequestError::Connection(why) | RequestError::Nonsense(why) => why.clone(),
+        RequestError::Status { status: 429, .. } => "status 429, too many requests".to_owned(),
+        RequestError::Status { status, .. } if *status >= 500 => {
+            format!("status {status}, a fault of the server")
+        }
+        RequestError::Status { status, .. } => format!("status {status}"),
+        RequestError::WebPage { host } => format!("{host} sent a web page"),
+        RequestError::MissingHeader { name, host } => format!("{host} sent no header {name}"),
     }
 }
 
-/// The words for a request that the Hub refused.
+/// The words for a Hub that does not answer, or not now, where the cache does not help either.
+pub(super) fn unreachable(id: &HubId, settings: &Settings, error: &RequestError) -> anyhow::Error {
+    let (endpoint, cache) = (&settings.endpoint, settings.cache.folder.display());
+    let why = describe(error);
+    match error {
+        RequestError::Status { status: 429, retry_after, .. } => {
+            let wait = match retry_after.as_deref() {
+                Some(seconds) if seconds.parse::<u64>().is_ok() => format!("in {seconds} seconds"),
+                _ => "in a few minutes".to_owned(),
+            };
+            let token = if settings.token.is_none() { "; with HF_TOKEN more are let through" } else { "" };
+            anyhow!("{id}: {endpoint} answers with {why}; run the command again {wait}{token}")
+        }
+        RequestError::Status { .. } => anyhow!(
+            "{id}: {endpoint} answers with {why}, and {cache} holds no whole copy; try again later, or give --model \
+             a local file"
+        ),
+        _ => anyhow!(
+            "{id}: the Hub at {endpoint} cannot be reached ({why}) and {cache} holds no whole copy; check the network, \
+             or give --model a local file"
+        ),
+    }
+}
+
+/// The words for a request that the Hub refused, or that something else than a Hub answered.
 pub(super) fn refused(
     id: &HubId,
     settings: &Settings,
     file: Option<&str>,
-    error: &ApiError,
+    error: &RequestError,
 ) -> anyhow::Error {
     let endpoint = &settings.endpoint;
     let page = format!("{endpoint}/{}", id.repo);
-    match (status(error), file) {
-        (Some(401 | 403), Some(_)) if settings.token.is_none() => {
-            anyhow!(
+    let what = file.map(|file| format!(" {file}:")).unwrap_or_default();
+    match error {
+        RequestError::Status { status: 401 | 403, host, with_token, .. } => match (&settings.token, file) {
+            (Some(_), _) if !with_token => anyhow!(
+                "{id}: {host}, to which {endpoint} redirects, wants a token, and sai shows yours to {endpoint} alone; \
+                     if you trust it, set HF_ENDPOINT to https://{host}"
+            ),
+            (Some(token), Some(_)) => anyhow!(
+                "{id}: {} may not read its files; accept the licence at {page} with the token's account",
+                token.origin
+            ),
+            (Some(token), None) => {
+                anyhow!(
+                    "{id}: the Hub refuses {}; make a new one at {endpoint}/settings/tokens",
+                    token.origin
+                )
+            }
+            (None, Some(_)) => anyhow!(
                 "{id}: its files are for people who accepted the licence; accept it at {page} and set HF_TOKEN"
-            )
-        }
-        (Some(401 | 403), Some(_)) => {
-            anyhow!(
-                "{id}: HF_TOKEN may not read its files; accept the licence at {page} with the token's account"
-            )
-        }
-        (Some(401 | 403), None) if settings.token.is_some() => {
-            anyhow!("{id}: the Hub refuses HF_TOKEN; make a new one at {endpoint}/settings/tokens")
-        }
-        (Some(401 | 403), None) => {
-            anyhow!(
+            ),
+            (None, None) => anyhow!(
                 "{id}: the Hub has no such public model; check the id, or set HF_TOKEN if the model is private"
-            )
-        }
-        (Some(404), None) if id.revision != "main" => {
+            ),
+        },
+        RequestError::Status { status: 404, .. } if file.is_none() && id.revision != "main" => {
             anyhow!("{id}: the Hub has no such model or revision; check both at {endpoint}")
         }
-        (Some(404), None) => {
+        RequestError::Status { status: 404, .. } if file.is_none() => {
             anyhow!("{id}: no such file or folder here, and no such model at {endpoint}; check the id")
         }
-        (Some(status), file) => {
-            let what = file.map(|file| format!(" {file}:")).unwrap_or_default();
-            anyhow!("{id}:{what} the Hub at {endpoint} answered with status {status}")
+        RequestError::Status { status, host, .. } => {
+            anyhow!("{id}:{what} the Hub at {host} answered with status {status}")
         }
-        (None, file) => {
-            let what = file.map(|file| format!(" {file}:")).unwrap_or_default();
-            anyhow!("{id}:{what} {}", describe(error))
+        RequestError::WebPage { host } => anyhow!(
+            "{id}:{what} {host} sent a web page where a Hub's answer belongs; is HF_ENDPOINT ({endpoint}) right, or does \
+             this network ask for a login first?"
+        ),
+        RequestError::MissingHeader { name, host } => anyhow!(
+            "{id}:{what} the answer of {host} lacks the header {name}, which a Hub sends; is HF_ENDPOINT ({endpoint}) \
+             right, or does a proxy take it out?"
+        ),
+        RequestError::Connection(why) | RequestError::Nonsense(why) => {
+            anyhow!("{id}:{what} {why}; is HF_ENDPOINT ({endpoint}) right?")
         }
     }
 }

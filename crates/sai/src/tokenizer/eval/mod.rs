@@ -14,7 +14,7 @@ use sai_tokenizer::Tokenizer;
 use sai_tokenizer::eval::{self, SYLLABLES, TokenizerMetrics};
 use serde_json::json;
 
-use super::documents::{ReadingArgs, count};
+use super::documents::{ReadingArgs, advise, bytes};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::Ui;
 use sets::{NamedFiles, TextSet};
@@ -24,7 +24,7 @@ Examples:
   sai tokenizer eval vocabulary/ smollm2-135m --text ko=ko.jsonl.zst --text en=en.jsonl.zst
   sai tokenizer eval a/tokenizer.json b.gguf owner/name --text news='news/*.txt' --plot compared.svg";
 
-/// Compare vocabularies on texts: bytes a token, tokens a word, what comes back, and speed.
+/// Compare tokenizers on texts: bytes a token (compression), tokens a word (fertility), round trips, and speed.
 ///
 /// An eojeol is a Korean word as white space makes it. Documents are taken evenly from each set, up to --sample bytes,
 /// the same ones for every vocabulary; their columns are those of `sai tokenizer pack`. Speed is one thread's.
@@ -40,7 +40,7 @@ pub(crate) struct Eval {
     sets: Vec<NamedFiles>,
 
     /// Bytes of text to take from each set, about
-    #[arg(long, default_value = "8M", value_name = "BYTES", value_parser = count)]
+    #[arg(long, default_value = "8M", value_name = "BYTES", value_parser = bytes)]
     sample: u64,
 
     #[command(flatten)]
@@ -53,6 +53,10 @@ pub(crate) struct Eval {
     /// Draw the comparison
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+
+    /// Write the picture even where a file of another kind has its name
+    #[arg(long, requires = "plot")]
+    force: bool,
 }
 
 /// A vocabulary on all sets.
@@ -67,8 +71,12 @@ struct Judged {
 
 impl Eval {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
+        self.compare(ui).map_err(advise)
+    }
+
+    fn compare(self, ui: &Ui) -> anyhow::Result<()> {
         if let Some(path) = &self.plot {
-            plot::check(path)?;
+            plot::check(path, self.force)?;
         }
         // Vocabularies first: they are found out to be missing sooner than texts are read.
         let tokenizers: Vec<(String, Tokenizer)> = self
@@ -79,7 +87,7 @@ impl Eval {
         let interrupt = Interrupt::install("")?;
         let mut sets = Vec::new();
         for named in &self.sets {
-            sets.push(TextSet::read(named, self.reading.options(), self.sample)?);
+            sets.push(TextSet::read(named, self.reading.options(), self.sample, ui)?);
         }
         let bytes: usize = sets.iter().map(TextSet::bytes).sum();
         let bar = ui.bytes_bar((bytes * tokenizers.len()) as u64, "eval");

@@ -1,5 +1,6 @@
 //! The comparison as a picture: a bar for each vocabulary, in groups by set.
 
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -20,12 +21,28 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(120, 120, 120),
 ];
 
-/// Refuses names that no picture can be written under, before the work is done.
-pub(super) fn check(path: &Path) -> anyhow::Result<()> {
-    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
-        return Ok(());
+/// Refuses names that no picture can be written under, before the work is done. A picture may be drawn again; what is
+/// none stays, but with `force`.
+pub(super) fn check(path: &Path, force: bool) -> anyhow::Result<()> {
+    let name = path.display();
+    if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
+        bail!("{name}: pictures are SVG; give a name that ends in .svg");
     }
-    bail!("{}: pictures are SVG; give a name that ends in .svg", path.display())
+    if path.is_dir() {
+        bail!("{name}: a folder has this name; choose another");
+    }
+    if path.exists() && !force && !is_svg(path).with_context(|| format!("{name}: cannot be read"))? {
+        bail!("{name}: it is there and is no SVG picture; choose another name, or give --force");
+    }
+    Ok(())
+}
+
+/// Whether a file begins as SVG does.
+fn is_svg(path: &Path) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    std::fs::File::open(path)?.take(1024).read_to_end(&mut head)?;
+    let head = String::from_utf8_lossy(&head);
+    Ok(head.is_empty() || head.contains("<svg"))
 }
 
 pub(super) fn write(path: &Path, judged: &[Judged], names: &[&str]) -> anyhow::Result<()> {
@@ -132,6 +149,18 @@ mod tests {
         for part in ["<svg", "가나", "b&lt;c", "3.40", "2.50", "ko", "</svg>"] {
             assert!(svg.contains(part), "{part} in {svg}");
         }
-        assert!(check(Path::new("a.SVG")).is_ok() && check(Path::new("a.png")).is_err());
+        assert!(check(Path::new("a.SVG"), false).is_ok() && check(Path::new("a.png"), true).is_err());
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_no_picture_to_draw_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.svg");
+        std::fs::write(&path, "somebody's notes").unwrap();
+        let said = check(&path, false).unwrap_err().to_string();
+        assert!(said.contains("a.svg: it is there and is no SVG picture"), "{said}");
+        assert!(check(&path, true).is_ok() && check(folder.path(), true).is_err());
+        std::fs::write(&path, "<?xml version=\"1.0\"?><svg></svg>").unwrap();
+        assert!(check(&path, false).is_ok());
     }
 }

@@ -5,6 +5,9 @@ use std::str::FromStr;
 use anyhow::bail;
 use sai_corpus::{Options, Reader};
 
+use crate::tokenizer::documents::find;
+use crate::ui::{Thousands, Ui};
+
 /// A name for some files, as a person gives it: `ko=a.jsonl,b/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NamedFiles {
@@ -36,11 +39,14 @@ pub(super) struct TextSet {
 impl TextSet {
     /// Takes documents evenly, from about `sample` bytes to twice as many where there is so much: every one, every
     /// second, every fourth, … of them.
-    pub(super) fn read(named: &NamedFiles, options: Options, sample: u64) -> anyhow::Result<Self> {
+    pub(super) fn read(named: &NamedFiles, options: Options, sample: u64, ui: &Ui) -> anyhow::Result<Self> {
         let mut texts: Vec<String> = Vec::new();
         let (mut bytes, mut stride, mut number) = (0u64, 1u64, 0u64);
-        for batch in Reader::open(sai_corpus::find(&named.files)?, options)? {
-            for document in batch?.documents().filter(|document| !document.text.is_empty()) {
+        let mut passed_over = 0;
+        for batch in Reader::open(find(ui, &named.files)?, options)? {
+            let batch = batch?;
+            passed_over += batch.broken().len() as u64;
+            for document in batch.documents().filter(|document| !document.text.is_empty()) {
                 if number.is_multiple_of(stride) {
                     bytes += document.text.len() as u64;
                     texts.push(document.text.to_owned());
@@ -56,6 +62,13 @@ impl TextSet {
                     bytes = texts.iter().map(|text| text.len() as u64).sum();
                 }
             }
+        }
+        if passed_over > 0 {
+            let count = Thousands(passed_over);
+            ui.warn(format_args!(
+                "--text {}: {count} documents were passed over: broken, or their text is null",
+                named.name
+            ));
         }
         if texts.is_empty() {
             bail!("--text {}: no documents in {}", named.name, named.files.join(", "));
@@ -92,7 +105,7 @@ mod tests {
         let lines: String = (0..100).map(|i| format!("{{\"text\":\"{i:010}\"}}\n")).collect();
         std::fs::write(&path, lines).unwrap();
         let named = NamedFiles { name: "a".into(), files: vec![path.to_str().unwrap().into()] };
-        let set = TextSet::read(&named, Options::default(), 125).unwrap();
+        let set = TextSet::read(&named, Options::default(), 125, &Ui::new(true)).unwrap();
         let taken: Vec<usize> = set.texts().map(|text| text.parse().unwrap()).collect();
         assert_eq!(taken, (0..100).step_by(4).collect::<Vec<_>>());
         assert_eq!(set.bytes(), 250);

@@ -1,0 +1,166 @@
+//! One pass: the rows that the schedule chose go through the model, and each request takes its logits.
+
+use crate::pages::PrefixCache;
+use crate::sampling::log_sum_exp;
+use crate::schedule::{Rows, Schedule, Task, Work};
+use crate::{Error, Event, FinishReason, RequestId};
+use sai_decoder::{Batch, LogitRows, Pages, Runner};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Hears of a request's progress, and may break it off.
+pub(crate) type Listener<'l> = dyn FnMut(RequestId, Event<'_>) -> ControlFlow<()> + 'l;
+
+/// Computes the planned rows. Each request then has its new tokens or scores, and is marked where it is finished.
+pub(crate) fn compute(
+    schedule: &mut Schedule<'_>,
+    plan: &[Rows],
+    runner: &mut dyn Runner,
+    prefixes: &mut PrefixCache,
+    batch: &mut Batch,
+    on: &mut Listener<'_>,
+) -> Result<(), Error> {
+    batch.clear();
+    for rows in plan {
+        let Some(task) = schedule.task(rows.id) else { continue };
+        let Some(place) = &task.place else { continue };
+        let tokens = &task.tokens[task.computed..task.computed + rows.tokens];
+        let wanted = LogitRows::From(task.wanted_from().saturating_sub(task.computed));
+        match task.guesses.is_empty() {
+            true => batch.push_of(&place.sequence, tokens, wanted, task.goal()),
+            false => batch.push_of(&place.sequence, &[tokens, &task.guesses].concat(), wanted, task.goal()),
+        }
+    }
+    let (context, share) = (schedule.limits.context, schedule.limits.share);
+    let vocab_size = runner.vocab_size();
+    let mut logits = runner.forward(batch)?.chunks_exact(vocab_size);
+    for rows in plan {
+        let Some(task) = schedule.task(rows.id) else { continue };
+        let wanted = (task.computed + rows.tokens + rows.guesses).saturating_sub(task.wanted_from());
+        let mut logits = logits.by_ref().take(wanted);
+        task.take(rows, context, &mut logits, on);
+        // What was not looked at belongs to nobody else.
+        logits.for_each(drop);
+    }
+    for rows in plan {
+        let Some(task) = schedule.task(rows.id) else { continue };
+        let pages = runner.pages_mut();
+        if let Some(place) = &task.place {
+            // Guesses that were not chosen are no part of the text.
+            pages.truncate(&place.sequence, task.computed);
+        }
+        if share {
+            task.share(pages, prefixes);
+        }
+    }
+    Ok(())
+}
+
+impl Task<'_> {
+    /// Takes the logits of its rows.
+    fn take<'l>(
+        &mut self,
+        rows: &Rows,
+        context: usize,
+        logits: &mut dyn Iterator<Item = &'l [f32]>,
+        on: &mut Listener<'_>,
+    ) {
+        let before = self.computed;
+        self.computed += rows.tokens;
+        let told = self.computed.min(self.prompt);
+        if before < self.prompt && told > self.told {
+            self.told = told;
+            let cached = self.usage.cached_tokens;
+            let total = self.goal().min(self.prompt) - cached;
+            if on(self.id, Event::Prefill { done: told - cached, total }).is_break() {
+                self.finished = Some(FinishReason::Interrupted);
+                return;
+            }
+        }
+        match self.work {
+            Work::Generate { .. } if self.computed == self.tokens.len() => self.choose(context, logits, on),
+            Work::Generate { .. } => {}
+            Work::Score { .. } => self.score_rows(logits),
+        }
+    }
+
+    /// Chooses the next token, and those after it as long as they were guessed.
+    fn choose<'l>(
+        &mut self,
+        context: usize,
+        logits: &mut dyn Iterator<Item = &'l [f32]>,
+        on: &mut Listener<'_>,
+    ) {
+        let Work::Generate { answer, drafter, max_new_tokens } = &mut self.work else { return };
+        let begun = self.begun.unwrap_or(self.asked);
+        if self.first_token.is_none() {
+            self.timings.prefill = begun.elapsed();
+        }
+        let guesses = std::mem::take(&mut self.guesses);
+        self.usage.drafted_tokens += guesses.len();
+        let mut accepted = 0;
+        self.finished = loop {
+            if answer.length >= *max_new_tokens {
+                break Some(FinishReason::Length);
+            }
+            let Some(logits) = logits.next() else { break None };
+            let step = answer.step(logits, &self.tokens);
+            let first = *self.first_token.get_or_insert_with(Instant::now);
+            self.timings.time_to_first_token = first - self.asked;
+            self.timings.decode = first.elapsed();
+            let Some(step) = step else { break Some(FinishReason::Stop) };
+            self.tokens.push(step.token);
+            if on(self.id, Event::Step(&step)).is_break() {
+                break Some(FinishReason::Interrupted);
+            } else if answer.stopped {
+                break Some(FinishReason::Stop);
+            } else if guesses.get(accepted) == Some(&step.token) {
+                // As guessed: what follows it is computed already.
+                accepted += 1;
+            } else if answer.length >= *max_new_tokens {
+                break Some(FinishReason::Length);
+            } else {
+                drafter.learn(guesses.len(), accepted);
+                // The last token of a full answer is left to the next prompt, if there is one.
+                break (self.computed + accepted == context).then_some(FinishReason::ContextFull);
+            }
+        };
+        self.computed += accepted;
+        self.usage.accepted_tokens += accepted;
+    }
+
+    /// Scores the tokens after its rows.
+    fn score_rows<'l>(&mut self, logits: &mut dyn Iterator<Item = &'l [f32]>) {
+        let Work::Score { first, scores } = &mut self.work else { return };
+        for logits in logits {
+            let token = self.tokens[*first + scores.logprobs.len()] as usize;
+            // A token that the model does not have is impossible.
+            let logit = logits.get(token).copied().unwrap_or(f32::NEG_INFINITY);
+            scores.logprobs.push(logit - log_sum_exp(logits));
+            // Written so that no number at all is never the likeliest.
+            let below = |(other, &value): (usize, &f32)| value < logit || (value == logit && other >= token);
+            scores.greedy.push(logits.iter().enumerate().all(below));
+        }
+        if *first + scores.logprobs.len() == self.tokens.len() {
+            self.finished = Some(FinishReason::Stop);
+        }
+    }
+
+    /// Lets others find what is computed: full pages, and the last one once the prompt is done and at the end.
+    fn share(&mut self, pages: &mut Pages, prefixes: &mut PrefixCache) {
+        let Some(place) = &mut self.place else { return };
+        while (place.shared + 1) * Pages::LENGTH <= self.computed {
+            let tokens = &self.tokens[place.shared * Pages::LENGTH..][..Pages::LENGTH];
+            let Some(node) = prefixes.add(place.node, tokens, &place.sequence, place.shared, pages) else {
+                return;
+            };
+            place.node = node;
+            place.shared += 1;
+        }
+        let rest = &self.tokens[place.shared * Pages::LENGTH..self.computed];
+        let prompt_done = self.computed == self.prompt || self.computed + 1 == self.prompt;
+        if !rest.is_empty() && (self.finished.is_some() || prompt_done) {
+            prefixes.add(place.node, rest, &place.sequence, place.shared, pages);
+        }
+    }
+}
