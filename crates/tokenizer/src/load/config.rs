@@ -236,15 +236,15 @@ impl NamedTokens {
         overrule(&mut self.mask_token, map.mask_token);
         self.rest.extend(map.rest);
         let own = self.extra().to_vec();
-        self.extra_special_tokens = match (map.extra_special_tokens, map.additional_special_tokens) {
+        match (map.extra_special_tokens, map.additional_special_tokens) {
             (Some(Extra::List(more)), _) => {
                 let more: Vec<Named> = more.into_iter().filter(|token| !own.contains(token)).collect();
-                Some(Extra::List([own, more].concat()))
+                self.extra_special_tokens = Some(Extra::List([own, more].concat()));
             }
-            (Some(roles), _) => Some(roles),
-            (None, more) if own.is_empty() => more,
-            (None, _) => self.extra_special_tokens.take(),
-        };
+            (Some(roles), _) => self.extra_special_tokens = Some(roles),
+            (None, Some(more)) if own.is_empty() => self.additional_special_tokens = Some(more),
+            (None, _) => {}
+        }
     }
 }
 
