@@ -20,8 +20,9 @@ Examples:
   sai finetune tuned/recipe.toml --out tuned/ --resume   go on after Ctrl-C, a kill or a full disk
   sai chat -m tuned/model
 
-Conversations are JSON lines, plain or compressed: {\"messages\": [{\"role\": …, \"content\": …}]}, ShareGPT's
-{\"conversations\": [{\"from\": …, \"value\": …}]}, or Alpaca's {\"instruction\": …, \"input\": …, \"output\": …}.
+Conversations are JSON lines, plain or compressed, or Parquet: {\"messages\": [{\"role\": …, \"content\": …}]}, ShareGPT's
+{\"conversations\": [{\"from\": …, \"value\": …}]}, Alpaca's {\"instruction\": …, \"input\": …, \"output\": …}, or a question and its
+answer under other names (prompt and completion, question and response). \"weight\": 0 or \"train\": false leaves an answer out.
 With [dpo] in the recipe they are pairs: {\"prompt\": …, \"chosen\": …, \"rejected\": …}, each a text or a list of messages.";
 
 /// Fine-tune a model on conversations (SFT, with LoRA too) or on preferences (DPO).
@@ -66,7 +67,7 @@ impl Finetune {
     fn train(&self, team: &Team, ui: &Ui) -> anyhow::Result<bool> {
         let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
         let interrupt = Interrupt::install_with_term("")?;
-        let base = Base::open(&recipe)?;
+        let (base, recipe) = open_base(recipe)?;
         let threads = crate::cli::threads(self.threads);
         let conversations = read(&recipe, &base, threads, &interrupt, ui)?;
         let what = if conversations.are_pairs() { "pairs" } else { "conversations" };
@@ -115,6 +116,17 @@ impl Finetune {
     }
 }
 
+/// Opens the model of a recipe, which then says the day where the template asks for it: what `sai chat` tells it, and the
+/// same when the run goes on tomorrow.
+pub(crate) fn open_base(mut recipe: FinetuneRecipe) -> anyhow::Result<(Base, FinetuneRecipe)> {
+    let base = Base::open(&recipe)?;
+    if recipe.date.is_some() || !base.asks_for_date() {
+        return Ok((base, recipe));
+    }
+    recipe.date = Some(jiff::ZonedDateTime::now().datetime().date().to_string());
+    Ok((Base::open(&recipe)?, recipe))
+}
+
 /// Reads the conversations of a recipe, or its pairs.
 pub(crate) fn read(
     recipe: &FinetuneRecipe,
@@ -145,8 +157,17 @@ fn report(found: &ConversationCounts, what: &str, ui: &Ui) {
         Thousands(found.tokens),
         Thousands(found.trained)
     ));
+    if !found.left_out.is_empty() {
+        let names = found.left_out.iter().take(SHOWN).map(|path| path.display().to_string());
+        let more = found.left_out.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {} more", Thousands(more as u64)) } else { String::new() };
+        ui.warn(format_args!(
+            "not read: {}{more}; name what is to be in `data`",
+            names.collect::<Vec<_>>().join(", ")
+        ));
+    }
     for broken in found.examples.iter().take(SHOWN) {
-        ui.warn(format_args!("{}: line {}: {}", broken.path.display(), broken.line, broken.fact));
+        ui.warn(format_args!("{}: {}: {}", broken.path.display(), broken.place, broken.fact));
     }
     if found.broken > 0 {
         let more = found.broken.saturating_sub(SHOWN as u64);

@@ -8,8 +8,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sai_decoder::Cpu;
 use sai_trainer::{
-    Accelerator, Base, BatchUnit, FinetuneRecipe, Fleet, Plan as Planned, Precision, Recipe, Sharding,
-    Throughput,
+    Accelerator, BatchUnit, FinetuneRecipe, Fleet, Plan as Planned, Precision, Recipe, Sharding, Throughput,
 };
 
 use crate::interrupt::Interrupt;
@@ -124,7 +123,7 @@ impl Plan {
             return Ok(sai_trainer::plan(&recipe, &self.recipe, fleet)?);
         }
         let recipe = FinetuneRecipe::open(&self.recipe, &self.overrides)?;
-        let base = Base::open(&recipe)?;
+        let (base, recipe) = finetune::open_base(recipe)?;
         let interrupt = Interrupt::install_with_term("")?;
         let conversations = finetune::read(&recipe, &base, cli::threads(0), &interrupt, ui)?;
         Ok(sai_trainer::plan_finetune(&recipe, &self.recipe, &base.config, &conversations, fleet)?)

@@ -212,3 +212,145 @@ fn a_run_on_preferences_that_is_killed_ends_as_one_that_was_not() {
     succeeds(sai(home.path()).args(args).arg("killed"));
     assert!(made_of(home.path(), "whole") == made_of(home.path(), "killed"), "the weights differ");
 }
+
+/// A folder like another, whose weights end in other bytes.
+fn with_other_end(of: &Path, folder: &Path, file: &str, end: &[u8]) {
+    std::fs::create_dir(folder).unwrap();
+    for entry in std::fs::read_dir(of).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let path = folder.join(file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let from = bytes.len() - end.len();
+    bytes[from..].copy_from_slice(end);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_adapter_is_merged_into_the_base_that_it_was_trained_beside_and_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let at = |name: &str| home.path().join(name);
+    // From a run's folder, whose newest checkpoint is the base.
+    succeeds(sai(home.path()).args(["finetune", "r.toml", "-q", "--out", "begun", "--set", "steps=1"]));
+    let lora = ["--set", "lora.rank=2", "--set", "steps=2", "--set", "model.from=begun", "-q"];
+    succeeds(sai(home.path()).args(["finetune", "r.toml", "--out", "adapted"]).args(lora));
+    let described = std::fs::read(at("adapted/model/adapter_config.json")).unwrap();
+    let described: serde_json::Value = serde_json::from_slice(&described).unwrap();
+    let base = Path::new(described["base_model_name_or_path"].as_str().unwrap());
+    assert!(base.is_absolute() && base.join("config.json").is_file(), "{}", base.display());
+
+    let merge = |base: &str, adapter: &str, target: &str| {
+        let mut command = sai(home.path());
+        command.args(["merge", "-q", base, adapter, target]);
+        command
+    };
+    succeeds(&mut merge("begun", "adapted", "merged"));
+    with_other_end(&at("begun/model"), &at("other"), "model.safetensors", &0.5f32.to_le_bytes());
+    let error = fails(&mut merge("other", "adapted", "wrong"));
+    assert!(error.contains("trained beside other weights than other has, those of"), "{error}");
+    assert!(error.contains("--any-base") && !at("wrong").exists(), "{error}");
+    succeeds(merge("other", "adapted", "asked").arg("--any-base"));
+    // As another program's: the name alone tells.
+    with_other_end(&at("adapted/model"), &at("theirs"), "adapter_config.json", b"\n");
+    std::fs::remove_file(at("theirs/state.json")).unwrap();
+    succeeds(&mut merge("begun", "theirs", "again"));
+    let error = fails(&mut merge("other", "theirs", "wrong"));
+    assert!(error.contains("trained beside other weights"), "{error}");
+    let config = std::fs::read_to_string(at("theirs/adapter_config.json")).unwrap();
+    let config = config.replace(&base.display().to_string(), "owner/name");
+    std::fs::write(at("theirs/adapter_config.json"), config).unwrap();
+    let ran = succeeds(sai(home.path()).args(["merge", "other", "theirs", "unknown"]));
+    assert!(ran.err.contains("beside owner/name; whether other is that cannot be told"), "{ran:?}");
+
+    // NaN on either side.
+    let nan = f32::NAN.to_le_bytes();
+    with_other_end(&at("theirs"), &at("broken"), "adapter_model.safetensors", &nan);
+    let error = fails(&mut merge("begun", "broken", "wrong"));
+    assert!(error.contains("lora_") && error.contains("no finite numbers (NaN or infinity)"), "{error}");
+    with_other_end(&at("begun/model"), &at("hollow"), "model.safetensors", &nan);
+    let error = fails(&mut merge("hollow", "theirs", "wrong"));
+    assert!(error.contains("hollow") && error.contains("no finite numbers"), "{error}");
+    assert!(!at("wrong").exists());
+
+    // A run's folder is its model, and that of an adapter says what to do.
+    let ran = succeeds(sai(home.path()).args([
+        "generate",
+        "-m",
+        "begun",
+        "-p",
+        "hi",
+        "-n",
+        "2",
+        "--context",
+        "32",
+    ]));
+    assert!(ran.code == Some(0), "{ran:?}");
+    let error = fails(sai(home.path()).args(["generate", "-m", "adapted", "-p", "hi"]));
+    assert!(error.contains("adapted: it is an adapter; make a model of it with `sai merge BASE"), "{error}");
+    let more = ["--set", "model.from=adapted", "--inspect", "1"];
+    let error = fails(sai(home.path()).args(["finetune", "r.toml"]).args(more));
+    assert!(error.contains("is an adapter; make a model of it"), "{error}");
+}
+
+#[test]
+fn a_run_whose_data_was_moved_goes_on_with_its_new_place() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let sft = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures/sft");
+    std::fs::copy(sft.join("chat.jsonl"), home.path().join("chat.jsonl")).unwrap();
+    let begin = ["finetune", "r.toml", "-q", "--out", "run", "--set", "data=chat.jsonl", "--set", "steps=2"];
+    succeeds(sai(home.path()).args(begin));
+    std::fs::rename(home.path().join("chat.jsonl"), home.path().join("moved.jsonl")).unwrap();
+    let resume = ["finetune", "run/recipe.toml", "-q", "--out", "run", "--resume"];
+    let error = fails(sai(home.path()).args(resume));
+    assert!(
+        error.contains("chat.jsonl: no such file or folder") && error.contains("--set data=FILE"),
+        "{error}"
+    );
+    succeeds(sai(home.path()).args(resume).args(["--set", "data=moved.jsonl"]));
+    // What it holds is what it was trained on.
+    let text = std::fs::read_to_string(home.path().join("moved.jsonl")).unwrap();
+    std::fs::write(home.path().join("moved.jsonl"), text.replace("hello", "hallo")).unwrap();
+    let error = fails(sai(home.path()).args(resume).args(["--set", "data=moved.jsonl"]));
+    assert!(error.contains("is of other data than lies there now"), "{error}");
+}
+
+#[test]
+fn a_template_that_writes_the_day_is_told_it_and_the_run_keeps_it() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let template = "<|im_start|>system\n{{ strftime_now('%Y') }}<|im_end|>\n{% for m in messages %}<|im_start|>\
+                    {{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}\
+                    <|im_start|>assistant\n{% endif %}";
+    std::fs::write(home.path().join("day.jinja"), template).unwrap();
+    let set = ["--set", "template=day.jinja", "--set", "steps=1"];
+    succeeds(sai(home.path()).args(["finetune", "r.toml", "-q", "--out", "run"]).args(set));
+    let kept = std::fs::read_to_string(home.path().join("run/recipe.toml")).unwrap();
+    assert!(kept.lines().any(|line| line.starts_with("date = \"20")), "{kept}");
+    let more = ["finetune", "run/recipe.toml", "--inspect", "1", "--set", "date=2001-02-03"];
+    let ran = succeeds(sai(home.path()).args(more));
+    assert!(ran.out.contains("system\n2001<|im_end|>"), "{ran:?}");
+}
+
+#[test]
+fn what_of_a_folder_is_not_read_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    recipe(home.path());
+    let sft = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/tests/fixtures/sft");
+    std::fs::create_dir(home.path().join("clone")).unwrap();
+    std::fs::copy(sft.join("chat.jsonl"), home.path().join("clone/chat.jsonl")).unwrap();
+    std::fs::write(home.path().join("clone/README.md"), "# Chat\n").unwrap();
+    let ran =
+        succeeds(sai(home.path()).args(["finetune", "r.toml", "--set", "data=clone", "--inspect", "1"]));
+    assert!(ran.err.contains("not read: clone/README.md; name what is to be in `data`"), "{ran:?}");
+    assert!(ran.err.contains("5 conversations ·") && !ran.err.contains("broken"), "{ran:?}");
+    let table = base_data("rows/messages.parquet");
+    let ran =
+        succeeds(sai(home.path()).args(["finetune", "r.toml", "--inspect", "4", "--set", table.as_str()]));
+    assert!(
+        ran.out.contains("messages.parquet row 1 · ") && ran.out.contains("assistant\na0<|im_end|>"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("⟦b0<|im_end|>⟧"), "{ran:?}");
+}

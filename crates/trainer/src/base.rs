@@ -9,7 +9,7 @@ use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::path::{Path, PathBuf};
 
 /// The folder that `from` means: itself, or the newest checkpoint where it is a run's folder.
-fn folder(from: &Path) -> PathBuf {
+pub(crate) fn folder(from: &Path) -> PathBuf {
     newest(from, "config.json")
 }
 
@@ -20,9 +20,35 @@ pub fn newest(run: &Path, file: &str) -> PathBuf {
     if !run.join(file).is_file() && newest.join(file).is_file() { newest } else { run.to_owned() }
 }
 
+/// Checksum of the weights that an adapter was trained beside, as its checkpoint has it; none where it is of another
+/// program.
+pub fn recorded_base(adapter: &Path) -> Option<u32> {
+    crate::checkpoint::recorded_base(adapter)
+}
+
+/// Checksum of a model's weights, to hold against [`recorded_base`].
+///
+/// # Errors
+/// The folder has no weights that can be read.
+pub fn weights_checksum(model: &Path) -> Result<u32, Error> {
+    let (_, tensors) = open(model, 0)?;
+    Ok(crate::train::checksum(&tensors))
+}
+
 /// The description and the weights of the model at `from`, made to hold sequences of `context` tokens.
 pub(crate) fn open(from: &Path, context: usize) -> Result<(Config, Tensors), Error> {
+    if !from.exists() {
+        let fact =
+            "no such folder; give the model's place as `model.from`, or --set model.from=FOLDER".to_owned();
+        return Err(Error::Data { path: from.to_owned(), fact });
+    }
     let path = folder(from);
+    let adapter = newest(from, "adapter_config.json");
+    if !path.join("config.json").is_file() && adapter.join("adapter_config.json").is_file() {
+        let fact =
+            format!("is an adapter; make a model of it with `sai merge BASE {} MERGED`", adapter.display());
+        return Err(Error::Data { path: from.to_owned(), fact });
+    }
     let (container, mut config) = Config::open(&path)?;
     let Container::Safetensors(tensors) = container else {
         let fact = "is a GGUF file; make a folder of it with `sai convert`, and train that".to_owned();
@@ -78,6 +104,11 @@ pub struct Base {
 }
 
 impl Base {
+    /// Whether the template asks for the day, which a recipe's `date` tells.
+    pub fn asks_for_date(&self) -> bool {
+        self.template.source().is_some_and(|source| source.contains("strftime_now"))
+    }
+
     /// Opens the model that a recipe names, with the tokenizer and the template that it says otherwise.
     ///
     /// # Errors
@@ -85,7 +116,8 @@ impl Base {
     pub fn open(recipe: &FinetuneRecipe) -> Result<Base, Error> {
         let from = folder(&recipe.model.from);
         let (config, tensors) = open(&from, 0)?;
-        let place = recipe.tokenizer.clone().unwrap_or_else(|| from.clone());
+        let place =
+            recipe.tokenizer.as_ref().map_or_else(|| from.clone(), |said| newest(said, "tokenizer.json"));
         let rows = config.vocab_size;
         let tokenizer = Tokenizer::from_folder_with_rows(&place, rows)?.with_ends(&ends(&from)?);
         if recipe.tokenizer.is_some() && has_other(&from, Some(rows), tokenizer.fingerprint()?)? {
@@ -110,6 +142,10 @@ impl Base {
         let Some(template) = template else {
             let fact = "has no chat template; give `template`: 42dot, chatml or a file with one".to_owned();
             return Err(Error::Data { path: place, fact });
+        };
+        let template = match recipe.date.as_ref().and_then(|date| date.parse().ok()) {
+            Some(date) => template.at(date),
+            None => template,
         };
         let mut files = vocabulary::beside(&place)?;
         if let Some(source) = template.source().filter(|_| recipe.template.is_some()) {

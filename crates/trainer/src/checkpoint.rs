@@ -315,6 +315,12 @@ pub(crate) fn beside(
     Ok(files)
 }
 
+/// The checksum of the weights that the run of a checkpoint began from, where it has one.
+pub(crate) fn recorded_base(checkpoint: &Path) -> Option<u32> {
+    let state: State = serde_json::from_slice(&fs::read(checkpoint.join(STATE)).ok()?).ok()?;
+    state.base
+}
+
 /// The state of a checkpoint whose files are all as they were written.
 fn checked(path: &Path) -> Result<State, String> {
     let text = fs::read(path.join(STATE)).map_err(|e| format!("has no readable {STATE} ({e})"))?;

@@ -6,11 +6,14 @@
 //! conversations side by side, none attending to another; the two of a pair are always in one pass.
 
 mod draw;
-mod form;
-mod pair;
+mod files;
+mod forms;
 mod read;
+mod row;
 mod store;
+mod table;
 mod tokenize;
+mod turn;
 
 pub use read::{BrokenConversation, ConversationCounts};
 pub use store::Text;
@@ -18,6 +21,7 @@ pub use tokenize::TokenizedConversation;
 
 use crate::permutation::held_out;
 use crate::{BatchSize, Data, Error, FinetuneRecipe, Length};
+use sai_corpus::Place;
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -28,10 +32,8 @@ use store::{Entry, Source};
 /// # Errors
 /// What is wrong with it, for a person.
 pub fn check_row(line: &str) -> Result<(), String> {
-    match form::parse(line, None) {
-        Ok(_) => Ok(()),
-        Err(fact) => pair::parse(line).map(drop).map_err(|_| fact),
-    }
+    let conversation = forms::parse(line, None, false).map(drop);
+    conversation.or_else(|fact| forms::parse(line, None, true).map(drop).map_err(|_| fact))
 }
 
 /// The conversations of a recipe, or its pairs.
@@ -58,8 +60,8 @@ pub struct Conversations {
 pub struct Example<'c> {
     /// Its file.
     pub path: &'c Path,
-    /// Its line, from 1.
-    pub line: u64,
+    /// Its line or row.
+    pub place: Place,
     /// The conversation; of a pair the one with the chosen answer and then the one with the rejected.
     pub texts: Vec<Text<'c>>,
 }
@@ -179,11 +181,11 @@ impl Conversations {
         let source = self.sources.get(which)?;
         let entry = source.entries.get(number as usize)?;
         let path = self.paths.get(entry.path as usize)?;
-        Some(Example { path, line: entry.line, texts: source.texts(number).collect() })
+        Some(Example { path, place: entry.place, texts: source.texts(number).collect() })
     }
 
     fn add(&mut self, source: &mut Source, path: &PathBuf, read: read::Read) {
-        let read::Read { line, lessons, language } = read;
+        let read::Read { place, lessons, language } = read;
         for id in lessons.iter().flat_map(|lesson| &lesson.tokens) {
             self.sum = crc32c::crc32c_append(self.sum, &id.to_le_bytes());
         }
@@ -191,26 +193,18 @@ impl Conversations {
         let entry = Entry {
             answer_bytes: lessons.first().map_or(0, |lesson| lesson.answer_bytes.iter().sum()),
             path: index_of(&mut self.paths, path),
-            line,
+            place,
             language: index_of(&mut self.languages, &language),
         };
         source.push(entry, &lessons);
     }
 
-    /// Says why there is nothing to train on.
+    /// Says why there is nothing to train on, though nothing was broken.
     fn nothing(&self, path: &Path) -> Error {
         let what = if self.pairs { "pair" } else { "conversation" };
-        let fact = match self.found.examples.last() {
-            Some(broken) => format!(
-                "has no {what} to train on; {}: line {}: {}",
-                broken.path.display(),
-                broken.line,
-                broken.fact
-            ),
-            None if self.found.too_long > 0 => {
-                format!("has no {what} that fits; give a larger `context`")
-            }
-            None => format!("has no {what} to train on"),
+        let fact = match self.found.too_long {
+            0 => format!("has no {what} to train on"),
+            _ => format!("has no {what} that fits; give a larger `context`"),
         };
         Error::Data { path: path.to_owned(), fact }
     }

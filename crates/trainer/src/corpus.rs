@@ -111,6 +111,11 @@ impl Corpus {
         let mut sources: Vec<Opened> = Vec::new();
         for source in data {
             let path = source.path.clone();
+            if !path.is_dir() {
+                let fact = "no such folder; where its shards lie elsewhere now, say so: --set data=FOLDER"
+                    .to_owned();
+                return Err(Error::Data { path, fact });
+            }
             // All with the tokenizer of the first.
             let tokenizer = tokenizer.or(sources.first().map(|first| first.shards.fingerprint()));
             let shards = Shards::open(&path, tokenizer)?;

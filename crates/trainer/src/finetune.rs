@@ -41,8 +41,10 @@ pub fn finetune<D: Training>(
     let (files, begin) = match &recipe.lora {
         None => (beside(&config, end, files, path)?, InitialWeights::Weights(tensors)),
         Some(lora) => {
-            let base = recipe.model.from.to_string_lossy();
-            let described = format!("{:#}\n", Value::Object(lora.to_peft(Some(&base))));
+            // The checkpoint itself and from the root, for `peft` opens it from wherever it is run.
+            let base = crate::base::folder(&recipe.model.from);
+            let base = std::fs::canonicalize(&base).unwrap_or(base);
+            let described = format!("{:#}\n", Value::Object(lora.to_peft(Some(&base.to_string_lossy()))));
             let mut all = vec![("adapter_config.json".to_owned(), described.into_bytes())];
             all.extend(files);
             (all, InitialWeights::Adapter { tensors, lora: lora.clone(), seed: recipe.seed })

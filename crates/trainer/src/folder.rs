@@ -57,8 +57,9 @@ pub(crate) fn begin(
         let different = differences(recipe, &before);
         if !different.is_empty() {
             return wrong(format!(
-                "its run has another `{}`; resume it with its own recipe.toml, or give another --out",
-                different.join("`, `")
+                "its run has another `{}`; resume it with its own {}, or give another --out",
+                different.join("`, `"),
+                path.display()
             ));
         }
     } else if newest.is_none() && checkpoints.any()? {

@@ -43,7 +43,7 @@ mod train;
 mod training_arguments;
 mod vocabulary;
 
-pub use base::{Base, newest};
+pub use base::{Base, newest, recorded_base, weights_checksum};
 pub use batch::{Batch, Data, HeldOut, Position};
 pub use conversations::{
     BrokenConversation, ConversationCounts, Conversations, Example, Text, TokenizedConversation, check_row,
@@ -65,6 +65,7 @@ pub use recipe::{
     Recipe, Replay, RowForm, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
 };
 pub use report::{curves, escape, page, report};
+pub use sai_corpus::Place;
 pub use samples::{Sample, add_sample, read as read_samples};
 pub use schedule::learning_rate;
 pub use train::{Event, Options, Outcome};

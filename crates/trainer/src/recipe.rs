@@ -5,6 +5,7 @@ mod keys;
 mod parts;
 mod pretrain;
 mod read;
+mod words;
 
 pub use finetune::{BatchSize, ConversationFile, FinetuneRecipe, FromModel, Length, Replay, RowForm};
 pub use keys::{KeyPositions, Keys, nearest};
@@ -194,15 +195,36 @@ pub fn decides(key: &str) -> bool {
 }
 
 /// Keys in which two resolved recipes differ that decide the weights, so that one cannot go on with the other's run.
-/// From a text that is no TOML any more every key differs.
+/// Where data and the model to begin from lie is none of that: what they hold is held by checksums. From a text that is no
+/// TOML any more every key differs.
 pub fn differences(recipe: &str, other: &str) -> Vec<String> {
     let [mut a, mut b] = [recipe, other].map(|text| toml::from_str::<toml::Table>(text).unwrap_or_default());
-    for loss in [&mut a, &mut b].into_iter().filter_map(|recipe| recipe.get_mut("loss")?.as_table_mut()) {
-        loss.retain(|key, _| !FREE_OF_LOSS.contains(&key));
+    for recipe in [&mut a, &mut b] {
+        if let Some(loss) = recipe.get_mut("loss").and_then(toml::Value::as_table_mut) {
+            loss.retain(|key, _| !FREE_OF_LOSS.contains(&key));
+        }
+        if let Some(model) = recipe.get_mut("model").and_then(toml::Value::as_table_mut) {
+            model.get_mut("from").into_iter().for_each(|from| *from = PLACE.into());
+        }
+        without_places(recipe);
+        if let Some(replay) = recipe.get_mut("replay").and_then(toml::Value::as_table_mut) {
+            without_places(replay);
+        }
     }
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let decide = keys.into_iter().filter(|key| decides(key));
     decide.filter(|&key| a.get(key) != b.get(key)).cloned().collect()
+}
+
+/// What stands for a path in a comparison.
+const PLACE: &str = "somewhere";
+
+/// Forgets where each entry of `data` lies.
+fn without_places(table: &mut toml::Table) {
+    let entries = table.get_mut("data").and_then(toml::Value::as_array_mut);
+    for entry in entries.into_iter().flatten() {
+        entry.get_mut("path").into_iter().for_each(|path| *path = PLACE.into());
+    }
 }
 
 fn to_toml(recipe: &impl Serialize) -> Result<String, Error> {

@@ -146,7 +146,7 @@ pub(crate) enum ObjectiveKind {
 }
 
 /// Checksum of a model's weights in the order of its files.
-fn checksum(tensors: &Tensors) -> u32 {
+pub(crate) fn checksum(tensors: &Tensors) -> u32 {
     tensors.iter().fold(0, |sum, tensor| {
         let sum = tensor.data.chunks(1 << 24).fold(sum, crc32c::crc32c_append);
         tensor.data.release();

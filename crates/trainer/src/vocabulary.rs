@@ -3,7 +3,7 @@
 use crate::{Error, Recipe};
 use sai_shards::Shards;
 use sai_tokenizer::Tokenizer;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The file of a chat template.
 pub(crate) const TEMPLATE: &str = "chat_template.jinja";
@@ -29,7 +29,7 @@ pub(crate) type Files = Vec<(String, Vec<u8>)>;
 /// The recipe's tokenizer cannot be read, or the one that is there did not make the shards.
 pub(crate) fn files(recipe: &Recipe, shards: &Shards) -> Result<(Files, Option<String>), Error> {
     let said = recipe.tokenizer.clone();
-    let path = said.clone().unwrap_or_else(|| PathBuf::from(shards.tokenizer()));
+    let path = crate::newest(said.as_deref().unwrap_or(Path::new(shards.tokenizer())), NAMES[0]);
     if said.is_none() && !path.exists() {
         let note = format!(
             "{}: the tokenizer is not there any more; checkpoints will hold weights only, unless `tokenizer` is given",

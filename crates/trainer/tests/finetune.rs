@@ -4,8 +4,8 @@ use sai_decoder::Cpu;
 use sai_shards::PackOptions;
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use sai_trainer::{
-    Base, Batch, Conversations, Data, Error, Event, FinetuneRecipe, Model, One, Options, Outcome, Recipe,
-    finetune,
+    Base, Batch, Conversations, Data, Error, Event, FinetuneRecipe, Model, One, Options, Outcome, Place,
+    Recipe, finetune,
 };
 use serde::Deserialize;
 use std::cell::Cell;
@@ -69,15 +69,23 @@ fn read_as(
     }
 }
 
+/// The number of a line.
+fn number(place: Place) -> u64 {
+    match place {
+        Place::Line(n) | Place::Row(n) | Place::Document(n) => n,
+    }
+}
+
 fn hold(conversations: &Conversations, marked: &[Marked]) {
     let mut seen = 0;
     for example in conversations.examples().take(marked.len()) {
-        let expected = &marked[example.line as usize - 1];
+        let line = number(example.place);
+        let expected = &marked[line as usize - 1];
         let text = &example.texts[0];
         let mut mask = vec![0; text.tokens.len()];
         text.answers.iter().for_each(|answer| mask[answer.clone()].fill(1));
-        assert_eq!((text.tokens, &mask), (&expected.tokens[..], &expected.mask), "line {}", example.line);
-        seen |= 1 << example.line;
+        assert_eq!((text.tokens, &mask), (&expected.tokens[..], &expected.mask), "line {line}");
+        seen |= 1 << line;
     }
     assert_eq!(seen, (2 << marked.len()) - 2);
 }
@@ -392,13 +400,13 @@ fn what_cannot_be_learnt_is_counted_and_said() {
     let conversations = read(&recipe(&data, &[])).unwrap();
     let found = conversations.found();
     assert_eq!((found.conversations, found.cut, found.too_long, found.broken), (2, 1, 1, 2));
-    let facts: Vec<(u64, &str)> = found.examples.iter().map(|b| (b.line, b.fact.as_str())).collect();
+    let facts: Vec<(u64, &str)> = found.examples.iter().map(|b| (number(b.place), b.fact.as_str())).collect();
     assert!(facts[0].0 == 2 && facts[0].1.contains("EOF"), "{facts:?}");
     assert_eq!(facts[1], (4, "turn 1 spells the special token <|im_end|>"));
     // What was cut ends with an answer.
     let mut examples = conversations.examples();
     let [a, b] = [examples.next().unwrap(), examples.next().unwrap()];
-    assert!(a.texts[0].tokens == b.texts[0].tokens && a.line != b.line);
+    assert!(a.texts[0].tokens == b.texts[0].tokens && a.place != b.place);
 
     // And is judged by the bytes of what is left: both that are held out are one letter and the end of the turn.
     let held = home.path().join("held.jsonl");
@@ -465,6 +473,7 @@ fn a_conversation_that_the_template_cannot_open_is_passed_over() {
     let lines = [
         serde_json::json!({"messages": [turn("assistant", "b"), turn("user", "a"), turn("assistant", "b")]}),
         serde_json::json!({"messages": [turn("user", "a"), turn("assistant", "b")]}),
+        serde_json::json!({"messages": [turn("user", "c"), turn("assistant", "d")]}),
     ];
     std::fs::write(&data, lines.map(|line| line.to_string()).join("\n")).unwrap();
     let recipe = recipe(&data, &[]);
@@ -473,7 +482,7 @@ fn a_conversation_that_the_template_cannot_open_is_passed_over() {
                   {{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
     let template = ChatTemplate::jinja(source, "template").unwrap();
     let read = read_as(&recipe, &tokenizer, &template).unwrap();
-    assert_eq!((read.found().conversations, read.found().broken), (1, 1));
+    assert_eq!((read.found().conversations, read.found().broken), (2, 1));
     let fact = &read.found().examples[0].fact;
     assert!(fact.contains("cannot write no turn before an answer"), "{fact}");
 }

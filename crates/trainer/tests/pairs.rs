@@ -6,7 +6,7 @@ mod team;
 
 use sai_decoder::Cpu;
 use sai_trainer::{
-    Base, Conversations, Error, Event, FinetuneRecipe, One, Options, Outcome, Ranks, Rewards, finetune,
+    Base, Conversations, Error, Event, FinetuneRecipe, One, Options, Outcome, Place, Ranks, Rewards, finetune,
 };
 use serde::Deserialize;
 use std::cell::Cell;
@@ -46,6 +46,13 @@ struct Curve {
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The number of a line.
+fn number(place: Place) -> u64 {
+    match place {
+        Place::Line(n) | Place::Row(n) | Place::Document(n) => n,
+    }
 }
 
 fn expected() -> Expected {
@@ -111,12 +118,13 @@ fn what_counts_is_what_transformers_marks_after_the_prompt() {
     let expected = expected().pairs;
     let mut seen = 0;
     for example in pairs.examples().take(expected.len()) {
-        for (text, expected) in example.texts.iter().zip(&expected[example.line as usize - 1]) {
+        let line = number(example.place);
+        for (text, expected) in example.texts.iter().zip(&expected[line as usize - 1]) {
             let mut mask = vec![0; text.tokens.len()];
             text.answers.iter().for_each(|answer| mask[answer.clone()].fill(1));
-            assert_eq!((text.tokens, &mask), (&expected.tokens[..], &expected.mask), "line {}", example.line);
+            assert_eq!((text.tokens, &mask), (&expected.tokens[..], &expected.mask), "line {line}");
         }
-        seen |= 1 << example.line;
+        seen |= 1 << line;
     }
     assert_eq!(seen, 0b11110);
     let found = pairs.found();
@@ -284,9 +292,9 @@ fn a_short_run_asks_the_reference_about_its_own_pairs_only() {
     let set: Vec<&str> =
         twice.iter().map(String::as_str).chain(["steps=1", "batch_conversations=1"]).collect();
     let one = pairs(&set);
-    assert_eq!((one.trained(), one.examples().take(3).map(|e| e.line).collect::<Vec<_>>().len()), (1, 3));
+    assert_eq!((one.trained(), one.examples().take(3).map(|e| e.place).collect::<Vec<_>>().len()), (1, 3));
     // The same pairs in the same order as of a longer run.
-    let lines = |set: &[&str]| pairs(set).examples().take(12).map(|e| e.line).collect::<Vec<_>>();
+    let lines = |set: &[&str]| pairs(set).examples().take(12).map(|e| e.place).collect::<Vec<_>>();
     assert_eq!(lines(&["steps=3", "batch_conversations=4"]), lines(&["steps=40", "batch_conversations=4"]));
     let recipe = recipe(&data, &["steps=2", "batch_conversations=3"]);
     run(&home.path().join("run"), &recipe);
@@ -319,7 +327,7 @@ fn what_is_no_pair_is_counted_and_said() {
     let pairs = read(&recipe(&data, &[])).unwrap();
     let found = pairs.found();
     assert_eq!((found.conversations, found.cut, found.too_long, found.broken), (2, 1, 2, 4));
-    let facts: Vec<(u64, &str)> = found.examples.iter().map(|b| (b.line, b.fact.as_str())).collect();
+    let facts: Vec<(u64, &str)> = found.examples.iter().map(|b| (number(b.place), b.fact.as_str())).collect();
     assert!(facts[0].0 == 2 && facts[0].1.contains("EOF"), "{facts:?}");
     assert_eq!(facts[1], (3, "`chosen` and `rejected` say the same"));
     assert_eq!(facts[2], (4, "turn 2 spells the special token <|im_end|>"));

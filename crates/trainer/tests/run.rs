@@ -141,6 +141,18 @@ fn a_run_goes_on_with_its_own_data_only() {
 }
 
 #[test]
+fn a_run_whose_shards_were_moved_goes_on_with_their_new_place() {
+    let home = home();
+    run(home.path(), "run", &[], false, 4).unwrap();
+    std::fs::rename(home.path().join("packed"), home.path().join("elsewhere")).unwrap();
+    let error = run(home.path(), "run", &[], true, 4).unwrap_err().to_string();
+    assert!(error.contains("packed: no such folder") && error.contains("--set data=FOLDER"), "{error}");
+    let moved = format!("data={:?}", home.path().join("elsewhere").display().to_string());
+    let (outcome, _) = run(home.path(), "run", &[&moved], true, 100).unwrap();
+    assert!(outcome.finished && outcome.metrics.len() == 12);
+}
+
+#[test]
 fn weights_go_on_with_the_tokenizer_that_they_know() {
     let home = home();
     run(home.path(), "first", &[], false, 4).unwrap();

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// The adapter changes a matrix that the model has not, has in another shape or shares with its embedding; or a tensor
-/// is not of plain floats.
+/// is not of plain floats, or has NaN or infinities in it.
 pub fn merge(
     config: &Config,
     tensors: &Tensors,
@@ -42,6 +42,17 @@ pub fn merge(
             ConvertedTensor::changed(tensor, dtype, change.cloned())
         })
         .collect::<Result<Vec<_>, Error>>()?;
+    let factors = adapter.changes.iter().flat_map(|change| [&change.a, &change.b]);
+    if let Some(name) = not_finite(factors.collect())? {
+        return Err(wrong(format!(
+            "tensor `{name}` {NOT_FINITE}; train the adapter again, with a lower rate"
+        )));
+    }
+    if let Some(name) = not_finite(tensors.iter().collect())? {
+        let path = tensors.path().to_owned();
+        let fact = format!("tensor `{name}` {NOT_FINITE}; fetch or make the model again");
+        return Err(Error::Adapter { path, fact });
+    }
     match changes.keys().min() {
         None => Ok(moved),
         Some(weight) => Err(wrong(format!(
@@ -50,6 +61,22 @@ pub fn merge(
             tensors.path().display()
         ))),
     }
+}
+
+const NOT_FINITE: &str = "has values that are no finite numbers (NaN or infinity)";
+
+/// The name of a tensor with NaN or an infinity in it.
+fn not_finite(tensors: Vec<&Tensor>) -> Result<Option<String>, Error> {
+    let found = tensors.par_iter().find_map_first(|tensor| {
+        let values = tensor.to_f32();
+        tensor.data.release();
+        match values {
+            Ok(values) if values.iter().all(|value| value.is_finite()) => None,
+            Ok(_) => Some(Ok(tensor.name.escape_debug().to_string())),
+            Err(error) => Some(Err(error)),
+        }
+    });
+    Ok(found.transpose()?)
 }
 
 impl WeightDelta {

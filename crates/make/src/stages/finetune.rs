@@ -37,6 +37,11 @@ pub(crate) fn run(
     let recipe = at.recipe.finetune(at.folder)?;
     let threads = threads(at);
     let base = Base::open(&recipe)?;
+    if recipe.date.is_none() && base.asks_for_date() {
+        let fact =
+            "the chat template writes the day; give it in [finetune], as `date = \"2026-11-30\"`".to_owned();
+        return Err(sai_trainer::Error::Data { path: at.recipe.path().to_owned(), fact }.into());
+    }
     let mut so_far = |done, total| told.of(0, 1, &format!("reading {done} of {total} bytes"));
     let read = Conversations::read(&recipe, &base.tokenizer, &base.template, threads, &mut so_far)?;
     let ControlFlow::Continue(conversations) = read else { return Ok(ControlFlow::Break(())) };
@@ -58,6 +63,9 @@ fn tell(found: &ConversationCounts, told: &mut StageContext<'_>) {
         "{} conversations, {} tokens, {} of them of answers",
         found.conversations, found.tokens, found.trained
     ));
+    if let Some(first) = found.examples.first() {
+        told.warn(&format!("{}: {}: {}", first.path.display(), first.place, first.fact));
+    }
     for (count, fact) in [
         (found.broken, "broken conversations are passed over"),
         (found.too_long, "conversations are passed over: not even their first answer fits into `context`"),

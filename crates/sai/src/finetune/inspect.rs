@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use sai_tokenizer::Tokenizer;
-use sai_trainer::{Conversations, Text};
+use sai_trainer::{Conversations, Place, Text};
 
 use crate::terminal::clean::visible;
 use crate::terminal::style::{Color, Span, Style, paint};
@@ -23,7 +23,7 @@ pub(super) fn print(
     // Each once.
     let n = n.min(conversations.trained() as usize);
     for (i, example) in conversations.examples().take(n).enumerate() {
-        let title = title(i + 1, example.path, example.line, &example.texts);
+        let title = title(i + 1, example.path, example.place, &example.texts);
         writeln!(out, "{}", if color { paint(&[Span::new(&title, Style::DIM)], true) } else { title })?;
         match example.texts.as_slice() {
             [chosen, rejected] => {
@@ -42,8 +42,8 @@ pub(super) fn print(
     Ok(())
 }
 
-fn title(number: usize, path: &Path, line: u64, texts: &[Text<'_>]) -> String {
-    let place = format!("{number} · {} line {}", visible(&path.display().to_string()), Thousands(line));
+fn title(number: usize, path: &Path, place: Place, texts: &[Text<'_>]) -> String {
+    let place = format!("{number} · {} {place}", visible(&path.display().to_string()));
     let answers = |text: &Text<'_>| Thousands(text.answers.iter().map(|answer| answer.len() as u64).sum());
     match texts {
         [chosen, rejected] => {

@@ -123,9 +123,20 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
 fn of_run(path: &Path, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
     let (model, file) = (path.join("model"), |folder: &Path, name: &str| folder.join(name).is_file());
     let is_model = |folder: &Path| match wanted {
-        WantedFiles::Model => file(folder, "config.json") || file(folder, "adapter_config.json"),
+        WantedFiles::Model => file(folder, "config.json"),
         WantedFiles::Vocabulary => file(folder, "tokenizer.json") || file(folder, "vocab.json"),
     };
+    // An adapter is no model by itself, be it named or the newest of a run.
+    let adapter = [path, &model].into_iter().find(|folder| file(folder, "adapter_config.json"));
+    if let Some(adapter) =
+        adapter.filter(|folder| wanted == WantedFiles::Model && !file(folder, "config.json"))
+    {
+        bail!(
+            "{}: it is an adapter; make a model of it with `sai merge BASE {} MERGED`",
+            path.display(),
+            adapter.display()
+        );
+    }
     if !path.is_dir() || is_model(path) {
         return Ok(path.to_owned());
     }

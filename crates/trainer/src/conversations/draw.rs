@@ -102,7 +102,7 @@ impl Data for Conversations {
 
     fn name(&self, (which, number): (usize, u64)) -> String {
         let example = self.example(which, number);
-        example.map_or_else(String::new, |e| format!("{} line {}", e.path.display(), e.line))
+        example.map_or_else(String::new, |e| format!("{} {}", e.path.display(), e.place))
     }
 
     fn rows(&self, (which, number): (usize, u64)) -> usize {

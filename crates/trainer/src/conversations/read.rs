@@ -1,12 +1,15 @@
 //! Files of conversations, read on every core, in their order.
 
+use super::files::{self, Kind};
 use super::tokenize::{Fit, Refusal, Teacher, TokenizedConversation};
-use super::{form, pair};
+use super::{forms, table};
 use crate::{ConversationFile, Error, RowForm};
 use sai_corpus::{Batch, Format, Options, Place, Reader};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 /// Broken conversations that are remembered; more are only counted.
 const REMEMBERED: usize = 100;
@@ -16,8 +19,8 @@ const REMEMBERED: usize = 100;
 pub struct BrokenConversation {
     /// The file.
     pub path: PathBuf,
-    /// Its line, from 1.
-    pub line: u64,
+    /// Its line or row.
+    pub place: Place,
     /// What is wrong.
     pub fact: String,
 }
@@ -41,6 +44,8 @@ pub struct ConversationCounts {
     pub examples: Vec<BrokenConversation>,
     /// Answers whose first token is not trained on, because it begins in the template's opening of an answer.
     pub straddling: u64,
+    /// Files of folders that were not read, because they hold something else.
+    pub left_out: Vec<PathBuf>,
 }
 
 /// How conversations are read.
@@ -57,20 +62,9 @@ pub(super) struct Reading<'r> {
 
 /// A conversation, or the two of a pair, and where it stands.
 pub(super) struct Read {
-    pub(super) line: u64,
+    pub(super) place: Place,
     pub(super) lessons: Vec<TokenizedConversation>,
     pub(super) language: Option<String>,
-}
-
-/// What came of a block of lines.
-struct Block {
-    path: PathBuf,
-    good: Vec<Read>,
-    broken: Vec<(u64, String)>,
-    cut: u64,
-    too_long: u64,
-    /// The template or the tokenizer failed, at this line.
-    failed: Option<(u64, String)>,
 }
 
 /// Reads all conversations of `file`, and hands them to `take` with the file's path. `progress` hears the bytes that are
@@ -82,55 +76,231 @@ pub(super) fn read(
     take: &mut dyn FnMut(&PathBuf, Read),
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Error> {
-    let files = sai_corpus::find(&[file.path.to_string_lossy()])?;
-    // Lines as they are: what is in them is looked at here.
-    let options = Options {
-        format: Some(Format::Text),
-        separator: Some("\n".to_owned()),
-        skip_broken: true,
-        ..Options::default()
-    };
-    let teacher = Teacher::new(reading.tokenizer, reading.template);
-    let mut failed = None;
-    let flow = sai_corpus::in_order(
-        Reader::open(files, options)?,
-        reading.threads,
-        || (),
-        |(), batch| block(&teacher, reading, file.form, &batch),
-        |finished| {
-            let block = finished.result;
-            if let Err(error) = reading.count(&block, found) {
-                failed = Some(error);
-                return ControlFlow::Break(());
-            }
+    let files::Files { files, left_out } = files::find(&file.path)?;
+    found.left_out.extend(left_out);
+    let length = |path: &PathBuf| std::fs::metadata(path).map_or(0, |about| about.len());
+    let total: u64 = files.iter().map(length).sum();
+    let job = Job { reading, form: file.form, teacher: Teacher::new(reading.tokenizer, reading.template) };
+    let mut before = 0;
+    for path in &files {
+        let mut tally = Tally::default();
+        let mut on = |block: Block, done: u64| {
+            tally.add(&block);
+            reading.count(path, &block, found)?;
             for read in block.good {
-                take(&block.path, read);
+                take(path, read);
             }
-            progress(finished.bytes_done, finished.bytes_total)
-        },
-    )?;
-    failed.map_or(Ok(flow), Err)
+            Ok(progress((before + done).min(total), total))
+        };
+        let flow = match files::look(path)? {
+            Kind::Lines => job.lines(path, &mut on)?,
+            Kind::Table => job.table(path, &mut on)?,
+        };
+        if flow.is_break() {
+            return Ok(flow);
+        }
+        tally.check(path, reading.what())?;
+        before += length(path);
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Hears of a block of rows, and of the bytes of the file that are done with it.
+type OnBlock<'o> = &'o mut dyn FnMut(Block, u64) -> Result<ControlFlow<()>, Error>;
+
+/// The reading of one entry of a recipe.
+struct Job<'j> {
+    reading: &'j Reading<'j>,
+    form: Option<RowForm>,
+    teacher: Teacher<'j>,
+}
+
+impl Job<'_> {
+    fn lines(&self, path: &Path, on: OnBlock<'_>) -> Result<ControlFlow<()>, Error> {
+        // Lines as they are: what is in them is looked at here.
+        let options = Options {
+            format: Some(Format::Text),
+            separator: Some("\n".to_owned()),
+            skip_broken: true,
+            ..Options::default()
+        };
+        let mut failed = None;
+        let work = |(): &mut (), batch: Batch| {
+            let line = |place: Place| match place {
+                // A line of text is a document to the reader.
+                Place::Document(n) | Place::Line(n) | Place::Row(n) => Place::Line(n),
+            };
+            let rows = batch.documents().map(|document| (line(document.place), document.text));
+            let mut block = self.block(rows);
+            block
+                .broken
+                .extend(batch.broken().iter().map(|broken| (line(broken.place), broken.fact.clone())));
+            block.broken.sort();
+            block
+        };
+        let reader = Reader::open(vec![path.to_owned()], options)?;
+        let flow = sai_corpus::in_order(
+            reader,
+            self.reading.threads,
+            || (),
+            work,
+            |finished| {
+                on(finished.result, finished.bytes_done).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                })
+            },
+        )?;
+        failed.map_or(Ok(flow), Err)
+    }
+
+    fn table(&self, path: &Path, on: OnBlock<'_>) -> Result<ControlFlow<()>, Error> {
+        let length = std::fs::metadata(path).map_or(0, |about| about.len());
+        let mut failed = None;
+        let flow = table::read(path, &mut |rows| {
+            let done = (length as f64 * rows.share) as u64;
+            let each = rows.lines.len().div_ceil(self.reading.threads.max(1)).max(1);
+            let blocks: Vec<Block> = std::thread::scope(|scope| {
+                let part = |(i, lines): (usize, &'_ [String])| {
+                    let first = rows.first + (i * each) as u64;
+                    let rows = (first..).zip(lines).map(|(n, line)| (Place::Row(n), line.as_str()));
+                    self.block(rows)
+                };
+                let parts: Vec<_> = rows
+                    .lines
+                    .chunks(each)
+                    .enumerate()
+                    .map(|lines| scope.spawn(move || part(lines)))
+                    .collect();
+                let joined =
+                    |part: ScopedJoinHandle<'_, Block>| part.join().unwrap_or_else(|p| resume_unwind(p));
+                parts.into_iter().map(joined).collect()
+            });
+            blocks.into_iter().try_for_each(|block| {
+                on(block, done).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                })
+            })
+        })?;
+        failed.map_or(Ok(flow), Err)
+    }
+
+    /// Takes rows apart, up to the first that the template fails on.
+    fn block<'t>(&self, rows: impl Iterator<Item = (Place, &'t str)>) -> Block {
+        let mut block = Block::default();
+        for (place, text) in rows {
+            match self.row(text) {
+                Ok(Row::Good { lessons, language, cut }) => {
+                    block.cut += u64::from(cut);
+                    block.good.push(Read { place, lessons, language });
+                }
+                Ok(Row::TooLong) => block.too_long += 1,
+                Err(Refusal::Conversation(fact)) => block.broken.push((place, fact)),
+                Err(Refusal::Template(fact)) => {
+                    block.failed = Some((place, fact));
+                    break;
+                }
+            }
+        }
+        block
+    }
+
+    fn row(&self, text: &str) -> Result<Row, Refusal> {
+        let said = forms::parse(text, self.form, self.reading.pairs).map_err(Refusal::Conversation)?;
+        let lessons: Result<Vec<TokenizedConversation>, Refusal> =
+            said.texts.iter().map(|conversation| self.teacher.lesson(conversation)).collect();
+        let mut lessons = lessons?;
+        let fit = lessons.iter_mut().map(|lesson| lesson.fit(self.reading.context)).max();
+        if fit == Some(Fit::TooLong) {
+            return Ok(Row::TooLong);
+        }
+        if let [chosen, rejected] = &lessons[..]
+            && chosen.tokens == rejected.tokens
+        {
+            let fact = "both answers are the same tokens as the chat template writes them";
+            return Err(Refusal::Conversation(fact.to_owned()));
+        }
+        Ok(Row::Good { lessons, language: said.language, cut: fit == Some(Fit::Cut) })
+    }
+}
+
+/// What came of a row that is one.
+enum Row {
+    Good { lessons: Vec<TokenizedConversation>, language: Option<String>, cut: bool },
+    TooLong,
+}
+
+/// What came of a block of rows.
+#[derive(Default)]
+struct Block {
+    good: Vec<Read>,
+    broken: Vec<(Place, String)>,
+    cut: u64,
+    too_long: u64,
+    /// The template or the tokenizer failed, at this row.
+    failed: Option<(Place, String)>,
+}
+
+/// What a file held so far.
+#[derive(Default)]
+struct Tally {
+    good: u64,
+    too_long: u64,
+    broken: u64,
+    first: Option<(Place, String)>,
+}
+
+impl Tally {
+    fn add(&mut self, block: &Block) {
+        self.good += block.good.len() as u64;
+        self.too_long += block.too_long;
+        self.broken += block.broken.len() as u64;
+        self.first = self.first.take().or_else(|| block.broken.first().cloned());
+    }
+
+    /// Holds what is broken against what is not: a file of which most is broken is not what somebody took it for.
+    fn check(&self, path: &Path, what: &str) -> Result<(), Error> {
+        let Some((place, fact)) = &self.first else { return Ok(()) };
+        let whole = self.good + self.too_long;
+        let fact = match whole {
+            0 => format!("has no {what} to train on; {place}: {fact}"),
+            _ if self.broken > whole || whole == 1 => format!(
+                "{} of its {} rows are no {what}s, the first of them {place}: {fact}; mend the file, or leave them out \
+                 of it",
+                self.broken,
+                self.broken + whole
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::Data { path: path.to_owned(), fact })
+    }
 }
 
 impl Reading<'_> {
-    fn count(&self, block: &Block, found: &mut ConversationCounts) -> Result<(), Error> {
-        let wrong = |line: u64, fact: &str| Error::Data {
-            path: block.path.clone(),
-            fact: format!("line {line}: {fact}"),
+    /// What a row is called.
+    pub(super) fn what(&self) -> &'static str {
+        if self.pairs { "pair" } else { "conversation" }
+    }
+
+    fn count(&self, path: &Path, block: &Block, found: &mut ConversationCounts) -> Result<(), Error> {
+        let wrong = |place: Place, fact: &str| Error::Data {
+            path: path.to_owned(),
+            fact: format!("{place}: {fact}"),
         };
-        if let Some((line, fact)) = &block.failed {
-            return Err(wrong(*line, fact));
+        if let Some((place, fact)) = &block.failed {
+            return Err(wrong(*place, fact));
         }
-        if let Some((line, fact)) = block.broken.first().filter(|_| self.strict) {
-            return Err(wrong(*line, &format!("{fact}; mend it, or leave out `strict`")));
+        if let Some((place, fact)) = block.broken.first().filter(|_| self.strict) {
+            return Err(wrong(*place, &format!("{fact}; mend it, or leave out `strict`")));
         }
         found.cut += block.cut;
         found.too_long += block.too_long;
         found.broken += block.broken.len() as u64;
         let room = REMEMBERED.saturating_sub(found.examples.len());
-        found.examples.extend(block.broken.iter().take(room).map(|(line, fact)| BrokenConversation {
-            path: block.path.clone(),
-            line: *line,
+        found.examples.extend(block.broken.iter().take(room).map(|(place, fact)| BrokenConversation {
+            path: path.to_owned(),
+            place: *place,
             fact: fact.clone(),
         }));
         found.conversations += block.good.len() as u64;
@@ -140,54 +310,5 @@ impl Reading<'_> {
             found.straddling += lesson.straddling as u64;
         }
         Ok(())
-    }
-}
-
-/// Takes a block of lines apart, up to the first that the template fails on.
-fn block(teacher: &Teacher<'_>, reading: &Reading<'_>, form: Option<RowForm>, batch: &Batch) -> Block {
-    let path = batch.path().to_owned();
-    let mut block = Block { path, good: Vec::new(), broken: Vec::new(), cut: 0, too_long: 0, failed: None };
-    block.broken.extend(batch.broken().iter().map(|broken| (number(broken.place), broken.fact.clone())));
-    for document in batch.documents() {
-        let line = number(document.place);
-        let said = if reading.pairs { pair::parse(document.text) } else { form::parse(document.text, form) };
-        let said = match said {
-            Ok(said) => said,
-            Err(fact) => {
-                block.broken.push((line, fact));
-                continue;
-            }
-        };
-        let lessons: Result<Vec<TokenizedConversation>, Refusal> =
-            said.texts.iter().map(|messages| teacher.lesson(messages, said.prompt)).collect();
-        let mut lessons = match lessons {
-            Ok(lessons) => lessons,
-            Err(Refusal::Conversation(fact)) => {
-                block.broken.push((line, fact));
-                continue;
-            }
-            Err(Refusal::Template(fact)) => {
-                block.failed = Some((line, fact));
-                break;
-            }
-        };
-        match lessons.iter_mut().map(|lesson| lesson.fit(reading.context)).max() {
-            Some(Fit::TooLong) => {
-                block.too_long += 1;
-                continue;
-            }
-            Some(Fit::Cut) => block.cut += 1,
-            Some(Fit::Whole) | None => {}
-        }
-        block.good.push(Read { line, lessons, language: said.language });
-    }
-    block.broken.sort();
-    block
-}
-
-/// The line of a document; a line of text is a document to the reader.
-fn number(place: Place) -> u64 {
-    match place {
-        Place::Line(n) | Place::Row(n) | Place::Document(n) => n,
     }
 }

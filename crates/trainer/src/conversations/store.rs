@@ -1,6 +1,7 @@
 //! Conversations as tokens in memory, side by side.
 
 use super::TokenizedConversation;
+use sai_corpus::Place;
 use std::ops::Range;
 
 /// The conversations, or pairs, of one entry of the recipe.
@@ -26,7 +27,7 @@ pub(super) struct Entry {
     /// Bytes of its answers' text, of a pair of the chosen ones.
     pub(super) answer_bytes: u64,
     pub(super) path: u32,
-    pub(super) line: u64,
+    pub(super) place: Place,
     pub(super) language: u32,
 }
 

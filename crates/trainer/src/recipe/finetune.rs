@@ -1,6 +1,6 @@
 //! The recipe of a fine-tuning on conversations.
 
-mod resolve;
+pub(super) mod resolve;
 
 use super::keys::Keys;
 use super::parts::Resolving;
@@ -56,6 +56,9 @@ pub struct FinetuneRecipe {
     /// given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// The day, `2026-11-30`, that a template's `strftime_now` tells; given by who runs it where the template asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     /// The model to begin from.
     pub model: FromModel,
     /// The adapter that is trained instead of the model's own weights.
@@ -127,7 +130,7 @@ pub enum BatchSize {
 /// A file of conversations.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ConversationFile {
-    /// A JSONL file, plain or compressed, or a folder or glob of such.
+    /// A JSONL file, plain or compressed, a Parquet file, or a folder or glob of such.
     pub path: PathBuf,
     /// Its part of the conversations, in proportion to that of the others; as many as it has where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,15 +140,15 @@ pub struct ConversationFile {
     pub form: Option<RowForm>,
 }
 
-/// How a JSON object says a conversation.
+/// How a row says a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowForm {
     /// `messages`, each with `role` and `content`.
     Messages,
-    /// `conversations`, each with `from` and `value`.
+    /// `conversations`, each with `from` and `value`, or texts in turn.
     Sharegpt,
-    /// `instruction`, `input` and `output`.
+    /// A question and its answer: `instruction`, `input` and `output`, `prompt` and `completion`, `question` and `response`.
     Alpaca,
 }
 

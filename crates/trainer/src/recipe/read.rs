@@ -2,6 +2,7 @@
 
 use super::finetune::is_own;
 use super::keys::{KeyPositions, Keys, line};
+use super::words::plain;
 use crate::Error;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,7 @@ impl<'s> RecipeText<'s> {
         Error::Recipe {
             path: self.path.to_owned(),
             place: e.span().map_or_else(String::new, |span| format!("line {}", line(self.text, &span))),
-            fact: first_line(e.message()),
+            fact: plain(e.message()),
         }
     }
 
@@ -136,7 +137,7 @@ fn overriding<F: DeserializeOwned>(
     else {
         return Err(wrong("an override is key=value, with a dotted key such as model.num_layers".to_owned()));
     };
-    let damaged = |e: toml::de::Error| wrong(first_line(e.message()));
+    let damaged = |e: toml::de::Error| wrong(plain(e.message()));
     places.note_override(said, DeTable::parse(text).map_err(damaged)?.get_ref(), path)?;
     if !places.keys().is_empty() {
         toml::from_str::<F>(text).map_err(damaged)?;
@@ -173,8 +174,4 @@ fn merge(there: &mut Table, said: Table) {
             (_, value) => drop(there.insert(key, value)),
         }
     }
-}
-
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
 }

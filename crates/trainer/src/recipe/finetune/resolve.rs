@@ -6,10 +6,11 @@ use crate::recipe::parts::{FileLoss, FileOptimizer, FileSchedule, Resolving};
 use crate::recipe::{Warmup, pretrain};
 use crate::{Dpo, Error};
 use sai_decoder::{Lora, Target};
+use sai_tokenizer::DateTime;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-pub(super) const KEYS: Keys = &[
+pub(in crate::recipe) const KEYS: Keys = &[
     (
         "",
         &[
@@ -33,6 +34,7 @@ pub(super) const KEYS: Keys = &[
             "samples",
             "tokenizer",
             "template",
+            "date",
             "model",
             "optimizer",
             "schedule",
@@ -76,6 +78,7 @@ pub(super) struct File {
     samples: Option<Vec<String>>,
     tokenizer: Option<PathBuf>,
     template: Option<String>,
+    date: Option<Day>,
     #[serde(default)]
     model: FileModel,
     lora: Option<FileLora>,
@@ -87,6 +90,14 @@ pub(super) struct File {
     schedule: FileSchedule,
     #[serde(default)]
     loss: FileLoss,
+}
+
+/// A day as TOML has it, or in quotes.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a day, such as 2026-11-30")]
+enum Day {
+    Toml(toml::value::Datetime),
+    Text(String),
 }
 
 #[derive(Deserialize)]
@@ -116,7 +127,11 @@ struct FileReplay {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "`data` is a file, or a list of entries { path = \"…\", share = 1.0 }")]
+#[serde(
+    untagged,
+    expecting = "`data` is a file, or a list of entries { path = \"…\", share = 1.0, form = \"messages\" }; forms are \
+                 messages, sharegpt and alpaca"
+)]
 enum Data {
     Path(PathBuf),
     Paths(Vec<PathBuf>),
@@ -172,6 +187,13 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
         return Err(r.wrong("replay", "[dpo] learns from pairs alone; leave [replay] out"));
     }
     let data = data(r, file.data)?;
+    let date = file.date.map(|day| match day {
+        Day::Toml(day) => day.to_string(),
+        Day::Text(day) => day,
+    });
+    if date.as_ref().is_some_and(|date| date.parse::<DateTime>().is_err()) {
+        return Err(r.wrong("date", "`date` is to be a day, such as 2026-11-30"));
+    }
     if dpo.is_some() && data.iter().any(|file| file.form.is_some()) {
         return Err(r.wrong("data", "a `form` is of conversations, and [dpo] reads pairs; leave it out"));
     }
@@ -204,6 +226,7 @@ pub(super) fn resolve(r: &Resolving<'_>, file: File) -> Result<FinetuneRecipe, E
         samples: file.samples.unwrap_or_default(),
         tokenizer: file.tokenizer,
         template: file.template,
+        date,
         model: FromModel { from },
         optimizer: r.optimizer(&file.optimizer, rate, 0.0)?,
         lora,
