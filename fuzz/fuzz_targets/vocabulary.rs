@@ -8,11 +8,11 @@ type Gguf = (Vec<String>, Vec<i32>, Vec<String>, Option<u32>, u8);
 
 fuzz_target!(|input: (&[u8], &[u8], &[u8], Gguf, &str)| {
     let (vocab, merges, config, (tokens, token_types, pairs, eos, pre), text) = input;
-    let pre = ["default", "smollm", "llama-bpe", "qwen2"][usize::from(pre % 4)];
+    let pre = [None, Some("default"), Some("smollm"), Some("llama-bpe"), Some("qwen2")][usize::from(pre % 5)];
     let from_gguf = GgufVocabulary {
         path: "fuzzed.gguf".into(),
         model: "gpt2".into(),
-        pre: Some(pre.into()),
+        pre: pre.map(Into::into),
         tokens,
         token_types,
         merges: pairs,

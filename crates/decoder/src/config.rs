@@ -154,12 +154,16 @@ impl Config {
     pub fn of(container: &Container, path: &Path) -> Result<Config, Error> {
         match container {
             Container::Gguf(gguf) => gguf::read(gguf),
-            Container::Safetensors(_) => {
+            Container::Safetensors(tensors) => {
                 let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
                 let path = folder.join("config.json");
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|source| Error::Read { path: path.clone(), source })?;
-                Config::from_json(&text, &path)
+                let bytes =
+                    std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+                let text = sai_formats::json::text(&bytes)
+                    .map_err(|e| Error::Config { path: path.clone(), fact: e.to_string() })?;
+                let config = Config::from_json(text, &path)?;
+                hugging_face::refuse_quantised(text, tensors, &path)?;
+                Ok(config)
             }
         }
     }

@@ -8,10 +8,10 @@
 //! where that holds every value exactly, which is the type that they came from unless [`KEPT_TYPES`] names another.
 
 use crate::form::{Change, not_float};
+use crate::unused_tensors::judge;
 use crate::weights::{GGUF_LONG_DIVISORS, GGUF_ROPE_DIVISORS, Names};
 use crate::{Config, Error, NormPlace, RopeScaling, WeightDelta};
-use sai_formats::{DType, Tensor, TensorSpec, Tensors};
-use std::collections::HashSet;
+use sai_formats::{Container, DType, Tensor, TensorSpec, Tensors};
 
 /// Metadata key of sai's own: vectors whose type in Hugging Face's form is not their matrix's, as `name=F32`.
 pub const KEPT_TYPES: &str = "sai.vector_types";
@@ -215,6 +215,29 @@ fn entries_by(c: &Config, theirs: Names, gguf: Option<&Tensors>) -> Vec<Entry> {
     all
 }
 
+/// What a model's files hold besides the tensors of its description: a line for people about what is left out.
+///
+/// # Errors
+/// A tensor that would change what the model computes, or weights that another program quantised.
+pub fn unused_tensors(config: &Config, container: &Container) -> Result<Vec<String>, Error> {
+    let tensors = container.tensors();
+    let all = match Names::of(container, config) {
+        Names::Gguf => entries_by(config, Names::folder(config.family()), Some(tensors)),
+        names => entries_by(config, names, None),
+    };
+    unused(config, tensors, &all, Names::of(container, config))
+}
+
+fn unused(config: &Config, tensors: &Tensors, all: &[Entry], names: Names) -> Result<Vec<String>, Error> {
+    // A tied head may be there a second time.
+    let head = Some(names.head()).filter(|_| config.tie_word_embeddings);
+    let known = all.iter().map(|entry| match names {
+        Names::HuggingFace(_) => entry.hugging_face.as_str(),
+        Names::Gguf => entry.gguf.as_str(),
+    });
+    judge(tensors, known.chain(head.as_deref()), names, config.num_layers)
+}
+
 /// A model's tensors in GGUF's form, and what [`KEPT_TYPES`] has to say of them.
 pub struct ToGguf {
     /// The tensors, in the order of the forward pass.
@@ -230,9 +253,7 @@ pub struct ToGguf {
 pub fn to_gguf(config: &Config, tensors: &Tensors, dtype: Option<DType>) -> Result<ToGguf, Error> {
     let names = Names::in_folder(config.family(), tensors);
     let all = entries_by(config, names, None);
-    // A checkpoint may carry what follows from the description, and a tied head a second time.
-    let passed_over = |name: &str| names.unused(name) || (config.tie_word_embeddings && name == names.head());
-    refuse_others(tensors, all.iter().map(|e| e.hugging_face.as_str()), passed_over)?;
+    unused(config, tensors, &all, names)?;
     let mut converted = Vec::with_capacity(all.len() + 1);
     let mut kept_types = Vec::new();
     for entry in &all {
@@ -294,8 +315,7 @@ pub fn to_hugging_face(
     kept_types: &[&str],
 ) -> Result<Vec<ConvertedTensor>, Error> {
     let all = entries_by(config, Names::folder(config.family()), Some(tensors));
-    let passed_over = |name: &str| name == GGUF_ROPE_DIVISORS || GGUF_LONG_DIVISORS.contains(&name);
-    refuse_others(tensors, all.iter().map(|e| e.gguf.as_str()), passed_over)?;
+    unused(config, tensors, &all, Names::Gguf)?;
     let kept = |name: &str| {
         let said = kept_types.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         said.and_then(DType::from_name).filter(|dtype| dtype.is_float())
@@ -359,20 +379,4 @@ fn find<'t>(tensors: &'t Tensors, name: &str, shape: &[usize]) -> Result<&'t Ten
         });
     }
     Ok(tensor)
-}
-
-/// Refuses a tensor that would be lost on the way.
-fn refuse_others<'n>(
-    tensors: &Tensors,
-    known: impl Iterator<Item = &'n str>,
-    passed_over: impl Fn(&str) -> bool,
-) -> Result<(), Error> {
-    let known: HashSet<&str> = known.collect();
-    match tensors.iter().find(|t| !known.contains(t.name.as_str()) && !passed_over(&t.name)) {
-        None => Ok(()),
-        Some(other) => Err(Error::StrangeTensor {
-            path: other.file.to_path_buf(),
-            tensor: other.name.escape_debug().to_string(),
-        }),
-    }
 }

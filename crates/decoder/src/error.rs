@@ -35,8 +35,8 @@ pub enum Error {
         /// The tensor's name.
         tensor: String,
     },
-    /// A tensor that would be lost in the other form.
-    #[error("{}: tensor `{tensor}` is none that the model's description has; without a place for it nothing is converted", path.display())]
+    /// A tensor that has no place in the model, and would change what it computes.
+    #[error("{}: tensor `{tensor}` is none that the model's description has, and would change what it computes; correct the description, or take a file without it", path.display())]
     StrangeTensor {
         /// The file.
         path: PathBuf,

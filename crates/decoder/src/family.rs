@@ -98,8 +98,6 @@ pub(crate) struct Naming {
     pub(crate) top: &'static [(&'static str, &'static str)],
     /// The same of a layer's.
     pub(crate) layer: &'static [(&'static str, &'static str)],
-    /// Ends of names that nobody needs.
-    pub(crate) unused: &'static [&'static str],
 }
 
 const LLAMA_TOP: &[(&str, &str)] = &[("token_embd", "embed_tokens"), ("output_norm", "norm")];
@@ -125,7 +123,6 @@ const LLAMA_NAMES: Naming = Naming {
         ("ffn_down", "mlp.down_proj"),
         ("post_ffw_norm", "post_norm2"),
     ],
-    unused: &[".rotary_emb.inv_freq"],
 };
 
 /// With norms before and after, as Gemma 2, or after alone, as OLMo 2.
@@ -182,7 +179,6 @@ const EXAONE_NAMES: Naming = Naming {
         ("ffn_up", "mlp.c_fc_1"),
         ("ffn_down", "mlp.c_proj"),
     ],
-    unused: &[".rotary.inv_freq", ".rotary_emb.inv_freq"],
     ..LLAMA_NAMES
 };
 
@@ -199,7 +195,6 @@ const GPT2_NAMES: Naming = Naming {
         ("ffn_up", "mlp.c_fc"),
         ("ffn_down", "mlp.c_proj"),
     ],
-    unused: &[".attn.bias", ".attn.masked_bias"],
 };
 
 const NEOX_NAMES: Naming = Naming {
@@ -215,7 +210,6 @@ const NEOX_NAMES: Naming = Naming {
         ("ffn_up", "mlp.dense_h_to_4h"),
         ("ffn_down", "mlp.dense_4h_to_h"),
     ],
-    unused: &[".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"],
 };
 
 /// The head is called otherwise since transformers 5.
@@ -242,13 +236,11 @@ const OPT_NAMES: Naming = Naming {
         ("ffn_up", "fc1"),
         ("ffn_down", "fc2"),
     ],
-    unused: &[],
 };
 
 const XGLM_NAMES: Naming = Naming {
     prefix: "model.",
     top: &[("token_embd", "embed_tokens"), ("output_norm", "layer_norm")],
-    unused: &["embed_positions.weights"],
     ..OPT_NAMES
 };
 
@@ -267,7 +259,6 @@ const MPT_NAMES: Naming = Naming {
         ("ffn_up", "ffn.up_proj"),
         ("ffn_down", "ffn.down_proj"),
     ],
-    unused: &[],
 };
 
 const MOSAIC_NAMES: Naming = Naming {

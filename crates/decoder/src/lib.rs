@@ -41,13 +41,14 @@ mod quantize;
 mod rope;
 mod runner;
 pub mod training;
+mod unused_tensors;
 mod weights;
 mod work;
 
 pub use activation_recorder::ActivationRecorder;
 pub use batch::{Batch, LogitRows};
 pub use config::{Config, LayerConfig, Norm, NormPlace, Positions, QkNorm};
-pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face};
+pub use converted_tensor::{ConvertedTensor, KEPT_TYPES, ToGguf, to_gguf, to_hugging_face, unused_tensors};
 pub use error::Error;
 pub use forward::RunState;
 pub use imatrix::Imatrix;

@@ -88,16 +88,23 @@ impl Names {
         }
     }
 
-    /// Whether nobody needs this tensor.
-    pub(crate) fn unused(self, name: &str) -> bool {
+    /// Whether a tensor is of what a model has beside its decoder, whose prefix then is its own: eyes.
+    pub(crate) fn is_beside(self, name: &str) -> bool {
         match self {
             Names::Gguf => false,
             Names::HuggingFace(naming) => {
-                // A model with eyes has more than its decoder, whose prefix then is its own.
-                let beside = naming.prefix.contains("language_model") && !name.starts_with(naming.prefix);
-                beside || naming.unused.iter().any(|end| name.ends_with(end))
+                naming.prefix.contains("language_model") && !name.starts_with(naming.prefix)
             }
         }
+    }
+
+    /// The number of the layer that a tensor is of.
+    pub(crate) fn layer_of(self, name: &str) -> Option<usize> {
+        let rest = match self {
+            Names::Gguf => name.strip_prefix("blk.")?,
+            Names::HuggingFace(naming) => name.strip_prefix(naming.prefix)?.strip_prefix(naming.layers)?,
+        };
+        rest.split('.').next()?.parse().ok()
     }
 
     /// GGUF's name of a weight, from this kind of file's; `None` for names that it does not give.

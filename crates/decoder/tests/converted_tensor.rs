@@ -141,10 +141,10 @@ fn what_would_be_lost_is_refused() {
     assert!(error.starts_with("m: ") && error.contains("truncate"), "{error}");
 
     let mut tensors: Vec<Tensor> = container.tensors().iter().cloned().collect();
-    tensors.push(Tensor { name: "score.weight".into(), ..tensors[0].clone() });
+    tensors.push(Tensor { name: "model.layers.0.self_attn.q_norm.weight".into(), ..tensors[0].clone() });
     let more = Tensors::new(Path::new("m"), tensors.clone()).unwrap();
     let error = sai_decoder::to_gguf(&config, &more, None).err().unwrap().to_string();
-    assert!(error.contains("`score.weight`"), "{error}");
+    assert!(error.contains("q_norm.weight` is none that the model's description has"), "{error}");
 
     tensors.truncate(tensors.len() - 2);
     let fewer = Tensors::new(Path::new("m"), tensors).unwrap();

@@ -42,7 +42,7 @@ fn a_description_that_makes_no_sense_is_refused() {
         (vec![("vocab_size", (-1).into())], "m/config.json"),
         (vec![("rope_theta", 0.0.into())], "`rope_theta`"),
         (vec![("rms_norm_eps", (-1.0).into())], "epsilon of its norms is -1"),
-        (vec![("vocab_size", "many".into())], "`vocab_size` is \"many\"; it is to be a whole number"),
+        (vec![("vocab_size", "many".into())], "`vocab_size` is the text \"many\" where a whole number"),
         (vec![("model_type", "mistral".into()), ("sliding_window", 0.into())], "`sliding_window` is 0"),
         (
             vec![("model_type", "gemma2".into()), ("layer_types", serde_json::json!(["full_attention"]))],

@@ -277,6 +277,8 @@ pub enum FileKind {
     NoIndex(String),
     /// A folder with weights and no `config.json`.
     NoConfig,
+    /// A folder, where a GGUF's metadata was to be said otherwise.
+    NoMetadata,
     /// A folder with `config.json` and no weights.
     NoWeights,
     /// A folder with neither.
@@ -323,6 +325,10 @@ impl fmt::Display for FileKind {
                 "the folder has several .safetensors files ({} among them) and no model.safetensors.index.json; fetch \
                  the index too",
                 Shown(name)
+            ),
+            FileKind::NoMetadata => f.write_str(
+                "metadata is overridden in a GGUF only, and this is a Hugging Face folder; change its config.json or \
+                 tokenizer files instead",
             ),
             FileKind::NoConfig => f.write_str("the folder has weights but no config.json; fetch it into the same folder"),
             FileKind::NoWeights => {

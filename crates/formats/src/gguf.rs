@@ -6,6 +6,7 @@
 
 mod cursor;
 mod metadata;
+mod overrides;
 mod value;
 mod write;
 
@@ -18,6 +19,7 @@ use cursor::{Cursor, Short};
 use value::Fault;
 
 pub use metadata::Metadata;
+pub use overrides::Override;
 pub use value::{Array, ArrayIter, Value, ValueType};
 pub use write::create;
 

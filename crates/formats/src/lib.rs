@@ -15,6 +15,8 @@
 //! [`Tensor`] has exactly the bytes that its shape and type need. The bytes themselves are any bytes; a block of
 //! garbage dequantises to garbage.
 //!
+//! The JSON files beside the weights are read by [`json`], which takes what Python writes.
+//!
 //! Files are written under a temporary name and renamed when they are whole and on the disk.
 //!
 //! This room knows nothing of models: that `blk.0.attn_q.weight` is a query projection is the decoder's business.
@@ -38,6 +40,7 @@ mod write;
 
 pub mod blocks;
 pub mod gguf;
+pub mod json;
 pub mod safetensors;
 
 pub use behind::WriteBehind;

@@ -1,6 +1,8 @@
 //! One door for every kind of model.
 
-use crate::gguf::{self, Gguf};
+use std::path::Path;
+
+use crate::gguf::{self, Gguf, Override};
 use crate::{Error, FileKind, Source, Tensors, recognise, safetensors};
 
 /// A model's files, opened.
@@ -13,6 +15,19 @@ pub enum Container {
 }
 
 impl Container {
+    /// The same with entries of its metadata said otherwise; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// There are some, and it is no GGUF file.
+    pub fn with_overrides(mut self, overrides: &[Override], path: &Path) -> Result<Container, Error> {
+        match &mut self {
+            _ if overrides.is_empty() => {}
+            Container::Gguf(gguf) => overrides.iter().for_each(|entry| gguf.metadata.set(entry.clone())),
+            Container::Safetensors(_) => return Err(Error::found(path, FileKind::NoMetadata)),
+        }
+        Ok(self)
+    }
+
     /// The weights.
     pub fn tensors(&self) -> &Tensors {
         match self {

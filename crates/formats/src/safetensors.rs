@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::TensorProblem;
-use crate::{Bytes, DType, Error, FileKind, Tensor, Tensors, recognise};
+use crate::{Bytes, DType, Error, FileKind, Tensor, Tensors, json, recognise};
 use header::Header;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
@@ -109,7 +109,7 @@ fn file(bytes: Bytes, path: &Path) -> Result<Vec<Tensor>, Error> {
     let start = PREFIX + header.len();
     let wrong = |problem: String| Error::SafetensorsHeader { path: path.to_owned(), problem };
     let Header { metadata, mut tensors } =
-        serde_json::from_slice(header).map_err(|e| wrong(format!("is wrong: {e}")))?;
+        json::read_large(header).map_err(|e| wrong(format!("is wrong: {e}")))?;
     tensors.sort_by_key(|(_, info)| info.data_offsets);
 
     let file: Arc<Path> = path.into();

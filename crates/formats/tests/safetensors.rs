@@ -79,8 +79,11 @@ fn an_index_and_its_shards_must_agree() {
         ),
         (r#"{"weight_map":{"a":"x","a":"y"}}"#, "the index is wrong: `a` is there twice"),
         (r#"{"weight_map":{}}"#, "the index names no tensors"),
-        (r#"{"weight_map":[1]}"#, "the index is wrong: invalid type"),
-        ("{}", "the index is wrong: missing field `weight_map`"),
+        (
+            r#"{"weight_map":[1]}"#,
+            "the index is wrong: `weight_map` is a list where an object of texts belongs",
+        ),
+        ("{}", "the index is wrong: `weight_map` is missing"),
         ("<html>", "the index is wrong: expected value"),
         ("", "the file is empty"),
     ] {
@@ -146,10 +149,13 @@ fn headers_are_not_believed() {
     );
     says(one("F4", "[3]", "[0,1]", 1), "tensor `w`: its shape (3) is too large");
     says(one("Q9", "[1]", "[0,1]", 1), "the safetensors header is wrong: unknown variant `Q9`");
-    says(one("F32", "[-1]", "[0,8]", 8), "the safetensors header is wrong: invalid value");
+    says(
+        one("F32", "[-1]", "[0,8]", 8),
+        "the safetensors header is wrong: `w.shape[0]` is -1 where a whole number",
+    );
     let twice = r#"{"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#;
     says(forged(twice, 0), "the safetensors header is wrong: `w` is there twice");
-    says(forged("{", 0), "the safetensors header is wrong: EOF");
+    says(forged("{", 0), "the safetensors header is wrong: it ends in the middle");
     says(forged(&("{\"a\":".repeat(100_000)), 0), "the safetensors header is wrong");
 
     let mut long = forged("{}", 0);

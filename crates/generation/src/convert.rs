@@ -13,7 +13,7 @@ pub use gguf::GgufModel;
 
 use crate::Error;
 use sai_decoder::ConvertedTensor;
-use sai_formats::{DType, Writer};
+use sai_formats::{DType, Writer, json};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -71,22 +71,24 @@ fn main_type(tensors: &[ConvertedTensor]) -> DType {
     sums.into_iter().max_by_key(|(_, sum)| *sum).map_or(DType::F32, |(dtype, _)| dtype)
 }
 
-/// The ids that `generation_config.json` names to end an answer; none where a folder has no such file.
+/// The ids that a folder names to end an answer beside its tokenizer: those of `generation_config.json`, or of
+/// `config.json` where that names none, as `transformers` takes them.
 ///
 /// # Errors
-/// The file cannot be read, or is not JSON.
+/// A file cannot be read, or is not JSON.
 pub(crate) fn ends(folder: &Path) -> Result<Vec<u32>, Error> {
-    ids_in(&folder.join("generation_config.json"), "eos_token_id")
+    let own = ids_in(&folder.join("generation_config.json"), "eos_token_id")?;
+    if own.is_empty() { ids_in(&folder.join("config.json"), "eos_token_id") } else { Ok(own) }
 }
 
 /// One id or a list of them in a JSON file that may be absent.
 fn ids_in(path: &Path, field: &str) -> Result<Vec<u32>, Error> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(sai_decoder::Error::Read { path: path.to_path_buf(), source }.into()),
     };
-    let file: serde_json::Value = serde_json::from_str(&text).map_err(|e| sai_decoder::Error::Config {
+    let file: serde_json::Value = json::read(&bytes).map_err(|e| sai_decoder::Error::Config {
         path: path.to_path_buf(),
         fact: format!("is not JSON: {e}; fetch it again, or remove it"),
     })?;

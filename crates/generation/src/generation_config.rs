@@ -3,6 +3,7 @@
 
 use crate::{Error, Sampling};
 use sai_formats::gguf::{Metadata, Value};
+use sai_formats::json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use std::io::ErrorKind;
@@ -66,25 +67,25 @@ impl GenerationConfig {
     /// Its file cannot be read, or is not of its form.
     pub fn of_folder(folder: &Path) -> Result<GenerationConfig, Error> {
         #[derive(Deserialize)]
-        struct File {
+        struct Switch {
             do_sample: Option<bool>,
-            #[serde(flatten)]
-            generation_config: GenerationConfig,
         }
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(GenerationConfig::default()),
             Err(source) => return Err(sai_decoder::Error::Read { path, source }.into()),
         };
-        let file: File = serde_json::from_str(&text).map_err(|e| sai_decoder::Error::Config {
+        let wrong = |e: json::JsonError| sai_decoder::Error::Config {
             path: path.clone(),
             fact: format!("does not say how to choose tokens: {e}; fetch it again, or remove it"),
-        })?;
-        Ok(match file.do_sample {
+        };
+        let file: serde_json::Value = json::read(&bytes).map_err(wrong)?;
+        let said: GenerationConfig = json::of(&file).map_err(wrong)?;
+        Ok(match json::of::<Switch>(&file).map_err(wrong)?.do_sample {
             // The likeliest token always, whatever else is said.
-            Some(false) => GenerationConfig { temperature: Some(0.0), ..file.generation_config },
-            _ => file.generation_config,
+            Some(false) => GenerationConfig { temperature: Some(0.0), ..said },
+            _ => said,
         })
     }
 

@@ -64,9 +64,9 @@ pub use request::{
     Completion, Event, FinishReason, Output, Request, RequestId, Scores, Step, Timings, Usage,
 };
 pub use sai_decoder::{CacheType, Config, Imatrix, LoadedDecoder, Memory, Mix, Plan, Runner};
-pub use sai_formats::Source;
+pub use sai_formats::{Source, gguf::Override};
 pub use sai_tokenizer::{ChatTemplate, DateTime, Message, SpecialTokens, TemplateError, Tokenizer};
 pub use sampling::{Candidate, SampledToken, Sampler, Sampling, processors};
 pub use scoring::{CrossEntropy, Perplexity, cross_entropy, perplexity, score};
 pub use session::Session;
-pub use vocabulary::open_tokenizer;
+pub use vocabulary::{open_tokenizer, open_tokenizer_with};

@@ -4,6 +4,7 @@ pub(crate) mod gguf;
 
 use crate::{Error, GenerationConfig, prompt_cache};
 use sai_decoder::{CacheType, Config, LoadedDecoder, Memory, load};
+use sai_formats::gguf::Override;
 use sai_formats::{Container, Source};
 use sai_tokenizer::{ChatTemplate, DateTime, TemplateSources, Tokenizer};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct LoadOptions {
     pub template_name: Option<String>,
     /// The local time, for templates that tell it.
     pub now: Option<DateTime>,
+    /// Entries of a GGUF's metadata that are to be otherwise than the file says.
+    pub overrides: Vec<Override>,
 }
 
 /// An opened model.
@@ -50,6 +53,8 @@ pub struct Model {
     pub cache_type: CacheType,
     /// What it takes of memory.
     pub memory: Memory,
+    /// What a person should know of how its files were read, one line each; mostly nothing.
+    pub notes: Vec<String>,
     /// What tells its weights from others; see [`crate::prompt_cache`].
     pub(crate) identity: String,
 }
@@ -62,8 +67,10 @@ impl Model {
     /// memory than it may.
     pub fn open(source: impl Into<Source>, options: &LoadOptions) -> Result<Model, Error> {
         let source = source.into();
-        let (container, config) = Config::open(&source)?;
         let path = source.path();
+        let container = open(&source, &options.overrides)?;
+        let config = Config::of(&container, path)?;
+        let mut notes = sai_decoder::unused_tensors(&config, &container)?;
         let trained = config.context_length;
         let context = options.context.unwrap_or(trained.min(DEFAULT_CONTEXT));
         if context > trained {
@@ -76,7 +83,8 @@ impl Model {
         }
 
         let Parts { tokenizer, templates, templates_path, generation_config, name } =
-            Parts::of(&container, path)?;
+            Parts::with_rows(&container, path, Some(config.vocab_size))?;
+        notes.extend_from_slice(tokenizer.notes());
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(Error::Vocabulary {
                 path: path.to_path_buf(),
@@ -110,6 +118,7 @@ impl Model {
             context,
             cache_type: options.cache_type,
             memory,
+            notes,
             identity,
         })
     }
@@ -141,15 +150,30 @@ pub(crate) struct Parts {
     name: Option<String>,
 }
 
+/// Opens a model's files, with entries of a GGUF's metadata said otherwise.
+pub(crate) fn open(source: &Source, overrides: &[Override]) -> Result<Container, Error> {
+    let container = sai_formats::open(source).and_then(|c| c.with_overrides(overrides, source.path()));
+    Ok(container.map_err(sai_decoder::Error::from)?)
+}
+
 impl Parts {
     pub(crate) fn of(container: &Container, path: &Path) -> Result<Parts, Error> {
+        Parts::with_rows(container, path, None)
+    }
+
+    /// The same, `rows` being those of the embedding where they are known.
+    fn with_rows(container: &Container, path: &Path, rows: Option<usize>) -> Result<Parts, Error> {
         match container {
             Container::Gguf(gguf) => gguf::parts(gguf),
             Container::Safetensors(_) => {
                 let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+                let tokenizer = match rows {
+                    Some(rows) => Tokenizer::from_folder_with_rows(folder, rows),
+                    None => Tokenizer::from_folder(folder),
+                };
                 let (templates, templates_path) = TemplateSources::with_path(folder)?;
                 Ok(Parts {
-                    tokenizer: Tokenizer::from_folder(folder)?.with_ends(&crate::convert::ends(folder)?),
+                    tokenizer: tokenizer?.with_ends(&crate::convert::ends(folder)?),
                     templates,
                     templates_path,
                     generation_config: GenerationConfig::of_folder(folder)?,

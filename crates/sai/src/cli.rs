@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::builder::StyledStr;
 use clap::{Arg, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use sai_generation::Override;
 
 use crate::terminal::style::Span;
 use crate::terminal::wrap::wrap;
@@ -189,6 +190,18 @@ pub(crate) struct ModelArgs {
     /// Type of the KV cache: q8_0 takes half the memory of f16, and f16 half of f32's
     #[arg(long, value_enum, default_value_t = CacheKind::F16, alias = "cache_type")]
     pub(crate) cache_type: CacheKind,
+
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+}
+
+/// Metadata said otherwise than a GGUF file does.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OverrideArgs {
+    /// Take an entry of a GGUF's metadata for this, such as tokenizer.ggml.pre=str:llama-bpe; TYPE is int, float, bool or
+    /// str. May be given several times
+    #[arg(long, value_name = "KEY=TYPE:VALUE", alias = "override_kv", value_parser = str::parse::<Override>)]
+    pub(crate) override_kv: Vec<Override>,
 }
 
 /// A count that no text, model or machine reaches, and with which sums do not overflow.

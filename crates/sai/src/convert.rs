@@ -30,6 +30,9 @@ pub(crate) struct Convert {
     /// Replace the target where it is there already
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    overrides: crate::cli::OverrideArgs,
 }
 
 /// The plain float types.
@@ -69,7 +72,8 @@ impl Convert {
                 if let (Some(to), Some(block)) = (dtype, gguf.tensors.iter().find(|t| !t.dtype.is_float())) {
                     ui.note(format_args!("{} and other quantised weights are expanded to {to}", block.dtype));
                 }
-                let model = FolderModel::open(&source, dtype)?;
+                let model = FolderModel::open_with(&source, dtype, &self.overrides.override_kv)?;
+                model.notes.iter().for_each(|note| ui.note(format_args!("note: {note}")));
                 self.write(ui, model.bytes(), &mut |progress| model.write(&self.target, self.force, progress))
             }
             Container::Safetensors(_) => {
@@ -77,7 +81,7 @@ impl Convert {
                     bail!("{target}: a folder becomes a GGUF file; end its name in .gguf");
                 }
                 output::check_file(&self.target, self.force, &reads)?;
-                let model = GgufModel::open(&source, dtype)?;
+                let model = GgufModel::open(&source, dtype)?.with_overrides(&self.overrides.override_kv);
                 model.notes.iter().for_each(|note| ui.note(format_args!("note: {note}")));
                 self.write(ui, model.bytes(), &mut |progress| model.write(&self.target, progress))
             }

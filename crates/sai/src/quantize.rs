@@ -44,6 +44,9 @@ pub(crate) struct Quantize {
     /// List what every tensor becomes
     #[arg(long)]
     tensors: bool,
+
+    #[command(flatten)]
+    overrides: crate::cli::OverrideArgs,
 }
 
 fn mix(name: &str) -> Result<Mix, String> {
@@ -57,7 +60,7 @@ impl Quantize {
         let reads: Vec<&Path> = output::path_of(&source).into_iter().chain(self.imatrix.as_deref()).collect();
         output::check_file(&self.target, self.force, &reads)?;
         let (_, config) = Config::open(&source)?;
-        let model = GgufModel::open(&source, None)?;
+        let model = GgufModel::open(&source, None)?.with_overrides(&self.overrides.override_kv);
         model.notes.iter().for_each(|note| ui.note(format_args!("note: {note}")));
         let imatrix = self.imatrix.as_deref().map(Imatrix::open).transpose()?;
         let plan = Plan::new(&config, &model.metadata, &model.tensors, self.mix, imatrix.as_ref())?;

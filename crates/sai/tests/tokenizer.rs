@@ -84,3 +84,30 @@ fn what_is_no_id_or_no_text_is_said() {
     assert!(fails(sai(home.path()).args(["tokenizer", "encode", "-t", "./none.json", "a"])).contains("none"));
     assert_eq!(run(sai(home.path()).arg("tokenizer")).code, Some(2));
 }
+
+#[test]
+fn a_gguf_that_does_not_say_how_it_cuts_words_says_so_in_every_verb() {
+    let home = tempfile::tempdir().expect("a folder");
+    let unsaid = ["--override-kv", "tokenizer.ggml.pre=str:default"];
+    for verb in [
+        &["tokenizer", "encode", "-t", "mini", "2024-11-30"][..],
+        &["generate", "-m", "mini", "-p", "hi", "-n", "1"],
+        &["chat", "-m", "mini", "--no-save"],
+    ] {
+        let quiet = succeeds(sai(home.path()).args(verb));
+        assert!(!quiet.err.contains("tokenizer.ggml.pre"), "{}", quiet.err);
+        let told = succeeds(sai(home.path()).args(verb).args(unsaid));
+        assert!(told.err.contains("mini: tokenizer.ggml.pre is `default`"), "{}", told.err);
+    }
+    let inspected = succeeds(sai(home.path()).args(["inspect", "mini"]).args(unsaid));
+    assert!(inspected.out.contains("note: tokenizer.ggml.pre is `default`"), "{}", inspected.out);
+    let inspected = succeeds(sai(home.path()).args(["inspect", "mini", "--json"]).args(unsaid));
+    let found: serde_json::Value = serde_json::from_str(&inspected.out).expect("JSON");
+    assert_eq!(found["notes"].as_array().map(Vec::len), Some(1), "{found}");
+    let unknown = ["--override-kv", "tokenizer.ggml.pre=str:nobodys"];
+    let line = fails(sai(home.path()).args(["tokenizer", "encode", "-t", "mini", "hi"]).args(unknown));
+    assert!(line.contains("\"nobodys\"") && line.contains("--override-kv"), "{line}");
+    let wrong = run(sai(home.path()).args(["generate", "-m", "mini", "--override-kv", "x=u32:1"]));
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.err.contains("the types are int, float, bool and str"), "{}", wrong.err);
+}

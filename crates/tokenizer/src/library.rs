@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tokenizers::Tokenizer as Inner;
+use tokenizers::models::ModelWrapper;
 
 use crate::added::AddedToken;
 use crate::error::{Error, one_line};
@@ -27,6 +28,9 @@ pub(crate) enum Joining {
     Decoder,
 }
 
+/// A vocabulary that the library has read, and that may still be added to.
+pub(crate) struct Parsed(Inner);
+
 /// What loading through the library tells.
 pub(crate) struct Loaded {
     pub(crate) library: Library,
@@ -36,14 +40,70 @@ pub(crate) struct Loaded {
 
 impl Library {
     /// From the text of a `tokenizer.json`.
-    pub(crate) fn from_json(json: &[u8], path: &Path) -> Result<Loaded, Error> {
+    pub(crate) fn from_json(json: &str, path: &Path) -> Result<Loaded, Error> {
+        Library::parse(json, path)?.loaded(path)
+    }
+
+    /// Reads the text of a `tokenizer.json`.
+    pub(crate) fn parse(json: &str, path: &Path) -> Result<Parsed, Error> {
         // The library trusts its files; a panic of its own on a damaged one becomes the error it should be.
-        let inner = catch_unwind(AssertUnwindSafe(|| Inner::from_bytes(json)))
+        let mut inner = catch_unwind(AssertUnwindSafe(|| Inner::from_bytes(json)))
             .map_err(|_| Error::malformed(path, "the tokenizers library cannot read it"))?
-            .map_err(|e| Error::malformed(path, one_line(&e.to_string())))?;
-        let mut marked = inner;
-        marked.with_padding(None);
-        marked.with_truncation(None).map_err(|e| Error::malformed(path, one_line(&e.to_string())))?;
+            .map_err(|e| Error::malformed(path, unreadable(&e.to_string())))?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| Error::malformed(path, one_line(&e.to_string())))?;
+        // Merges that are skipped at random are for training; here a text has one form.
+        if let ModelWrapper::BPE(bpe) = inner.get_model()
+            && bpe.dropout.is_some()
+        {
+            let mut always = bpe.clone();
+            always.dropout = None;
+            inner.with_model(always);
+        }
+        Ok(Parsed(inner))
+    }
+}
+
+/// What the library says of a file, without the names of its types.
+fn unreadable(fact: &str) -> String {
+    match fact.split_once("untagged enum ") {
+        Some((_, name)) => {
+            let words = name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            let part = words.trim_end_matches("Wrapper").trim_end_matches("Untagged");
+            format!("its {} is of no kind that the tokenizers library knows", part.to_lowercase())
+        }
+        None => one_line(fact),
+    }
+}
+
+impl Parsed {
+    /// How many tokens there are.
+    pub(crate) fn size(&self) -> usize {
+        self.0.get_vocab_size(true)
+    }
+
+    /// The id of a token as the vocabulary spells it.
+    pub(crate) fn id_of(&self, piece: &str) -> Option<u32> {
+        self.0.token_to_id(piece)
+    }
+
+    /// Adds tokens, whose ids are those that the library gives.
+    pub(crate) fn add(&mut self, tokens: &[AddedToken], path: &Path) -> Result<(), Error> {
+        let tokens = tokens.iter().map(|t| tokenizers::AddedToken {
+            content: t.content.clone(),
+            single_word: t.single_word,
+            lstrip: t.lstrip,
+            rstrip: t.rstrip,
+            normalized: t.normalized,
+            special: t.special,
+        });
+        let added = self.0.add_tokens(tokens);
+        added.map(|_| ()).map_err(|e| Error::malformed(path, one_line(&e.to_string())))
+    }
+
+    /// Ready to encode.
+    pub(crate) fn loaded(self, path: &Path) -> Result<Loaded, Error> {
+        let marked = self.0;
         let entries: Vec<(String, u64)> =
             marked.get_vocab(true).into_iter().map(|(token, id)| (token, u64::from(id))).collect();
         let pieces = place(entries, path)?;
@@ -78,7 +138,9 @@ impl Library {
         plain.set_encode_special_tokens(true);
         Ok(Loaded { library: Library { marked, plain, joining }, table, added })
     }
+}
 
+impl Library {
     /// Ids and their byte ranges in `text`.
     pub(crate) fn encode(
         &self,

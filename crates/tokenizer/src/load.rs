@@ -4,6 +4,7 @@ mod config;
 mod entries;
 pub(crate) mod folder;
 pub(crate) mod gguf;
+mod pre;
 mod tokenizer_json;
 mod vocab_merges;
 
@@ -16,6 +17,7 @@ use crate::error::{Error, quoted};
 use crate::table::place;
 use crate::tokenizer::Roles;
 use config::Config;
+use entries::AddedFacts;
 
 /// A vocabulary with its added tokens, each id checked to be given once and none left out.
 struct Vocabulary {
@@ -63,10 +65,86 @@ impl Vocabulary {
         Ok(Vocabulary { tokens: place(entries, path)?, added, apart })
     }
 
+    /// Adds tokens of the files beside; see [`numbered`].
+    fn add_beside(
+        &mut self,
+        beside: Vec<AddedFacts>,
+        rows: Option<usize>,
+        path: &Path,
+        notes: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        if beside.is_empty() {
+            return Ok(());
+        }
+        let ids = crate::table::index(&self.tokens, path)?;
+        let known = |text: &str| ids.get(text).copied();
+        let beside = numbered(beside, known, self.tokens.len(), rows, path, notes)?;
+        let mut places: FxHashMap<String, usize> =
+            self.added.iter().enumerate().map(|(at, token)| (token.content.clone(), at)).collect();
+        for token in beside {
+            if token.id as usize == self.tokens.len() {
+                self.tokens.push(token.content.clone());
+                self.apart.push(token.id);
+            }
+            match places.get(&token.content).copied() {
+                // What is special once stays so.
+                Some(at) => {
+                    let special = token.special || self.added[at].special;
+                    self.added[at] = AddedToken { special, ..token };
+                }
+                None => {
+                    places.insert(token.content.clone(), self.added.len());
+                    self.added.push(token);
+                }
+            }
+        }
+        self.added.sort_by_key(|token| token.id);
+        Ok(())
+    }
+
     /// The id of a token as the file spells it. Few are asked for.
     fn id_of(&self, token: &str) -> Option<u32> {
         self.tokens.iter().position(|t| t == token).map(|id| id as u32)
     }
+}
+
+/// Gives tokens of the files beside a `tokenizer.json` their ids, as `tokenizers` does: the one that their text has, or
+/// the next that is free, whatever the files say. What comes to lie beyond the `rows` of an embedding, where they are
+/// known, is left out, and `notes` tells of it.
+fn numbered(
+    beside: Vec<AddedFacts>,
+    known: impl Fn(&str) -> Option<u32>,
+    mut next: usize,
+    rows: Option<usize>,
+    path: &Path,
+    notes: &mut Vec<String>,
+) -> Result<Vec<AddedToken>, Error> {
+    let mut out: Vec<AddedToken> = Vec::with_capacity(beside.len());
+    let mut new: FxHashMap<String, u64> = FxHashMap::default();
+    for facts in beside {
+        let name = quoted(&facts.content);
+        let id = known(&facts.content).map(u64::from).or(new.get(&facts.content).copied());
+        let id = match id {
+            Some(id) => id,
+            None if rows.is_some_and(|rows| next >= rows) => {
+                notes.push(format!(
+                    "{name} is named beside tokenizer.json and the embedding has no row for it; it is read as text"
+                ));
+                continue;
+            }
+            None => {
+                let id = next as u64;
+                new.insert(facts.content.clone(), id);
+                next += 1;
+                id
+            }
+        };
+        if let Some(said) = facts.id.filter(|&said| said != id) {
+            notes.push(format!("{name} has id {id}, where the files beside tokenizer.json say {said}"));
+        }
+        out.push(facts.token(id, path)?);
+    }
+    Ok(out)
 }
 
 /// The roles that a configuration names, `opening` being what the vocabulary itself puts before a text.
@@ -82,18 +160,16 @@ fn roles(
             Error::vocabulary(path, format!("{role} is {}, which is not in the vocabulary", quoted(text)))
         }),
     };
-    let named = |token: &Option<entries::Named>| token.as_ref().map(|t| t.text().to_owned());
-    let bos = named(&config.bos_token).or(opening.map(str::to_owned));
     Ok(Roles {
-        bos: find("bos_token", bos.as_deref())?,
-        eos: find("eos_token", named(&config.eos_token).as_deref())?,
+        bos: find("bos_token", config.role(|t| &t.bos_token).or(opening))?,
+        eos: find("eos_token", config.role(|t| &t.eos_token))?,
         eot: None,
         eom: None,
         // A padding or unknown token that is not there is never asked for.
-        pad: named(&config.pad_token).and_then(|t| id_of(&t)),
-        unk: named(&config.unk_token).and_then(|t| id_of(&t)),
+        pad: config.role(|t| &t.pad_token).and_then(&id_of),
+        unk: config.role(|t| &t.unk_token).and_then(&id_of),
         add_bos: config.add_bos_token.unwrap_or(opening.is_some()),
         add_eos: config.add_eos_token.unwrap_or(false),
-        named: config.named.clone(),
+        named: config.special_tokens(),
     })
 }

@@ -72,6 +72,7 @@ pub struct Tokenizer {
     pub(crate) added: AddedTokens,
     pub(crate) roles: Roles,
     ends: Vec<u32>,
+    notes: Vec<String>,
     pub(crate) caches: Caches,
 }
 
@@ -153,7 +154,17 @@ impl Tokenizer {
                 ends.push(id);
             }
         }
-        Ok(Tokenizer { engine, table, added, roles, ends, caches: Caches::default() })
+        Ok(Tokenizer { engine, table, added, roles, ends, notes: Vec::new(), caches: Caches::default() })
+    }
+
+    pub(crate) fn with_notes(mut self, notes: Vec<String>) -> Tokenizer {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// What a person should know of how its files were read, one line each; mostly nothing.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The same tokenizer with more ids that end generation, as a model's `generation_config.json` may name.

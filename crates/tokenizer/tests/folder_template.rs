@@ -98,24 +98,27 @@ fn a_template_that_is_none_is_told_and_costs_no_tokenizer() {
 fn special_tokens_are_those_that_the_files_name() {
     let config = r#"{"bos_token": {"content": "<|im_start|>"}, "eos_token": "<|im_end|>", "unk_token": null,
         "sep_token": "[SEP]", "image_token": "<image>", "add_bos_token": true, "extra_special_tokens": {"boi_token": "<boi>"}}"#;
-    let folder = folder(&[
-        ("tokenizer.json", include_str!("fixtures/gpt2.json")),
-        ("tokenizer_config.json", config),
-        (
-            "special_tokens_map.json",
-            r#"{"pad_token": "[pad]", "mask_token": {"content": "<mask>"}, "eos_token": "other"}"#,
-        ),
-    ]);
-    let tokens = Tokenizer::from_folder(folder.path()).expect("a tokenizer").special_tokens();
-    let named: Vec<_> = tokens.iter().collect();
-    let wanted = [
-        ("boi_token", "<boi>"),
-        ("bos_token", "<|im_start|>"),
-        ("eos_token", "<|im_end|>"),
-        ("image_token", "<image>"),
-        ("mask_token", "<mask>"),
-        ("pad_token", "[pad]"),
-        ("sep_token", "[SEP]"),
+    let map = r#"{"pad_token": "[pad]", "mask_token": {"content": "<mask>"}, "eos_token": "other"}"#;
+    let named = |config: &str| {
+        let folder = folder(&[
+            ("tokenizer.json", include_str!("fixtures/gpt2.json")),
+            ("tokenizer_config.json", config),
+            ("special_tokens_map.json", map),
+        ]);
+        let tokens = Tokenizer::from_folder(folder.path()).expect("a tokenizer").special_tokens();
+        tokens.iter().map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>()
+    };
+    let mut wanted = [
+        "boi_token <boi>",
+        "bos_token <|im_start|>",
+        "eos_token other",
+        "image_token <image>",
+        "mask_token <mask>",
+        "pad_token [pad]",
+        "sep_token [SEP]",
     ];
-    assert_eq!(named, wanted);
+    assert_eq!(named(config), wanted);
+    // Beside a list of added tokens the map is older, and only fills in.
+    wanted[2] = "eos_token <|im_end|>";
+    assert_eq!(named(&config.replacen('{', "{\"added_tokens_decoder\": {},", 1)), wanted);
 }

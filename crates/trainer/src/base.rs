@@ -64,7 +64,7 @@ pub(crate) fn open(from: &Path, context: usize) -> Result<(Config, Tensors), Err
 /// They are not the same.
 pub(crate) fn holds(from: &Path, shards: &Shards) -> Result<(), Error> {
     let path = folder(from);
-    if !has_other(&path, shards.fingerprint())? {
+    if !has_other(&path, None, shards.fingerprint())? {
         return Ok(());
     }
     let fact = format!(
@@ -75,10 +75,16 @@ pub(crate) fn holds(from: &Path, shards: &Shards) -> Result<(), Error> {
     Err(Error::Data { path, fact })
 }
 
-/// Whether a model's folder has a tokenizer with another fingerprint.
-fn has_other(folder: &Path, fingerprint: [u8; 32]) -> Result<bool, Error> {
-    let has = folder.join("tokenizer.json").is_file();
-    Ok(has && Tokenizer::from_folder(folder)?.fingerprint()? != fingerprint)
+/// Whether a model's folder has a tokenizer with another fingerprint, for an embedding of so many rows where they are given.
+fn has_other(folder: &Path, rows: Option<usize>, fingerprint: [u8; 32]) -> Result<bool, Error> {
+    if !folder.join("tokenizer.json").is_file() {
+        return Ok(false);
+    }
+    let tokenizer = match rows {
+        Some(rows) => Tokenizer::from_folder_with_rows(folder, rows)?,
+        None => Tokenizer::from_folder(folder)?,
+    };
+    Ok(tokenizer.fingerprint()? != fingerprint)
 }
 
 /// A model that answers are to be taught: its weights, its vocabulary and how it reads a conversation.
@@ -112,8 +118,9 @@ impl Base {
         let (config, tensors) = open(&from, 0)?;
         let place =
             recipe.tokenizer.as_ref().map_or_else(|| from.clone(), |said| newest(said, "tokenizer.json"));
-        let tokenizer = Tokenizer::from_folder(&place)?.with_ends(&ends(&from)?);
-        if recipe.tokenizer.is_some() && has_other(&from, tokenizer.fingerprint()?)? {
+        let rows = config.vocab_size;
+        let tokenizer = Tokenizer::from_folder_with_rows(&place, rows)?.with_ends(&ends(&from)?);
+        if recipe.tokenizer.is_some() && has_other(&from, Some(rows), tokenizer.fingerprint()?)? {
             let fact = format!(
                 "is another tokenizer than that of {}, whose weights know no other; leave `tokenizer` out",
                 from.display()
@@ -147,7 +154,8 @@ impl Base {
         }
         let ends = serde_json::json!({ "eos_token_id": tokenizer.eos() });
         files.push((GENERATION.to_owned(), format!("{ends:#}\n").into_bytes()));
-        let mut base = Base { config, tensors, tokenizer, template, files, notes: Vec::new() };
+        let notes = tokenizer.notes().to_vec();
+        let mut base = Base { config, tensors, tokenizer, template, files, notes };
         if recipe.context > base.config.context_length {
             base.notes.push(format!(
                 "the model was trained on {} tokens at once, and `context` is {}",
@@ -181,15 +189,20 @@ fn named(said: &str, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
 
 const GENERATION: &str = "generation_config.json";
 
-/// Ids that end generation besides the tokenizer's, where the model's folder names some.
+/// Ids that end generation besides the tokenizer's, where the model's folder names some: in `generation_config.json`, or
+/// else in `config.json`.
 fn ends(folder: &Path) -> Result<Vec<u32>, Error> {
-    let path = folder.join(GENERATION);
+    let own = ends_in(folder.join(GENERATION))?;
+    if own.is_empty() { ends_in(folder.join("config.json")) } else { Ok(own) }
+}
+
+fn ends_in(path: PathBuf) -> Result<Vec<u32>, Error> {
     let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io(&path, "read the file", e)),
     };
-    let file: serde_json::Value = serde_json::from_slice(&text)
+    let file: serde_json::Value = sai_formats::json::read(&text)
         .map_err(|e| Error::Data { path, fact: format!("is not JSON: {e}; fetch it again, or remove it") })?;
     let id = |value: &serde_json::Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     Ok(match &file["eos_token_id"] {

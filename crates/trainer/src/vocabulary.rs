@@ -9,10 +9,11 @@ use std::path::Path;
 pub(crate) const TEMPLATE: &str = "chat_template.jinja";
 
 /// The files that a tokenizer may have in a Hugging Face folder.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.json",
     "merges.txt",
     TEMPLATE,

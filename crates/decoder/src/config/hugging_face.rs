@@ -7,8 +7,10 @@ mod rope;
 use crate::family::{FAMILIES, Family, PositionKind};
 use crate::{Config, Error, Norm, NormPlace, Positions};
 use keys::Keys;
+use sai_formats::{Tensors, json};
 use sai_kernels::Activation;
-use std::path::Path;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 pub(super) fn read(text: &str, path: &Path) -> Result<Config, Error> {
     let keys = Keys::parse(text, path)?;
@@ -175,7 +177,7 @@ const GEMMA3_WITH_EYES: [(&str, usize); 5] = [
 ];
 
 /// Keys that say what no fact of sai's does, where their value says anything.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 8] = [
     ("num_local_experts", "it is a mixture of experts"),
     ("num_experts", "it is a mixture of experts"),
     ("n_routed_experts", "it is a mixture of experts"),
@@ -184,8 +186,39 @@ const REFUSED: [(&str, &str); 9] = [
     ("prefix_lm", "its prompts attend forward"),
     ("use_bidirectional_attention", "its tokens attend forward"),
     ("logit_scale", "its logits are scaled by a number of its own"),
-    ("quantization_config", "its weights are quantised in a form that is not GGUF's"),
 ];
+
+/// Refuses weights that another program quantised, by its name. Where `quantization_config` stayed behind beside plain
+/// weights it says nothing of them.
+pub(super) fn refuse_quantised(text: &str, tensors: &Tensors, path: &Path) -> Result<(), Error> {
+    let Ok(settings) = json::read::<Value>(text.as_bytes()) else { return Ok(()) };
+    let places = [&settings, &settings["text_config"]];
+    let keys = ["quantization_config", "compression_config"];
+    let said = places.into_iter().flat_map(|place| keys.map(|key| (key, &place[key])));
+    let found = said.into_iter().find(|(_, quantisation)| quantisation.is_object());
+    let Some(((key, said), tensor)) = found.zip(tensors.iter().find(|tensor| !tensor.dtype.is_float()))
+    else {
+        return Ok(());
+    };
+    let method = match said["quant_method"].as_str() {
+        Some("gptq") => "GPTQ",
+        Some("awq") => "AWQ",
+        Some("fp8") => "FP8",
+        Some(other) => other,
+        None if key == "compression_config" => "compressed-tensors",
+        None => "bitsandbytes",
+    };
+    Err(Error::Config {
+        path: PathBuf::from(path),
+        fact: format!(
+            "`{key}` says that the weights are quantised by {} (`{}` is {}), which sai does not read; take the model that \
+             they were made of, or a GGUF of it",
+            method.escape_debug(),
+            tensor.name.escape_debug(),
+            tensor.dtype
+        ),
+    })
+}
 
 /// A cap that is given, and is not 0, which means none.
 fn cap(keys: &Keys<'_>, name: &'static str) -> Result<Option<f32>, Error> {

@@ -107,7 +107,7 @@ struct Settings {
 impl Settings {
     fn of(text: &str, path: &Path) -> Result<Settings, Error> {
         let wrong = |fact: String| Error::Adapter { path: path.to_owned(), fact };
-        let fields: Map<String, Value> = serde_json::from_str(text)
+        let fields: Map<String, Value> = sai_formats::json::read(text.as_bytes())
             .map_err(|e| wrong(format!("is no description of an adapter ({e})")))?;
         let kind = fields.get("peft_type").and_then(Value::as_str).unwrap_or("of no kind");
         if kind != "LORA" {

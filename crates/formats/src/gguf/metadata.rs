@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::overrides::Override;
 use super::value::{Array, Value};
 use crate::{Error, KeyProblem};
 
@@ -32,6 +33,18 @@ impl Metadata {
             return Err(Error::key(path, &entries[pair[0]].0, KeyProblem::Duplicate));
         }
         Ok(Metadata { file: path.into(), entries, by_key })
+    }
+
+    /// Says an entry otherwise than the file does, or one that it lacks.
+    pub fn set(&mut self, entry: Override) {
+        let Override { key, value } = entry;
+        match self.by_key.binary_search_by(|i| self.entries[*i].0.cmp(&key)) {
+            Ok(at) => self.entries[self.by_key[at]].1 = value,
+            Err(at) => {
+                self.by_key.insert(at, self.entries.len());
+                self.entries.push((key, value));
+            }
+        }
     }
 
     /// The value of a key.

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use super::header::Pairs;
-use crate::{Error, Tensors, recognise};
+use crate::{Error, Tensors, json, recognise};
 
 #[derive(Deserialize)]
 struct Index {
@@ -17,9 +17,9 @@ struct Index {
 /// harms nothing, and the index of a model is often edited by hand.
 pub(super) fn open(folder: &Path, index: &Path) -> Result<Tensors, Error> {
     let wrong = |problem: String| Error::Index { path: index.to_owned(), problem };
-    let json = recognise::map(index)?;
+    let bytes = recognise::map(index)?;
     let Index { weight_map: Pairs(pairs) } =
-        serde_json::from_slice(&json).map_err(|e| wrong(format!("is wrong: {e}")))?;
+        json::read_large(&bytes).map_err(|e| wrong(format!("is wrong: {e}")))?;
     let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (tensor, shard) in &pairs {
         if !is_plain_name(shard) {

@@ -4,9 +4,9 @@ use super::{Progress, by_name, bytes, fill, main_type};
 use crate::model::gguf::{templates, vocabulary};
 use crate::{Error, GenerationConfig};
 use sai_decoder::{Config, ConvertedTensor, KEPT_TYPES, PeftAdapter};
-use sai_formats::gguf::Gguf;
+use sai_formats::gguf::{Gguf, Override};
 use sai_formats::{Container, DType, FolderWriter, Source, TensorSpec, safetensors};
-use sai_tokenizer::GgufVocabulary;
+use sai_tokenizer::{GgufVocabulary, Tokenizer};
 use serde_json::{Map, Value, json};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -39,6 +39,8 @@ pub struct FolderModel {
     pub files: Vec<(&'static str, Vec<u8>)>,
     /// Tensors, in the order of the forward pass.
     pub tensors: Vec<ConvertedTensor>,
+    /// What a person should know of the way here: one line each.
+    pub notes: Vec<String>,
     /// Bytes that a safetensors file may have of tensors; more go into several files under an index.
     pub shard_bytes: u64,
 }
@@ -51,11 +53,27 @@ impl FolderModel {
     /// The file cannot be opened, has tensors or a vocabulary that a folder cannot hold, or is quantised and no
     /// `dtype` is given.
     pub fn open(source: impl Into<Source>, dtype: Option<DType>) -> Result<FolderModel, Error> {
+        FolderModel::open_with(source, dtype, &[])
+    }
+
+    /// [`FolderModel::open`] with entries of the file's metadata said otherwise.
+    ///
+    /// # Errors
+    /// As [`FolderModel::open`].
+    pub fn open_with(
+        source: impl Into<Source>,
+        dtype: Option<DType>,
+        overrides: &[Override],
+    ) -> Result<FolderModel, Error> {
         let source = source.into();
         let path = source.path();
-        let gguf = Gguf::open(&source).map_err(sai_decoder::Error::from)?;
+        let mut gguf = Gguf::open(&source).map_err(sai_decoder::Error::from)?;
+        overrides.iter().for_each(|entry| gguf.metadata.set(entry.clone()));
         let config = Config::from_gguf(&gguf)?;
-        let words = vocabulary(&gguf)?;
+        let mut notes = sai_decoder::unused_tensors(&config, &Container::Gguf(gguf.clone()))?;
+        let mut words = vocabulary(&gguf)?;
+        notes.extend_from_slice(Tokenizer::from_gguf(words.clone())?.notes());
+        words.drop_stray_roles();
         let kept = gguf.metadata.strings(KEPT_TYPES).map_err(sai_decoder::Error::from)?.unwrap_or_default();
         let tensors = sai_decoder::to_hugging_face(&config, &gguf.tensors, dtype, &kept)?;
 
@@ -67,7 +85,7 @@ impl FolderModel {
         let mut files =
             vec![("config.json", pretty(described)), ("generation_config.json", pretty(generation))];
         files.extend(words.to_folder(&templates(&gguf)?, config.context_length)?);
-        Ok(FolderModel { files, tensors, shard_bytes: SHARD_BYTES })
+        Ok(FolderModel { files, tensors, notes, shard_bytes: SHARD_BYTES })
     }
 
     /// A Hugging Face folder's model with an adapter, as the `peft` library writes it, merged into its weights. `dtype` (F32,
@@ -101,7 +119,7 @@ impl FolderModel {
         if let (Some(dtype), Some((_, bytes))) = (dtype, files.first_mut()) {
             *bytes = with_dtype(bytes, dtype, base)?;
         }
-        Ok(FolderModel { files, tensors, shard_bytes: SHARD_BYTES })
+        Ok(FolderModel { files, tensors, notes: Vec::new(), shard_bytes: SHARD_BYTES })
     }
 
     /// The bytes of all tensors together.

@@ -1,11 +1,11 @@
 //! A model as a GGUF file is to have it.
 
-use super::{Progress, by_name, bytes, ends, fill, ids_in, main_type};
+use super::{Progress, by_name, bytes, ends, fill, main_type};
 use crate::model::gguf::{entries, template_entries};
 use crate::model::{file_name, is_fortytwo_dot};
 use crate::{Error, GenerationConfig};
 use sai_decoder::{Config, ConvertedTensor, KEPT_TYPES};
-use sai_formats::gguf::{self, Array, Gguf, Value};
+use sai_formats::gguf::{self, Array, Gguf, Override, Value};
 use sai_formats::{Container, DType, Source, Tensors};
 use sai_tokenizer::{ChatTemplate, TemplateSources, Tokenizer};
 use std::ops::ControlFlow;
@@ -47,6 +47,17 @@ impl GgufModel {
         }
     }
 
+    /// The same with entries of its metadata said otherwise.
+    pub fn with_overrides(mut self, overrides: &[Override]) -> GgufModel {
+        for Override { key, value } in overrides.iter().cloned() {
+            match self.metadata.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, old)) => *old = value,
+                None => self.metadata.push((key, value)),
+            }
+        }
+        self
+    }
+
     fn of_gguf(gguf: &Gguf) -> GgufModel {
         GgufModel {
             metadata: gguf.metadata.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
@@ -57,12 +68,11 @@ impl GgufModel {
 
     fn of_folder(folder: &Path, tensors: &Tensors, dtype: Option<DType>) -> Result<GgufModel, Error> {
         let config = Config::of(&Container::Safetensors(tensors.clone()), folder)?;
-        let tokenizer = Tokenizer::from_folder(folder)?;
-        let mut ends = ends(folder)?;
-        if tokenizer.eos().is_empty() && ends.is_empty() {
-            ends = ids_in(&folder.join("config.json"), "eos_token_id")?;
-        }
-        let words = tokenizer.to_gguf(config.vocab_size, &ends, folder)?;
+        let mut notes = sai_decoder::unused_tensors(&config, &Container::Safetensors(tensors.clone()))?;
+        let tokenizer = Tokenizer::from_folder_with_rows(folder, config.vocab_size)?;
+        notes.extend_from_slice(tokenizer.notes());
+        let words = tokenizer.to_gguf(config.vocab_size, &ends(folder)?, folder)?;
+        notes.extend(words.notes);
         let name = file_name(folder);
         let mut templates = TemplateSources::from_folder(folder)?;
         if templates.default.is_none() && is_fortytwo_dot(folder, &name) {
@@ -86,7 +96,7 @@ impl GgufModel {
             let kept = Value::Array(Array::from_strings(&converted.kept_types));
             metadata.push((KEPT_TYPES.to_owned(), kept));
         }
-        Ok(GgufModel { metadata, tensors: converted.tensors, notes: words.notes })
+        Ok(GgufModel { metadata, tensors: converted.tensors, notes })
     }
 
     /// The bytes of all tensors together.

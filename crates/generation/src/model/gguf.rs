@@ -7,6 +7,7 @@ use sai_tokenizer::{GgufVocabulary, TemplateSources, Tokenizer};
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const MODEL: &str = "tokenizer.ggml.model";
+const PREPEND_SCHEME: &str = "sai.tokenizer.prepend_scheme";
 const TEMPLATE: &str = "tokenizer.chat_template";
 const TEMPLATE_NAMES: &str = "tokenizer.chat_templates";
 
@@ -22,6 +23,11 @@ pub(crate) fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary, Error> {
             Ok(metadata.strings(key)?.map(|list| list.into_iter().map(str::to_owned).collect()))
         };
         let text = |key: &str| metadata.str(key).map(|text| text.map(str::to_owned));
+        // Some converters write -1 where there is none, in a signed type or as the largest number.
+        let id = |role: &str| -> Result<Option<u32>, sai_formats::Error> {
+            let id = metadata.i64(&format!("tokenizer.ggml.{role}_token_id"))?;
+            Ok(id.map(|id| u32::try_from(id).unwrap_or(u32::MAX)))
+        };
         Ok((
             text(MODEL)?,
             texts(TOKENS)?,
@@ -31,15 +37,16 @@ pub(crate) fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary, Error> {
                 token_types: metadata.i32s("tokenizer.ggml.token_type")?.unwrap_or_default(),
                 merges: texts("tokenizer.ggml.merges")?.unwrap_or_default(),
                 scores: metadata.f32s("tokenizer.ggml.scores")?.unwrap_or_default(),
-                bos: metadata.u32("tokenizer.ggml.bos_token_id")?,
-                eos: metadata.u32("tokenizer.ggml.eos_token_id")?,
-                eot: metadata.u32("tokenizer.ggml.eot_token_id")?,
-                eom: metadata.u32("tokenizer.ggml.eom_token_id")?,
-                pad: metadata.u32("tokenizer.ggml.padding_token_id")?,
-                unk: metadata.u32("tokenizer.ggml.unknown_token_id")?,
+                bos: id("bos")?,
+                eos: id("eos")?,
+                eot: id("eot")?,
+                eom: id("eom")?,
+                pad: id("padding")?,
+                unk: id("unknown")?,
                 add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?,
                 add_eos: metadata.bool("tokenizer.ggml.add_eos_token")?,
                 add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix")?,
+                prepend_scheme: text(PREPEND_SCHEME)?,
                 ..GgufVocabulary::default()
             },
         ))
@@ -83,6 +90,7 @@ pub(crate) fn entries(v: &GgufVocabulary) -> Vec<(String, Value)> {
     put("tokenizer.ggml.add_bos_token", v.add_bos.map(Value::Bool));
     put("tokenizer.ggml.add_eos_token", v.add_eos.map(Value::Bool));
     put("tokenizer.ggml.add_space_prefix", v.add_space_prefix.map(Value::Bool));
+    put(PREPEND_SCHEME, v.prepend_scheme.clone().map(Value::String));
     out
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sai_formats::gguf::{Array, Gguf, Metadata, Value as Meta};
+use sai_formats::gguf::{Array, Gguf, Metadata, Override, Value as Meta};
 use sai_formats::{Container, Source, Tensors};
 use sai_tokenizer::TemplateSources;
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ pub(super) struct Report {
     pub(super) types: Vec<TypeSum>,
     /// The chat template, where there is one.
     pub(super) template: Option<String>,
+    /// What a person should know of how its files were read.
+    pub(super) notes: Vec<String>,
     /// Whether sai can run it.
     pub(super) verdict: Verdict,
 }
@@ -41,7 +43,13 @@ pub(super) struct TypeSum {
 }
 
 impl Report {
-    pub(super) fn new(source: &Source, container: &Container, config: &Value) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        source: &Source,
+        container: &Container,
+        config: &Value,
+        overrides: &[Override],
+    ) -> anyhow::Result<Self> {
+        let (verdict, notes) = verdict::judge(source, container, overrides);
         let path = source.path();
         let tensors = container.tensors();
         let types = types(tensors);
@@ -73,7 +81,8 @@ impl Report {
             bytes,
             types,
             template,
-            verdict: verdict::judge(source, container),
+            notes,
+            verdict,
         })
     }
 

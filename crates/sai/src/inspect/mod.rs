@@ -35,18 +35,22 @@ pub(crate) struct Inspect {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    overrides: crate::cli::OverrideArgs,
 }
 
 impl Inspect {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let source = crate::models::locate(&self.model, ui)?;
-        let container = open(&source)?;
         let path = source.path();
+        let overrides = &self.overrides.override_kv;
+        let container = open(&source)?.with_overrides(overrides, path)?;
         let config = match &container {
             Container::Safetensors(_) if path.is_dir() => read_config(path)?,
             _ => serde_json::Value::Null,
         };
-        let report = facts::Report::new(&source, &container, &config)?;
+        let report = facts::Report::new(&source, &container, &config, overrides)?;
         let mut out = std::io::stdout().lock();
         if self.template {
             return print::template(&report, &mut out);
@@ -68,8 +72,7 @@ fn read_config(folder: &Path) -> anyhow::Result<serde_json::Value> {
     if size > LARGEST {
         anyhow::bail!("{}: {size} bytes are no config; fetch it again", path.display());
     }
-    let text =
-        std::fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    serde_json::from_str(&text)
-        .map_err(|e| anyhow::anyhow!("{}: no JSON ({e}); fetch it again", path.display()))
+    let bytes = std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    sai_formats::json::read(&bytes)
+        .map_err(|e| anyhow::anyhow!("{}: no JSON: {e}; fetch it again", path.display()))
 }

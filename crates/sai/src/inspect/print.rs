@@ -97,6 +97,9 @@ pub(super) fn text(
     let (Verdict::Runs(why) | Verdict::Cannot(why)) = &report.verdict;
     let mark = if color { format!("\x1b[1;{color_code}m{mark}\x1b[0m") } else { mark.to_owned() };
     writeln!(out, "\n{mark}: {}", visible(why))?;
+    for note in &report.notes {
+        writeln!(out, "note: {}", visible(note))?;
+    }
     Ok(())
 }
 
@@ -133,6 +136,7 @@ pub(super) fn json(
         "chat_template": report.template,
         "runs": runs,
         "why": why,
+        "notes": report.notes,
     });
     if sections.tensors {
         let list = container.tensors().iter().map(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sai_formats::{Container, Source};
-use sai_generation::{Config, LoadOptions, Model};
+use sai_generation::{Config, LoadOptions, Model, Override};
 
 use crate::models::memory;
 use crate::ui::{Size, Thousands};
@@ -15,25 +15,37 @@ pub(super) enum Verdict {
 }
 
 /// Finds out the sure way: by opening the model as `sai chat` would, the cheap questions first.
-pub(super) fn judge(source: &Source, container: &Container) -> Verdict {
+///
+/// Gives beside it what a person should know of how the files were read.
+pub(super) fn judge(
+    source: &Source,
+    container: &Container,
+    overrides: &[Override],
+) -> (Verdict, Vec<String>) {
     let path = source.path();
+    let cannot = |why| (Verdict::Cannot(why), Vec::new());
     if let Err(error) = Config::of(container, path) {
-        return Verdict::Cannot(without_path(&error.into(), path));
+        return cannot(without_path(&error.into(), path));
     }
     if let Some(tensor) = container.tensors().iter().find(|t| !t.dtype.is_known()) {
-        return Verdict::Cannot(format!("tensor {} is of type {}", tensor.name, tensor.dtype.name()));
+        return cannot(format!("tensor {} is of type {}", tensor.name, tensor.dtype.name()));
     }
-    let options = LoadOptions { memory_limit: memory::available(), ..LoadOptions::default() };
+    let options = LoadOptions {
+        memory_limit: memory::available(),
+        overrides: overrides.to_vec(),
+        ..LoadOptions::default()
+    };
     match Model::open(source, &options) {
-        Err(error) => Verdict::Cannot(without_path(&error.into(), path)),
+        Err(error) => cannot(without_path(&error.into(), path)),
         Ok(model) => {
             let free = memory::available().map(|free| format!("; {} are free here", Size(free)));
-            Verdict::Runs(format!(
+            let why = format!(
                 "with {} tokens of context it takes {} of memory{}",
                 Thousands(model.context as u64),
                 Size(model.memory.total()),
                 free.unwrap_or_default()
-            ))
+            );
+            (Verdict::Runs(why), model.notes)
         }
     }
 }

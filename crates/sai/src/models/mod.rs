@@ -14,7 +14,7 @@ mod open;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sai_generation::{Source, Tokenizer};
+use sai_generation::{Override, Source, Tokenizer};
 
 use crate::ui::Ui;
 use choose::WantedFiles;
@@ -54,8 +54,11 @@ pub(crate) fn locate(asked: &str, ui: &Ui) -> anyhow::Result<Source> {
 ///
 /// # Errors
 /// One line that says what was tried, or what is wrong with the vocabulary.
-pub(crate) fn tokenizer(asked: &str, ui: &Ui) -> anyhow::Result<Tokenizer> {
-    Ok(sai_generation::open_tokenizer(find(asked, WantedFiles::Vocabulary, ui)?)?)
+pub(crate) fn tokenizer(asked: &str, overrides: &[Override], ui: &Ui) -> anyhow::Result<Tokenizer> {
+    let source = find(asked, WantedFiles::Vocabulary, ui)?;
+    let tokenizer = sai_generation::open_tokenizer_with(source, overrides)?;
+    tokenizer.notes().iter().for_each(|note| ui.warn(format_args!("{asked}: {note}")));
+    Ok(tokenizer)
 }
 
 fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {

@@ -35,8 +35,11 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         template,
         template_name,
         now: Some(jiff::ZonedDateTime::now().datetime()),
+        overrides: args.overrides.override_kv.clone(),
     };
-    Ok(Model::open(source, &options)?)
+    let model = Model::open(source, &options)?;
+    model.notes.iter().for_each(|note| ui.warn(format_args!("{}: {note}", args.model)));
+    Ok(model)
 }
 
 /// Whether this names one of the model's own templates: it is no file and does not look like one's name.

@@ -55,7 +55,7 @@ impl Inspect {
             None
         } else {
             let name = self.tokenizer.as_deref().unwrap_or(shards.tokenizer());
-            let tokenizer = crate::models::tokenizer(name, ui).with_context(|| {
+            let tokenizer = crate::models::tokenizer(name, &[], ui).with_context(|| {
                 format!("{name}: the tokenizer of these shards; give it with --tokenizer")
             })?;
             // Opened once more, so that a shard of another tokenizer is refused by its name.

@@ -54,10 +54,13 @@ pub(crate) struct VocabularyArgs {
         hide_default_value = true
     )]
     pub(crate) tokenizer: String,
+
+    #[command(flatten)]
+    overrides: crate::cli::OverrideArgs,
 }
 
 impl VocabularyArgs {
     pub(crate) fn open(&self, ui: &Ui) -> anyhow::Result<sai_tokenizer::Tokenizer> {
-        crate::models::tokenizer(&self.tokenizer, ui)
+        crate::models::tokenizer(&self.tokenizer, &self.overrides.override_kv, ui)
     }
 }

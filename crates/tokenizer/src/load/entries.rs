@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use sai_formats::json;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::error::{Error, one_line};
+use crate::added::AddedToken;
+use crate::error::{Error, one_line, quoted};
 
 /// A `vocab` object, entries as they stand, the same key twice included.
 #[derive(Debug, Default)]
@@ -38,7 +40,7 @@ impl<'de> Deserialize<'de> for Entries {
 
 /// A merge: `"a b"` in older files, `["a", "b"]` in newer ones, whose pieces may hold spaces.
 #[derive(Debug, serde::Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it is no pair of pieces")]
 pub(crate) enum Merge {
     Text(String),
     Pair(String, String),
@@ -60,31 +62,98 @@ pub(crate) fn two_pieces(text: &str) -> Option<(&str, &str)> {
     (!left.is_empty() && !right.is_empty() && !right.contains(' ')).then_some((left, right))
 }
 
+/// An added token as files describe it.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub(crate) struct AddedFacts {
+    #[serde(default)]
+    pub(crate) id: Option<u64>,
+    pub(crate) content: String,
+    #[serde(default)]
+    pub(crate) special: bool,
+    pub(crate) normalized: Option<bool>,
+    #[serde(default)]
+    pub(crate) lstrip: bool,
+    #[serde(default)]
+    pub(crate) rstrip: bool,
+    #[serde(default)]
+    pub(crate) single_word: bool,
+}
+
+impl AddedFacts {
+    /// A token of which only the text is said.
+    pub(crate) fn plain(content: &str, special: bool) -> AddedFacts {
+        AddedFacts {
+            id: None,
+            content: content.to_owned(),
+            special,
+            normalized: None,
+            lstrip: false,
+            rstrip: false,
+            single_word: false,
+        }
+    }
+
+    /// A token as it is.
+    pub(crate) fn of(token: &AddedToken) -> AddedFacts {
+        AddedFacts {
+            id: Some(token.id.into()),
+            content: token.content.clone(),
+            special: token.special,
+            normalized: Some(token.normalized),
+            lstrip: token.lstrip,
+            rstrip: token.rstrip,
+            single_word: token.single_word,
+        }
+    }
+
+    /// The token with its id.
+    pub(crate) fn token(&self, id: u64, path: &Path) -> Result<AddedToken, Error> {
+        let Ok(id) = u32::try_from(id) else {
+            return Err(Error::vocabulary(
+                path,
+                format!("added token {} has id {id}", quoted(&self.content)),
+            ));
+        };
+        Ok(AddedToken {
+            id,
+            content: self.content.clone(),
+            special: self.special,
+            normalized: self.normalized.unwrap_or(!self.special),
+            lstrip: self.lstrip,
+            rstrip: self.rstrip,
+            single_word: self.single_word,
+        })
+    }
+}
+
 /// A token in `tokenizer_config.json` and its like: its text, or an object that holds it.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it is neither a token's text nor an object with its `content`")]
 pub(crate) enum Named {
     Text(String),
-    Token { content: String },
+    Token(AddedFacts),
 }
 
 impl Named {
     pub(crate) fn text(&self) -> &str {
         match self {
-            Named::Text(text) | Named::Token { content: text } => text,
+            Named::Text(text) => text,
+            Named::Token(facts) => &facts.content,
         }
     }
 }
 
 /// Text of a file, which must be UTF-8.
 pub(crate) fn utf8<'b>(bytes: &'b [u8], path: &Path) -> Result<&'b str, Error> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|e| Error::malformed(path, format!("byte {} is not UTF-8", e.valid_up_to())))?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    json::text(bytes).map_err(|e| Error::malformed(path, e.to_string()))
 }
 
-/// JSON of a file.
-pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, Error> {
-    let text = utf8(bytes, path)?;
-    serde_json::from_str(text).map_err(|e| Error::malformed(path, one_line(&e.to_string())))
+/// JSON of a file that holds a vocabulary.
+pub(crate) fn vocabulary<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, Error> {
+    json::read_large(bytes).map_err(|e| Error::malformed(path, one_line(&e.to_string())))
+}
+
+/// JSON of a file of settings.
+pub(crate) fn settings<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, Error> {
+    json::read(bytes).map_err(|e| Error::malformed(path, one_line(&e.to_string())))
 }

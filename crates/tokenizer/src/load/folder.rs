@@ -3,9 +3,10 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, SpecialTokensMap, named_tokens, templates};
-use super::entries::{json, utf8};
-use super::{tokenizer_json, vocab_merges};
+use super::config::{Config, NamedTokens, templates};
+use super::entries::{Entries, settings, utf8, vocabulary};
+use super::tokenizer_json::{self, Beside};
+use super::vocab_merges;
 use crate::error::Error;
 use crate::template::{ChatTemplate, TemplateError, TemplateSources};
 use crate::tokenizer::Tokenizer;
@@ -48,22 +49,43 @@ fn config_of(folder: &Path) -> Result<(Config, PathBuf), Error> {
     };
     let map = Found::read(folder, "special_tokens_map.json")?;
     if let Some((bytes, path)) = map.get() {
-        config.fill_from(json::<SpecialTokensMap>(bytes, path)?, named_tokens(bytes, path)?);
+        config.hear(settings::<NamedTokens>(bytes, path)?);
     }
     Ok((config, file.path))
 }
 
+/// What `added_tokens.json` lists, in the order of the file.
+fn listed_in(folder: &Path) -> Result<Vec<(String, u64)>, Error> {
+    let file = Found::read(folder, "added_tokens.json")?;
+    file.get().map_or(Ok(Vec::new()), |(bytes, path)| Ok(vocabulary::<Entries>(bytes, path)?.0))
+}
+
 impl Tokenizer {
     /// The tokenizer of a Hugging Face folder: `tokenizer.json`, or else `vocab.json` with `merges.txt`, with
-    /// the roles of tokens from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+    /// what `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say of roles of tokens, of more
+    /// added tokens and of how they are found.
     ///
     /// # Errors
     /// Where a file is missing, cannot be read, is damaged, or contradicts itself or another.
     pub fn from_folder(folder: &Path) -> Result<Tokenizer, Error> {
+        Tokenizer::of_folder(folder, None)
+    }
+
+    /// [`Tokenizer::from_folder`] for a model whose embedding has so many rows: a token that the files beside
+    /// `tokenizer.json` would add beyond them is left text, and [`Tokenizer::notes`] tells of it.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_folder`].
+    pub fn from_folder_with_rows(folder: &Path, rows: usize) -> Result<Tokenizer, Error> {
+        Tokenizer::of_folder(folder, Some(rows))
+    }
+
+    fn of_folder(folder: &Path, rows: Option<usize>) -> Result<Tokenizer, Error> {
         let (mut config, config_path) = config_of(folder)?;
         let whole = Found::read(folder, "tokenizer.json")?;
         if let Some((bytes, path)) = whole.get() {
-            return tokenizer_json::read(bytes, path, &config);
+            let listed = listed_in(folder)?;
+            return tokenizer_json::read(bytes, path, &Beside { config: &config, listed: &listed, rows });
         }
         let vocab = Found::read(folder, "vocab.json")?;
         let merges = Found::read(folder, "merges.txt")?;
@@ -72,12 +94,12 @@ impl Tokenizer {
             return Err(Error::Missing { folder: folder.to_owned() });
         };
         let files =
-            vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path };
+            vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path, rows };
         vocab_merges::read(&files, &mut config)
     }
 
-    /// The tokenizer of a `tokenizer.json`. Where the file has that name, the roles of tokens come from the
-    /// `tokenizer_config.json` and `special_tokens_map.json` beside it.
+    /// The tokenizer of a `tokenizer.json`. Where the file has that name, the files beside it are heard, as in
+    /// [`Tokenizer::from_folder`].
     ///
     /// # Errors
     /// Where a file cannot be read, is damaged, or contradicts itself or another.
@@ -89,7 +111,8 @@ impl Tokenizer {
         };
         let named = path.file_name().is_some_and(|name| name == "tokenizer.json");
         let config = if named { config_of(folder)?.0 } else { Config::default() };
-        tokenizer_json::read(bytes, path, &config)
+        let listed = if named { listed_in(folder)? } else { Vec::new() };
+        tokenizer_json::read(bytes, path, &Beside { config: &config, listed: &listed, rows: None })
     }
 
     /// From the bytes of a `tokenizer.json`, and of a `tokenizer_config.json` where there is one. `path` names
@@ -99,7 +122,7 @@ impl Tokenizer {
     /// Where the bytes are damaged or contradict themselves.
     pub fn from_tokenizer_json(bytes: &[u8], config: Option<&[u8]>, path: &Path) -> Result<Tokenizer, Error> {
         let config = config.map_or(Ok(Config::default()), |bytes| Config::parse(bytes, path))?;
-        tokenizer_json::read(bytes, path, &config)
+        tokenizer_json::read(bytes, path, &Beside { config: &config, listed: &[], rows: None })
     }
 
     /// From the bytes of a `vocab.json` and a `merges.txt`, and of a `tokenizer_config.json` where there is
@@ -120,6 +143,7 @@ impl Tokenizer {
             merges: (merges, &names[1]),
             added_tokens: None,
             config_path: &names[2],
+            rows: None,
         };
         vocab_merges::read(&files, &mut config)
     }
@@ -154,7 +178,7 @@ impl TemplateSources {
         let mut sources = config.templates(&path)?;
         let processor = Found::read(folder, "chat_template.json")?;
         if let Some((bytes, found)) = processor.get().filter(|_| sources.is_empty()) {
-            let file: serde_json::Value = json(bytes, found)?;
+            let file: serde_json::Value = settings(bytes, found)?;
             sources = templates(&file["chat_template"], found)?;
             found.clone_into(&mut path);
         }

@@ -1,9 +1,11 @@
 //! Vocabularies from GGUF metadata.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::pre::guess;
 use crate::added::AddedToken;
 use crate::byte_level::{ByteLevel, Rules};
 use crate::error::{Error, one_line, quoted};
@@ -26,7 +28,8 @@ pub struct GgufVocabulary {
     /// `tokenizer.ggml.token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. May be
     /// empty: all normal.
     pub token_types: Vec<i32>,
-    /// `tokenizer.ggml.merges`: pairs with a space between.
+    /// `tokenizer.ggml.merges`: pairs with a space between. A `llama` vocabulary whose scores are all alike has its order
+    /// from them.
     pub merges: Vec<String>,
     /// `tokenizer.ggml.scores`, which SentencePiece merges by.
     pub scores: Vec<f32>,
@@ -48,6 +51,9 @@ pub struct GgufVocabulary {
     pub add_eos: Option<bool>,
     /// `tokenizer.ggml.add_space_prefix`.
     pub add_space_prefix: Option<bool>,
+    /// A key of sai's own, `sai.tokenizer.prepend_scheme`: that the space in front is put as Metaspace puts it, `always`
+    /// or `first`, where none is there already.
+    pub prepend_scheme: Option<String>,
 }
 
 pub(crate) const NORMAL: i32 = 1;
@@ -59,9 +65,8 @@ pub(crate) const BYTE: i32 = 6;
 
 /// What a `pre` name means: rules, and whether a BOS is added where the file does not say.
 ///
-/// Names that llama.cpp gives to the same expressions are taken together. A file without one is GPT-2's, as
-/// converters wrote before the key existed. Qwen2's own tokenizer composes text first and so does this, which
-/// llama.cpp leaves out: decomposed Korean is where they would differ.
+/// Names that llama.cpp gives to the same expressions are taken together. Qwen2's own tokenizer composes text first and
+/// so does this, which llama.cpp leaves out: decomposed Korean is where they would differ.
 fn rules(pre: &str) -> Option<(Rules, bool)> {
     let (split, ignore_merges, add_bos) = match pre {
         "default" | "gpt-2" | "gpt2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "jina-es"
@@ -81,13 +86,35 @@ fn rules(pre: &str) -> Option<(Rules, bool)> {
     Some((Rules { ignore_merges, nfc: pre == "qwen2", ..Rules::new(split) }, add_bos))
 }
 
+/// How a byte-level vocabulary cuts words: its `pre`, or what its tokens tell where it has none, as converters wrote
+/// before the key existed, or one that says that the converter did not know. Then there is a note, too.
+fn pre_of(v: &GgufVocabulary) -> (Cow<'_, str>, Option<String>) {
+    let said = match v.pre.as_deref() {
+        None => "is missing",
+        Some("default") => "is `default`",
+        Some(pre) => return (pre.into(), None),
+    };
+    let guess = guess(v);
+    let name = guess.name;
+    let note = if guess.certain {
+        format!("tokenizer.ggml.pre {said}; the tokens are such as {name} makes, and text is cut so")
+    } else {
+        format!(
+            "tokenizer.ggml.pre {said}, and text is cut as {name}, which may be wrong; say what the model was trained with, \
+             for example --override-kv tokenizer.ggml.pre=str:llama-bpe (or gpt-2, smollm, qwen2)"
+        )
+    };
+    (name.into(), Some(note))
+}
+
 /// The rules that a byte-level vocabulary's `pre` stands for.
 pub(crate) fn rules_of(v: &GgufVocabulary) -> Result<Rules, Error> {
-    let pre = v.pre.as_deref().unwrap_or("default");
-    let Some((rules, _)) = rules(pre) else {
+    let (pre, _) = pre_of(v);
+    let Some((rules, _)) = rules(&pre) else {
         let fact = format!(
-            "tokenizer.ggml.pre is {}; sai knows gpt-2, smollm, llama-bpe and qwen2, for this one use the Hugging Face folder with its tokenizer.json",
-            quoted(&one_line(pre))
+            "tokenizer.ggml.pre is {}; sai knows gpt-2, smollm, llama-bpe and qwen2: use the Hugging Face folder with its \
+             tokenizer.json, or --override-kv tokenizer.ggml.pre=str:NAME if it is one of these by another name",
+            quoted(&one_line(&pre))
         );
         return Err(Error::unsupported(&v.path, fact));
     };
@@ -98,7 +125,7 @@ pub(crate) fn rules_of(v: &GgufVocabulary) -> Result<Rules, Error> {
 /// Whether a BOS goes before a text where the file does not say.
 pub(crate) fn prefixes_bos(v: &GgufVocabulary) -> bool {
     match v.model.as_str() {
-        "gpt2" => rules(v.pre.as_deref().unwrap_or("default")).is_some_and(|(_, add_bos)| add_bos),
+        "gpt2" => rules(&pre_of(v).0).is_some_and(|(_, add_bos)| add_bos),
         _ => true,
     }
 }
@@ -109,7 +136,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Unsupported`] for a model or pre-tokeniser that sai does not know, [`Error::Vocabulary`] where
     /// tokens, types, merges and scores contradict each other.
-    pub fn from_gguf(vocabulary: GgufVocabulary) -> Result<Tokenizer, Error> {
+    pub fn from_gguf(mut vocabulary: GgufVocabulary) -> Result<Tokenizer, Error> {
+        let mut notes = vocabulary.drop_stray_roles();
         let v = &vocabulary;
         let count = v.tokens.len();
         if count == 0 || u32::try_from(count).is_err() {
@@ -121,9 +149,19 @@ impl Tokenizer {
                 return Err(Error::vocabulary(&v.path, fact));
             }
         }
-        match v.model.as_str() {
-            "gpt2" => byte_level(v),
-            "llama" => sentence_piece(v),
+        let tokenizer = match v.model.as_str() {
+            "gpt2" => {
+                notes.extend(pre_of(v).1);
+                byte_level(v)
+            }
+            "llama" => {
+                if has_flat_scores(v) && v.merges.is_empty() {
+                    let fact = "tokenizer.ggml.scores are all alike and there are no merges: text is cut otherwise than in \
+                                training; convert the model again";
+                    notes.push(fact.to_owned());
+                }
+                sentence_piece(v)
+            }
             other => {
                 let fact = format!(
                     "tokenizer.ggml.model is {}; sai runs `gpt2` and `llama` from a GGUF, for this one use the Hugging Face folder with its tokenizer.json",
@@ -131,8 +169,55 @@ impl Tokenizer {
                 );
                 Err(Error::unsupported(&v.path, fact))
             }
-        }
+        };
+        Ok(tokenizer?.with_notes(notes))
     }
+}
+
+impl GgufVocabulary {
+    /// Takes back roles whose ids lie outside of the vocabulary and that nothing needs: padding and the unknown token, and
+    /// any that is -1, by which some converters say that there is none. Gives a note for each.
+    pub fn drop_stray_roles(&mut self) -> Vec<String> {
+        let count = self.tokens.len();
+        let mut notes = Vec::new();
+        for (role, id, needed) in [
+            ("bos", &mut self.bos, true),
+            ("eos", &mut self.eos, true),
+            ("eot", &mut self.eot, true),
+            ("eom", &mut self.eom, true),
+            ("padding", &mut self.pad, false),
+            ("unknown", &mut self.unk, false),
+        ] {
+            if let Some(stray) = id.filter(|&id| id as usize >= count && (id == u32::MAX || !needed)) {
+                let stray = if stray == u32::MAX { "-1".to_owned() } else { stray.to_string() };
+                notes.push(format!(
+                    "tokenizer.ggml.{role}_token_id is {stray} of a vocabulary of {count} tokens, and taken for none"
+                ));
+                *id = None;
+            }
+        }
+        notes
+    }
+}
+
+/// The pairs of `tokenizer.ggml.merges`.
+fn merges(v: &GgufVocabulary) -> Result<Vec<(&str, &str)>, Error> {
+    let pairs = v.merges.iter().enumerate().map(|(rank, merge)| {
+        // A piece may itself begin with a space in files of old converters.
+        let cut = merge.char_indices().skip(1).find(|&(_, c)| c == ' ').map(|(at, _)| at);
+        cut.map(|cut| (&merge[..cut], &merge[cut + 1..])).ok_or_else(|| {
+            Error::vocabulary(&v.path, format!("merge {rank} is {}, not two pieces", quoted(merge)))
+        })
+    });
+    pairs.collect()
+}
+
+/// Whether a vocabulary's scores say nothing of an order.
+fn has_flat_scores(v: &GgufVocabulary) -> bool {
+    let mut scores =
+        v.scores.iter().zip(0u32..).filter(|&(_, id)| kind(v, id) == NORMAL).map(|(score, _)| score);
+    let first = scores.next();
+    scores.all(|score| Some(score.to_bits()) == first.map(|first| first.to_bits()))
 }
 
 fn kind(v: &GgufVocabulary, id: u32) -> i32 {
@@ -166,16 +251,7 @@ fn roles(v: &GgufVocabulary) -> Roles {
 
 fn byte_level(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
     let rules = rules_of(v)?;
-    let mut merges = Vec::with_capacity(v.merges.len());
-    for (rank, merge) in v.merges.iter().enumerate() {
-        // A piece may itself begin with a space in files of old converters.
-        let cut = merge.char_indices().skip(1).find(|&(_, c)| c == ' ').map(|(at, _)| at);
-        let Some(cut) = cut else {
-            let fact = format!("merge {rank} is {}, not two pieces", quoted(merge));
-            return Err(Error::vocabulary(&v.path, fact));
-        };
-        merges.push((&merge[..cut], &merge[cut + 1..]));
-    }
+    let merges = merges(v)?;
     let is_text = |id| !matches!(kind(v, id), CONTROL | UNKNOWN | USER_DEFINED | UNUSED);
     let bpe = ByteLevel::new(&v.tokens, is_text, merges.into_iter(), rules, &v.path, &v.path)?;
     Tokenizer::byte_level(&v.tokens, added(v), roles(v), bpe, &v.path)
@@ -184,19 +260,31 @@ fn byte_level(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
 /// SentencePiece BPE, as LLaMA 2 has it, run by the library.
 fn sentence_piece(v: &GgufVocabulary) -> Result<Tokenizer, Error> {
     let file = sentence_piece_json(v)?;
-    let loaded = Library::from_json(file.to_string().as_bytes(), &v.path)?;
+    let loaded = Library::from_json(&file.to_string(), &v.path)?;
     Tokenizer::library(loaded, "SentencePiece BPE".to_owned(), roles(v), &v.path)
 }
 
-/// The vocabulary as a `tokenizer.json`: pairs merge by the score of what they make.
-pub(crate) fn sentence_piece_json(v: &GgufVocabulary) -> Result<serde_json::Value, Error> {
+/// The pairs of a SentencePiece vocabulary in the order in which they merge: by the score of what they make, or, where
+/// scores tell nothing, as a list of merges says.
+fn pairs(v: &GgufVocabulary) -> Result<Vec<[&str; 2]>, Error> {
+    let ids = crate::table::index(&v.tokens, &v.path)?;
+    if has_flat_scores(v) && !v.merges.is_empty() {
+        let pairs = merges(v)?;
+        for (rank, (left, right)) in pairs.iter().enumerate() {
+            let made = format!("{left}{right}");
+            if let Some(piece) = [*left, right, &made].into_iter().find(|piece| !ids.contains_key(piece)) {
+                let fact = format!("merge {rank} names {}, which is not in the vocabulary", quoted(piece));
+                return Err(Error::vocabulary(&v.path, fact));
+            }
+        }
+        return Ok(pairs.into_iter().map(|(left, right)| [left, right]).collect());
+    }
     if v.scores.is_empty() {
         return Err(Error::vocabulary(
             &v.path,
             "tokenizer.ggml.scores is missing, which SentencePiece merges by",
         ));
     }
-    let ids = crate::table::index(&v.tokens, &v.path)?;
     let mut merges: Vec<(f32, usize, u32, u32, &str, &str)> = Vec::new();
     for (piece, id) in v.tokens.iter().zip(0u32..) {
         // A piece of absurd length would have as many splits; the library of real ones ends far below.
@@ -211,7 +299,12 @@ pub(crate) fn sentence_piece_json(v: &GgufVocabulary) -> Result<serde_json::Valu
         }
     }
     merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
-    let merges: Vec<[&str; 2]> = merges.into_iter().map(|m| [m.4, m.5]).collect();
+    Ok(merges.into_iter().map(|m| [m.4, m.5]).collect())
+}
+
+/// The vocabulary as a `tokenizer.json`.
+pub(crate) fn sentence_piece_json(v: &GgufVocabulary) -> Result<Value, Error> {
+    let merges = pairs(v)?;
     let unknown = v.unk.and_then(|id| v.tokens.get(id as usize));
     let added_tokens: Vec<_> = added(v)
         .into_iter()
@@ -222,25 +315,40 @@ pub(crate) fn sentence_piece_json(v: &GgufVocabulary) -> Result<serde_json::Valu
         .collect();
     let prefix = v.add_space_prefix.unwrap_or(true);
     let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
-    let mut normalizers = vec![space];
+    let (normalizers, pre_tokenizer) = match v.prepend_scheme.as_deref().filter(|_| prefix) {
+        Some(scheme @ ("always" | "first")) => {
+            let metaspace =
+                json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false });
+            (Vec::new(), metaspace)
+        }
+        Some(other) => {
+            let fact = format!("sai.tokenizer.prepend_scheme is {}, neither always nor first", quoted(other));
+            return Err(Error::vocabulary(&v.path, fact));
+        }
+        None if prefix => (vec![json!({ "type": "Prepend", "prepend": "▁" }), space], Value::Null),
+        None => (vec![space], Value::Null),
+    };
     let mut decoders = vec![
         json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " }),
         json!({ "type": "ByteFallback" }),
         json!({ "type": "Fuse" }),
     ];
     if prefix {
-        normalizers.insert(0, json!({ "type": "Prepend", "prepend": "▁" }));
         decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
     }
-    let vocab: serde_json::Map<String, serde_json::Value> =
+    let normalizer = match normalizers.is_empty() {
+        true => Value::Null,
+        false => json!({ "type": "Sequence", "normalizers": normalizers }),
+    };
+    let vocab: serde_json::Map<String, Value> =
         v.tokens.iter().zip(0u32..).map(|(token, id)| (token.clone(), id.into())).collect();
     Ok(json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
         "added_tokens": added_tokens,
-        "normalizer": { "type": "Sequence", "normalizers": normalizers },
-        "pre_tokenizer": null,
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
         "post_processor": null,
         "decoder": { "type": "Sequence", "decoders": decoders },
         "model": { "type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null,

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::config::{AddedFacts, Config};
-use super::entries::{Entries, Merge, json};
-use super::{Vocabulary, roles};
+use super::config::Config;
+use super::entries::{AddedFacts, Entries, Merge, utf8, vocabulary};
+use super::{Vocabulary, numbered, roles};
 use crate::byte_level::{ByteLevel, Rules};
 use crate::error::{Error, quoted};
 use crate::library::Library;
@@ -53,27 +53,49 @@ struct Model {
     ignore_merges: bool,
 }
 
-/// Reads a `tokenizer.json`, with the roles that `config` gives.
-pub(crate) fn read(bytes: &[u8], path: &Path, config: &Config) -> Result<Tokenizer, Error> {
-    let file: File = json(bytes, path)?;
+/// What the files beside a `tokenizer.json` say.
+pub(crate) struct Beside<'b> {
+    pub(crate) config: &'b Config,
+    /// Tokens and ids of `added_tokens.json`.
+    pub(crate) listed: &'b [(String, u64)],
+    /// How many rows the embedding has, where that is known.
+    pub(crate) rows: Option<usize>,
+}
+
+/// Reads a `tokenizer.json` with what the files beside it add.
+pub(crate) fn read(bytes: &[u8], path: &Path, beside: &Beside<'_>) -> Result<Tokenizer, Error> {
+    let file: File = vocabulary(bytes, path)?;
     let opening = opening_token(&file.post_processor).map(str::to_owned);
+    let mut notes = Vec::new();
+    if let Some(dropout) = file.model.dropout.filter(|&share| share != 0.0) {
+        notes.push(format!(
+            "`dropout` {dropout} of {} is left out: a text always has the same ids here",
+            path.display()
+        ));
+    }
     if let Some(rules) = byte_level_rules(&file) {
-        return byte_level(file, rules, path, config, opening.as_deref());
+        return byte_level(file, rules, path, beside, opening.as_deref(), notes);
     }
     let model = file.model.kind.clone().unwrap_or_else(|| "BPE".to_owned());
-    let loaded = Library::from_json(bytes, path)?;
+    let more = beside.config.beside(&file.added_tokens, beside.listed, path)?;
+    let mut library = Library::parse(utf8(bytes, path)?, path)?;
+    let more = numbered(more, |text| library.id_of(text), library.size(), beside.rows, path, &mut notes)?;
+    library.add(&more, path)?;
+    let loaded = library.loaded(path)?;
     let ids = |text: &str| loaded.library.id_of(text);
-    let roles = roles(config, opening.as_deref(), ids, path)?;
-    Tokenizer::library(loaded, model, roles, path)
+    let roles = roles(beside.config, opening.as_deref(), ids, path)?;
+    Ok(Tokenizer::library(loaded, model, roles, path)?.with_notes(notes))
 }
 
 fn byte_level(
     file: File,
     rules: Rules,
     path: &Path,
-    config: &Config,
+    beside: &Beside<'_>,
     opening: Option<&str>,
+    mut notes: Vec<String>,
 ) -> Result<Tokenizer, Error> {
+    let more = beside.config.beside(&file.added_tokens, beside.listed, path)?;
     let added = file
         .added_tokens
         .iter()
@@ -89,7 +111,8 @@ fn byte_level(
         let pieces = merge.pieces();
         merges.push(pieces.ok_or_else(|| Error::malformed(path, format!("merge {rank} is not two pieces")))?);
     }
-    let vocabulary = Vocabulary::new(file.model.vocab.0, added, path)?;
+    let mut vocabulary = Vocabulary::new(file.model.vocab.0, added, path)?;
+    vocabulary.add_beside(more, beside.rows, path, &mut notes)?;
     let unknown = match &file.model.unk_token {
         None => None,
         Some(token) => Some(vocabulary.id_of(token).ok_or_else(|| {
@@ -97,11 +120,11 @@ fn byte_level(
         })?),
     };
     let rules = Rules { unknown, fuse_unknown: file.model.fuse_unk, ..rules };
-    let roles = roles(config, opening, |text| vocabulary.id_of(text), path)?;
+    let roles = roles(beside.config, opening, |text| vocabulary.id_of(text), path)?;
     let Vocabulary { tokens, added, apart } = vocabulary;
     let is_text = |id: u32| apart.binary_search(&id).is_err();
     let bpe = ByteLevel::new(&tokens, is_text, merges.into_iter(), rules, path, path)?;
-    Tokenizer::byte_level(&tokens, added, roles, bpe, path)
+    Ok(Tokenizer::byte_level(&tokens, added, roles, bpe, path)?.with_notes(notes))
 }
 
 /// The rules of a file that is byte-level BPE of a kind we know; `None` sends it to the library.
@@ -109,7 +132,6 @@ fn byte_level_rules(file: &File) -> Option<Rules> {
     let model = &file.model;
     let empty = |affix: &Option<String>| affix.as_deref().unwrap_or_default().is_empty();
     let plain = matches!(model.kind.as_deref(), None | Some("BPE"))
-        && model.dropout.unwrap_or(0.0) == 0.0
         && empty(&model.continuing_subword_prefix)
         && empty(&model.end_of_word_suffix)
         && !model.byte_fallback

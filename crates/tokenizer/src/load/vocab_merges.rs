@@ -5,7 +5,7 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 
 use super::config::Config;
-use super::entries::{Entries, Named, json, two_pieces, utf8};
+use super::entries::{AddedFacts, Entries, two_pieces, utf8, vocabulary};
 use super::{Vocabulary, roles};
 use crate::added::AddedToken;
 use crate::byte_level::{ByteLevel, Rules};
@@ -19,6 +19,8 @@ pub(crate) struct Files<'f> {
     pub(crate) merges: (&'f [u8], &'f Path),
     pub(crate) added_tokens: Option<(&'f [u8], &'f Path)>,
     pub(crate) config_path: &'f Path,
+    /// How many rows the embedding has, where that is known.
+    pub(crate) rows: Option<usize>,
 }
 
 /// Tokenizer classes that these two files are byte-level BPE for, and how each cuts words.
@@ -45,7 +47,7 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         );
         return Err(Error::unsupported(files.config_path, fact));
     };
-    let entries: Entries = json(vocab_bytes, vocab_path)?;
+    let entries: Entries = vocabulary(vocab_bytes, vocab_path)?;
     let text = utf8(merges_bytes, merges_path)?;
     let mut merges = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -60,7 +62,7 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
 
     let mut added = config.added(files.config_path)?;
     if let Some((bytes, path)) = files.added_tokens {
-        let listed: Entries = json(bytes, path)?;
+        let listed: Entries = vocabulary(bytes, path)?;
         let known: FxHashSet<String> = added.iter().map(|t| t.content.clone()).collect();
         for (content, id) in listed.0.into_iter().filter(|(content, _)| !known.contains(content)) {
             let Ok(id) = u32::try_from(id) else {
@@ -70,15 +72,12 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         }
     }
     // What has a role is special though no list says so; GPT-2's end token is all roles by default.
-    let default = || Some(Named::Text("<|endoftext|>".to_owned()));
     let has_default = entries.0.iter().any(|(token, _)| token == "<|endoftext|>");
     if has_default {
-        config.bos_token = config.bos_token.take().or_else(default);
-        config.eos_token = config.eos_token.take().or_else(default);
-        config.unk_token = config.unk_token.take().or_else(default);
+        config.default_roles("<|endoftext|>");
     }
-    let roles_named = [&config.bos_token, &config.eos_token, &config.unk_token, &config.pad_token];
-    for content in roles_named.into_iter().flatten().map(Named::text) {
+    let roles_named = config.roles();
+    for content in roles_named.into_iter().flatten() {
         if added.iter().any(|t| t.content == content) {
             continue;
         }
@@ -89,15 +88,20 @@ pub(crate) fn read(files: &Files<'_>, config: &mut Config) -> Result<Tokenizer, 
         }
     }
     for token in &mut added {
-        token.special |= roles_named.into_iter().flatten().any(|named| named.text() == token.content);
+        token.special |= roles_named.into_iter().flatten().any(|named| named == token.content);
     }
 
-    let vocabulary = Vocabulary::new(entries.0, added, vocab_path)?;
+    // Tokens that are named and have no id yet take the next ones.
+    let own: Vec<AddedFacts> = added.iter().map(AddedFacts::of).collect();
+    let more = config.beside(&own, &[], files.config_path)?;
+    let mut vocabulary = Vocabulary::new(entries.0, added, vocab_path)?;
+    let mut notes = Vec::new();
+    vocabulary.add_beside(more, files.rows, vocab_path, &mut notes)?;
     let roles = roles(config, None, |text| vocabulary.id_of(text), files.config_path)?;
     let prefix_space = config.add_prefix_space.unwrap_or(false) && split == Split::Gpt2;
     let rules = Rules { prefix_space, nfc, ..Rules::new(split) };
     let Vocabulary { tokens, added, apart } = vocabulary;
     let is_text = |id: u32| apart.binary_search(&id).is_err();
     let bpe = ByteLevel::new(&tokens, is_text, merges.into_iter(), rules, vocab_path, merges_path)?;
-    Tokenizer::byte_level(&tokens, added, roles, bpe, vocab_path)
+    Ok(Tokenizer::byte_level(&tokens, added, roles, bpe, vocab_path)?.with_notes(notes))
 }

@@ -31,9 +31,20 @@ pub(super) fn facts(
             quoted(model)
         ));
     }
-    let Some(prefix) = space_prefix(&file, notes) else {
+    let Some(prefix) = space_prefix(&file) else {
         return refuse("its normaliser is not SentencePiece's, and GGUF has no place for another".to_owned());
     };
+    let where_put = match prefix {
+        Prefix::None | Prefix::Always => None,
+        Prefix::Metaspace("first") => Some("a text"),
+        Prefix::Metaspace(_) => Some("a text, and before a piece after a special token,"),
+    };
+    if let Some(place) = where_put {
+        notes.push(format!(
+            "a space goes before {place} only where none is, which this file says to sai; llama.cpp puts one before every text \
+             and every such piece"
+        ));
+    }
     let unknown = bpe["unk_token"].as_str();
     let mut tokens = vec![String::new(); tokenizer.vocab_size()];
     for (piece, id) in library.entries() {
@@ -63,13 +74,27 @@ pub(super) fn facts(
         scores: scores.collect(),
         tokens,
         token_types,
-        add_space_prefix: Some(prefix),
+        add_space_prefix: Some(prefix != Prefix::None),
+        prepend_scheme: match prefix {
+            Prefix::Metaspace(scheme) => Some(scheme.to_owned()),
+            _ => None,
+        },
         ..GgufVocabulary::default()
     })
 }
 
-/// Whether a text is given a space in front; `None` where spaces are not turned into `▁` as SentencePiece does.
-fn space_prefix(file: &Value, notes: &mut Vec<String>) -> Option<bool> {
+/// The space that a text is given in front.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    None,
+    /// One more, whatever is there.
+    Always,
+    /// By this scheme of Metaspace, where there is none.
+    Metaspace(&'static str),
+}
+
+/// Which space a text is given in front; `None` where spaces are not turned into `▁` as SentencePiece does.
+fn space_prefix(file: &Value) -> Option<Prefix> {
     let steps = match &file["normalizer"] {
         Value::Null => &[],
         one if one["type"] == "Sequence" => one["normalizers"].as_array()?.as_slice(),
@@ -81,16 +106,16 @@ fn space_prefix(file: &Value, notes: &mut Vec<String>) -> Option<bool> {
     };
     let before = &file["pre_tokenizer"];
     match (steps, before) {
-        ([replace], Value::Null) if is_replace(replace) => Some(false),
-        ([prepend, replace], Value::Null) if is_prepend(prepend) && is_replace(replace) => Some(true),
+        ([replace], Value::Null) if is_replace(replace) => Some(Prefix::None),
+        ([prepend, replace], Value::Null) if is_prepend(prepend) && is_replace(replace) => {
+            Some(Prefix::Always)
+        }
         ([], step) if step["type"] == "Metaspace" && step["replacement"] == "▁" && step["split"] == false => {
             match step["prepend_scheme"].as_str()? {
-                "never" => Some(false),
-                "first" => {
-                    notes.push("a space goes before a text's beginning only; llama.cpp puts one after special tokens too".to_owned());
-                    Some(true)
-                }
-                _ => Some(true),
+                "never" => Some(Prefix::None),
+                "first" => Some(Prefix::Metaspace("first")),
+                "always" => Some(Prefix::Metaspace("always")),
+                _ => None,
             }
         }
         _ => None,

@@ -82,7 +82,7 @@ impl Eval {
         let tokenizers: Vec<(String, Tokenizer)> = self
             .tokenizers
             .iter()
-            .map(|name| Ok((short(name), crate::models::tokenizer(name, ui)?)))
+            .map(|name| Ok((short(name), crate::models::tokenizer(name, &[], ui)?)))
             .collect::<anyhow::Result<_>>()?;
         let interrupt = Interrupt::install("")?;
         let mut sets = Vec::new();
