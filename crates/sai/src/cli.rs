@@ -26,9 +26,11 @@ Examples:
   sai tokenizer train --input corpus/ -o vocabulary
   sai doctor                                what this machine has, and what is missing for what
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
+  sai models                                which models are here, and which a name fetches
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
-  mini (built in; taken where none is named), smollm2-135m, 42dot-sft, 42dot-plm";
+  mini (built in; taken where none is named), or one that `sai models` lists, such as
+  hyperclovax-seed-0.5b, 42dot-sft, qwen3-0.6b, gemma3-270m, smollm2-135m";
 
 /// Run compact Korean–English language models: chat, complete, inspect, convert, quantise, measure.
 #[derive(Parser)]
@@ -48,6 +50,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
     ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
+    ("Models", &["models"]),
     ("Shell", &["completions", "man", "help"]),
 ];
 
@@ -113,6 +116,7 @@ pub(crate) enum Verb {
     Inspect(crate::inspect::Inspect),
     Make(crate::make::Make),
     Merge(crate::merge::Merge),
+    Models(crate::models::Models),
     Perplexity(crate::perplexity::Perplexity),
     Plan(crate::plan::Plan),
     Pretrain(crate::pretrain::Pretrain),
@@ -137,6 +141,7 @@ impl Verb {
             Self::Inspect(verb) => verb.run(ui),
             Self::Make(verb) => verb.run(ui),
             Self::Merge(verb) => verb.run(ui),
+            Self::Models(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),
             Self::Plan(verb) => verb.run(ui),
             Self::Pretrain(verb) => verb.run(ui),

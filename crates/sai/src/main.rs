@@ -13,6 +13,7 @@
 mod bench;
 mod chat;
 mod cli;
+mod confirm;
 mod convert;
 mod doctor;
 mod evaluate;

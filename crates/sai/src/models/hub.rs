@@ -8,6 +8,7 @@ mod cache;
 mod client;
 mod download;
 mod id;
+mod local;
 mod refusal;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ use download::Download;
 use id::Settings;
 use refusal::{describe, is_unreachable, refused, unreachable};
 
-pub(super) use id::{HubId, Pasted, cache_folder};
+pub(super) use id::{HubId, Pasted, cache_folder, is_offline};
+pub(super) use local::LocalRepository;
 
 /// The local path of the model `id`: a GGUF file or a Hugging Face folder, fetched where the cache lacks it.
 /// Where a vocabulary is wanted and lies in files of its own, the folder may hold these alone.
