@@ -27,6 +27,7 @@ Examples:
   sai doctor                                what this machine has, and what is missing for what
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
   sai models                                which models are here, and which a name fetches
+  sai push nano/ owner/nano                 a model of your own to the Hub
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
   mini (built in; taken where none is named), or one that `sai models` lists, such as
@@ -50,7 +51,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
     ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
-    ("Models", &["models"]),
+    ("Models", &["models", "push"]),
     ("Shell", &["completions", "man", "help"]),
 ];
 
@@ -120,6 +121,7 @@ pub(crate) enum Verb {
     Perplexity(crate::perplexity::Perplexity),
     Plan(crate::plan::Plan),
     Pretrain(crate::pretrain::Pretrain),
+    Push(crate::push::Push),
     Quantize(crate::quantize::Quantize),
     Sample(crate::sample::Sample),
     Imatrix(crate::imatrix::Imatrix),
@@ -145,6 +147,7 @@ impl Verb {
             Self::Perplexity(verb) => verb.run(ui),
             Self::Plan(verb) => verb.run(ui),
             Self::Pretrain(verb) => verb.run(ui),
+            Self::Push(verb) => verb.run(ui),
             Self::Quantize(verb) => verb.run(ui),
             Self::Sample(verb) => verb.run(ui),
             Self::Imatrix(verb) => verb.run(ui),

@@ -31,6 +31,7 @@ mod perplexity;
 mod plan;
 mod pretrain;
 mod prompt_cache;
+mod push;
 mod quantize;
 mod ranks;
 mod run_watch;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use common::http::http;
 use common::{config, fails, run, sai, succeeds, weights};
 use sha2::{Digest, Sha256};
 
@@ -179,12 +180,6 @@ impl Behaviour {
         }
         http("404 Not Found", &[], b"")
     }
-}
-
-fn http(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut reply = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-    headers.iter().for_each(|(name, value)| reply += &format!("{name}: {value}\r\n"));
-    [reply.as_bytes(), b"\r\n", body].concat()
 }
 
 /// The range `start-` or `start-end` of `bytes`; a cut one promises all and sends half.
