@@ -236,6 +236,24 @@ fn a_model_is_fetched_once() {
 }
 
 #[test]
+fn a_family_that_sai_does_not_run_is_said_before_its_weights_come() {
+    let files = [
+        ("config.json", config("MambaForCausalLM").replace("\"llama\"", "\"mamba\"").into_bytes()),
+        ("generation_config.json", b"{}".to_vec()),
+        ("model.safetensors", weights()),
+    ];
+    let (home, hub) =
+        (tempfile::tempdir().expect("a folder"), Hub::new(&files).with(|state| state.corrupt = true));
+    // That it is said although the weights never arrive shows that it comes first.
+    let ran = run(&mut hub.command(home.path(), "owner/name"));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("warning: owner/name: sai cannot run this model (config.json: "), "{ran:?}");
+    let hub = hub.with(|state| state.corrupt = false);
+    let ran = succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert!(ran.out.contains("sai cannot run it") && ran.out.contains("MambaForCausalLM"), "{ran:?}");
+}
+
+#[test]
 fn a_cut_download_goes_on_where_it_stopped() {
     let (home, hub) = (tempfile::tempdir().expect("a folder"), folder().with(|state| state.cuts = 1));
     let ran = succeeds(&mut hub.command(home.path(), "owner/name"));
