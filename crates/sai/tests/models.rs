@@ -1,5 +1,8 @@
 //! `sai models`: what is listed, and that only what was named is removed.
 
+// The Hub cache is made of links.
+#![cfg(unix)]
+
 mod common;
 
 use std::fs;
@@ -42,7 +45,6 @@ fn cached(home: &Path, name: &str) -> PathBuf {
     folder
 }
 
-#[cfg(unix)]
 fn link(target: &str, path: &Path) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     std::os::unix::fs::symlink(target, path).expect("a link");
