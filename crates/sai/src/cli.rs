@@ -27,9 +27,12 @@ Examples:
   sai tokenizer train --input corpus/ -o vocabulary
   sai doctor                                what this machine has, and what is missing for what
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
+  sai models                                which models are here, and which a name fetches
+  sai push nano/ owner/nano                 a model of your own to the Hub
 
 A model is a GGUF file, a Hugging Face folder, a Hub id (owner/name) or a short name:
-  mini (built in; taken where none is named), smollm2-135m, 42dot-sft, 42dot-plm";
+  mini (built in; taken where none is named), or one that `sai models` lists, such as
+  hyperclovax-seed-0.5b, 42dot-sft, qwen3-0.6b, gemma3-270m, smollm2-135m";
 
 /// Run compact Korean–English language models: chat, complete, inspect, convert, quantise, measure.
 #[derive(Parser)]
@@ -49,6 +52,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
     ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
+    ("Models", &["models", "push"]),
     ("Shell", &["completions", "man", "help"]),
 ];
 
@@ -114,9 +118,11 @@ pub(crate) enum Verb {
     Inspect(crate::inspect::Inspect),
     Make(crate::make::Make),
     Merge(crate::merge::Merge),
+    Models(crate::models::Models),
     Perplexity(crate::perplexity::Perplexity),
     Plan(crate::plan::Plan),
     Pretrain(crate::pretrain::Pretrain),
+    Push(crate::push::Push),
     Quantize(crate::quantize::Quantize),
     Sample(crate::sample::Sample),
     Imatrix(crate::imatrix::Imatrix),
@@ -138,9 +144,11 @@ impl Verb {
             Self::Inspect(verb) => verb.run(ui),
             Self::Make(verb) => verb.run(ui),
             Self::Merge(verb) => verb.run(ui),
+            Self::Models(verb) => verb.run(ui),
             Self::Perplexity(verb) => verb.run(ui),
             Self::Plan(verb) => verb.run(ui),
             Self::Pretrain(verb) => verb.run(ui),
+            Self::Push(verb) => verb.run(ui),
             Self::Quantize(verb) => verb.run(ui),
             Self::Sample(verb) => verb.run(ui),
             Self::Imatrix(verb) => verb.run(ui),

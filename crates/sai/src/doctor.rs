@@ -80,7 +80,6 @@ impl Doctor {
 impl Findings {
     fn of(threads: usize) -> Findings {
         let cpu = Cpu::new(threads);
-        let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut folders: Vec<Folder> =
             models::folders().into_iter().map(|path| Folder::of("models", path, is_gguf)).collect();
         if let Ok(path) = models::hub_cache() {
@@ -99,7 +98,7 @@ impl Findings {
             ranks: machine::ranks(),
             folders,
             default_model: crate::cli::default_model(),
-            offline: said("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
+            offline: models::is_offline(),
             tools: tools(),
         }
     }

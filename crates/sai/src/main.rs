@@ -13,6 +13,7 @@
 mod bench;
 mod chat;
 mod cli;
+mod confirm;
 mod convert;
 mod doctor;
 mod evaluate;
@@ -30,6 +31,7 @@ mod perplexity;
 mod plan;
 mod pretrain;
 mod prompt_cache;
+mod push;
 mod quantize;
 mod ranks;
 mod run_watch;

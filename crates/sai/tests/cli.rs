@@ -55,7 +55,8 @@ fn what_is_not_there_is_said_with_a_way_out() {
     says("no/such/file.gguf", &["no/such/file.gguf: no such file"]);
     says("./nothing", &["no such file or folder"]);
     says("smollm2", &["did you mean `smollm2-135m`?", "42dot-sft"]);
-    says("smollm2-135m", &["SmolLM2-135M-Instruct.Q4_1.gguf", "run scripts/fetch-model"]);
+    let error = fails(sai(home.path()).args(["inspect", "smollm2-135m"]).env("HF_HUB_OFFLINE", "1"));
+    assert!(error.contains("HuggingFaceTB/SmolLM2-135M-Instruct: HF_HUB_OFFLINE is set"), "{error}");
     says("", &["--model is empty"]);
 }
 
@@ -217,7 +218,7 @@ fn the_help_lists_every_verb_once_and_in_a_group() {
     let (_, verbs) = help.split_once("Usage:").expect("a usage");
     let (verbs, _) = verbs.split_once("\nOptions:").expect("options");
     let headings: Vec<&str> = verbs.lines().filter(|l| l.ends_with(':') && !l.starts_with(' ')).collect();
-    assert_eq!(headings, ["Talk:", "Make:", "Convert:", "Measure:", "Shell:"]);
+    assert_eq!(headings, ["Talk:", "Make:", "Convert:", "Measure:", "Models:", "Shell:"]);
     // Lines that a description goes on in are deeper.
     let lines = || verbs.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
     let mut listed: Vec<&str> = lines().filter_map(|line| line.split(' ').next()).collect();

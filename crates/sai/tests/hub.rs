@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use common::http::http;
 use common::{config, fails, run, sai, succeeds, weights};
 use sha2::{Digest, Sha256};
 
@@ -181,12 +182,6 @@ impl Behaviour {
     }
 }
 
-fn http(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut reply = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-    headers.iter().for_each(|(name, value)| reply += &format!("{name}: {value}\r\n"));
-    [reply.as_bytes(), b"\r\n", body].concat()
-}
-
 /// The range `start-` or `start-end` of `bytes`; a cut one promises all and sends half.
 fn part(bytes: &[u8], range: Option<&str>, headers: &[(&str, &str)], cut: bool) -> Vec<u8> {
     if range.is_none() {
@@ -238,6 +233,24 @@ fn a_model_is_fetched_once() {
     let again = succeeds(&mut hub.command(home.path(), "owner/name"));
     assert_eq!((again.out, again.err.as_str()), (ran.out, ""));
     assert_eq!(hub.log(), ["/api/models/owner/name/revision/main"]);
+}
+
+#[test]
+fn a_family_that_sai_does_not_run_is_said_before_its_weights_come() {
+    let files = [
+        ("config.json", config("MambaForCausalLM").replace("\"llama\"", "\"mamba\"").into_bytes()),
+        ("generation_config.json", b"{}".to_vec()),
+        ("model.safetensors", weights()),
+    ];
+    let (home, hub) =
+        (tempfile::tempdir().expect("a folder"), Hub::new(&files).with(|state| state.corrupt = true));
+    // That it is said although the weights never arrive shows that it comes first.
+    let ran = run(&mut hub.command(home.path(), "owner/name"));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("warning: owner/name: sai cannot run this model (config.json: "), "{ran:?}");
+    let hub = hub.with(|state| state.corrupt = false);
+    let ran = succeeds(&mut hub.command(home.path(), "owner/name"));
+    assert!(ran.out.contains("sai cannot run it") && ran.out.contains("MambaForCausalLM"), "{ran:?}");
 }
 
 #[test]

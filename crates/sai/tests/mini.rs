@@ -199,7 +199,10 @@ fn the_first_run_is_a_chat_without_a_network() {
         "{out}"
     );
     assert!(err.contains("mini is the small built-in model"), "{err}");
-    assert!(err.contains("sai chat --model 42dot-sft"), "{err}");
+    assert!(
+        err.contains("knows Korean well") && err.contains("sai chat --model hyperclovax-seed-0.5b"),
+        "{err}"
+    );
     // Nothing is unpacked anywhere.
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     // What needs the network says so.

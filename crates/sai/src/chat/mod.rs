@@ -32,12 +32,12 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::turn::Voice;
 use crate::cli::{DraftKind, ModelArgs};
-use crate::models::built_in;
+use crate::models::{self, built_in, catalogue};
 use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
 use crate::terminal::style::{Span, Style, paint};
 use crate::terminal::wrap::wrap;
-use crate::ui::{Thousands, Ui};
+use crate::ui::{Size, Thousands, Ui};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -192,7 +192,7 @@ impl Chat {
 /// Opens the model and says what it runs on.
 fn open(args: &ModelArgs, screen: Screen, ui: &Ui) -> anyhow::Result<(Model, Duration)> {
     let start = Instant::now();
-    let model = crate::models::open(args, ui)?;
+    let model = models::open(args, ui)?;
     let load = start.elapsed();
     if !ui.is_quiet() {
         screen.tell(device::line(args, &model));
@@ -203,13 +203,23 @@ fn open(args: &ModelArgs, screen: Screen, ui: &Ui) -> anyhow::Result<(Model, Dur
             load.as_secs_f64()
         ));
         if built_in::is(&model.path) {
-            screen.tell(format_args!(
-                "{} is the small built-in model; a large one: sai chat --model 42dot-sft",
-                built_in::NAME
-            ));
+            screen.tell(built_in_line());
         }
     }
     Ok((model, load))
+}
+
+/// What the built-in model is, and where there may be a network, how to get one that knows more.
+fn built_in_line() -> String {
+    let small = format!("{} is the small built-in model", built_in::NAME);
+    match catalogue::next().filter(|_| !models::is_offline()) {
+        Some(next) => format!(
+            "{small}; one that knows Korean well, {} to fetch: sai chat --model {}",
+            Size(next.bytes),
+            next.name
+        ),
+        None => small,
+    }
 }
 
 impl Screen {

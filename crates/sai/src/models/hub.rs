@@ -8,6 +8,8 @@ mod cache;
 mod client;
 mod download;
 mod id;
+mod local;
+mod push;
 mod refusal;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +24,9 @@ use download::Download;
 use id::Settings;
 use refusal::{describe, is_unreachable, refused, unreachable};
 
-pub(super) use id::{HubId, Pasted, cache_folder};
+pub(super) use id::{HubId, Pasted, cache_folder, is_offline};
+pub(super) use local::LocalRepository;
+pub(crate) use push::{CARD, Outgoing, Push};
 
 /// The local path of the model `id`: a GGUF file or a Hugging Face folder, fetched where the cache lacks it.
 /// Where a vocabulary is wanted and lies in files of its own, the folder may hold these alone.

@@ -1,15 +1,19 @@
 //! From what a person calls a model to the file or folder that holds it, or to the model in the program itself.
 //!
 //! `mini` is always the built-in model ([`built_in`]); a folder of that name is `./mini`. Else a path that exists
-//! wins. Then come the other short names of [`SHORT_NAMES`], files in the models folders, and Hub ids ([`hub`]).
+//! wins. Then come the other short names ([`catalogue`]), files in the models folders, and Hub ids ([`hub`]).
 //! What is none of these is one clear line with what was tried and the nearest short name; nothing is downloaded
 //! that was not named.
 
 pub(crate) mod built_in;
+pub(crate) mod catalogue;
 mod choose;
-mod hub;
+mod here;
+pub(crate) mod hub;
 pub(crate) mod memory;
 mod open;
+mod remove;
+mod verb;
 
 use std::path::{Path, PathBuf};
 
@@ -21,25 +25,7 @@ use choose::WantedFiles;
 use hub::{HubId, Pasted};
 
 pub(crate) use open::open;
-
-/// Names worth having by heart.
-const SHORT_NAMES: &[(&str, Home)] = &[
-    (built_in::NAME, Home::BuiltIn),
-    ("smollm2-135m", Home::Folder("SmolLM2-135M-Instruct.Q4_1.gguf")),
-    ("42dot-sft", Home::Hub("42dot/42dot_LLM-SFT-1.3B")),
-    ("42dot-plm", Home::Hub("42dot/42dot_LLM-PLM-1.3B")),
-];
-
-/// Where the model behind a short name lives.
-#[derive(Clone, Copy)]
-enum Home {
-    /// The program.
-    BuiltIn,
-    /// A file of one of the models folders.
-    Folder(&'static str),
-    /// A repository of the Hub.
-    Hub(&'static str),
-}
+pub(crate) use verb::Models;
 
 /// Where the model called `asked` is: in the program, in a file or a folder, fetched from the Hub where that is its home.
 ///
@@ -65,14 +51,14 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
     if asked.trim().is_empty() {
         bail!(
             "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
-            short_names()
+            catalogue::names()
         );
     }
     let path = Path::new(asked);
     let there = path.try_exists().with_context(|| format!("{asked}: cannot be looked at"))?;
-    let home = SHORT_NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(asked)).map(|(_, home)| *home);
-    match home {
-        Some(Home::BuiltIn) => {
+    let named = catalogue::find(asked);
+    match named {
+        Some(entry) if entry.repository.is_none() => {
             if there {
                 ui.note(format_args!(
                     "{asked} is the built-in model; what is here of that name is ./{asked}"
@@ -81,20 +67,16 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
             return Ok(built_in::source());
         }
         _ if there => return Ok(Source::Path(of_run(path, wanted, ui)?)),
-        Some(Home::Folder(file)) => {
-            return in_folders(file).map(Source::Path).map_err(|tried| {
-                anyhow::anyhow!(
-                    "{asked}: {file} is not in {}; run scripts/fetch-model, or set SAI_MODELS to the folder that \
-                     holds it",
-                    list(&tried)
-                )
-            });
-        }
-        Some(Home::Hub(id)) => {
-            let id = HubId::parse(id).context("a short name of the table is no Hub id")?;
-            return hub::fetch(&id, wanted, ui).map(Source::Path);
-        }
-        None => {}
+        _ => {}
+    }
+    if let Some(file) = named.and_then(|entry| entry.file)
+        && let Some(found) = in_folders(file)
+    {
+        return Ok(Source::Path(found));
+    }
+    if let Some(repository) = named.and_then(|entry| entry.repository) {
+        let id = HubId::parse(repository).context("a short name of the table is no Hub id")?;
+        return hub::fetch(&id, wanted, ui).map(Source::Path);
     }
     match Pasted::parse(asked) {
         Some(Pasted::Model(id)) => return hub::fetch(&id, wanted, ui).map(Source::Path),
@@ -102,7 +84,7 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
         None => {}
     }
     if path.components().count() == 1
-        && let Ok(found) = in_folders(asked)
+        && let Some(found) = in_folders(asked)
     {
         return Ok(Source::Path(found));
     }
@@ -112,8 +94,11 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
     if is_plainly_a_path(path) {
         bail!("{asked}: no such file or folder; give the path of a GGUF file or a Hugging Face folder");
     }
-    let near = nearest(asked).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-    bail!("{asked}: no file or folder, no short name ({}), and no Hub id (owner/name){near}", short_names())
+    let near = catalogue::nearest(asked).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    bail!(
+        "{asked}: no file or folder, no short name ({}), and no Hub id (owner/name){near}",
+        catalogue::names()
+    )
 }
 
 /// The folder of the model where `path` is the folder of a run: its newest checkpoint.
@@ -179,78 +164,38 @@ pub(crate) fn hub_cache() -> anyhow::Result<PathBuf> {
     hub::cache_folder()
 }
 
+/// Whether the person said that the Hub is not to be asked.
+pub(crate) fn is_offline() -> bool {
+    hub::is_offline()
+}
+
 /// The models folders, in the order in which they are looked through.
 pub(crate) fn folders() -> Vec<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(folder) = set("SAI_MODELS") {
         return vec![folder];
     }
-    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    [Some(PathBuf::from("./models")), cache.map(|cache| cache.join("sai").join("models"))]
+    [Some(PathBuf::from("./models")), own_cache().map(|cache| cache.join("models"))]
         .into_iter()
         .flatten()
         .collect()
 }
 
-/// The path of `file` in the first models folder that has it, else the folders that were tried.
-fn in_folders(file: &str) -> Result<PathBuf, Vec<PathBuf>> {
-    let folders = folders();
-    folders.iter().map(|folder| folder.join(file)).find(|path| path.exists()).ok_or(folders)
+/// Where sai keeps what it can fetch or make again: `$XDG_CACHE_HOME/sai`, else `~/.cache/sai`.
+pub(crate) fn own_cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("sai"))
 }
 
-fn list(folders: &[PathBuf]) -> String {
-    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" or ")
-}
-
-fn short_names() -> String {
-    SHORT_NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-}
-
-/// The short name that `asked` most likely meant, if one is close.
-fn nearest(asked: &str) -> Option<&'static str> {
-    let asked = asked.to_lowercase();
-    SHORT_NAMES
-        .iter()
-        .map(|(name, _)| (distance(&asked, name), *name))
-        .min()
-        .filter(|&(distance, name)| distance * 2 <= name.len() || name.contains(&asked))
-        .map(|(_, name)| name)
-}
-
-/// Edits between two words (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+/// The path of `file` in the first models folder that has it.
+fn in_folders(file: &str) -> Option<PathBuf> {
+    folders().into_iter().map(|folder| folder.join(file)).find(|path| path.exists())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slip_of_the_keyboard_finds_its_short_name() {
-        assert_eq!(nearest("smolm2-135"), Some("smollm2-135m"));
-        assert_eq!(nearest("42dot-stf"), Some("42dot-sft"));
-        assert_eq!(nearest("42dot"), Some("42dot-plm"));
-        assert_eq!(nearest("llama-3.1-405b-instruct"), None);
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        for (a, b, edits) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("사이", "사람", 1)]
-        {
-            assert_eq!(distance(a, b), edits);
-        }
-    }
 
     #[test]
     fn paths_and_hub_ids_are_told_apart() {

@@ -3,6 +3,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod http;
 #[path = "../../../../tests/real_model.rs"]
 pub(crate) mod real_model;
 

@@ -20,6 +20,11 @@ pub(super) struct CachedRepository {
 }
 
 impl CachedRepository {
+    /// The name of its folder.
+    pub(super) fn name(&self) -> String {
+        self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.folder.join("blobs").join(etag)
     }

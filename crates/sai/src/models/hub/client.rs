@@ -1,4 +1,5 @@
-//! The Hub's protocol over HTTP: what a repository holds, what a file is, and its bytes.
+//! The Hub's protocol over HTTP: what a repository holds, what a file is, and its bytes; and requests that bring something,
+//! which [`push`](super::push) makes.
 //!
 //! Redirects are followed here and not by the HTTP library, for two reasons: a file's facts are in the headers of the hop
 //! before the storage, and a token is for the host that it was given for and no other.
@@ -7,9 +8,9 @@ use std::io::Read;
 use std::time::Duration;
 
 use serde::Deserialize;
-use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Body, SendBody};
 
 use super::id::{HubId, Settings};
 
@@ -18,8 +19,12 @@ const HOPS: usize = 10;
 /// Longest wait for a connection, and for the beginning of an answer.
 const CONNECT: Duration = Duration::from_secs(15);
 const ANSWER: Duration = Duration::from_secs(60);
+/// Longest wait for the answer to something that was sent: a storage puts large files together before it answers.
+const DONE: Duration = Duration::from_secs(600);
 /// Longest list of a repository's files.
 const LONGEST_LISTING: u64 = 64 << 20;
+/// Longest explanation of a refusal that is read.
+const LONGEST_REASON: u64 = 64 << 10;
 
 /// Why a request gave nothing.
 #[derive(Debug)]
@@ -27,7 +32,14 @@ pub(super) enum RequestError {
     /// There is no connection, or it was cut; the reason.
     Connection(String),
     /// The server at `host` refused, or could not. `with_token` says whether it was shown one.
-    Status { status: u16, host: String, retry_after: Option<String>, with_token: bool },
+    /// `reason` is its own word for why.
+    Status {
+        status: u16,
+        host: String,
+        retry_after: Option<String>,
+        with_token: bool,
+        reason: Option<String>,
+    },
     /// A web page came where the Hub's answer belongs, from this host.
     WebPage { host: String },
     /// An answer of `host` lacks a header that the Hub's answers have.
@@ -78,6 +90,11 @@ impl<'a> Client<'a> {
             .user_agent(concat!("sai/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: config.into(), settings }
+    }
+
+    /// Where the Hub is.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.settings.endpoint
     }
 
     /// What the repository holds at the revision of `id`.
@@ -147,9 +164,7 @@ impl<'a> Client<'a> {
         range: Option<&str>,
         stop: impl Fn(&HeaderMap) -> bool,
     ) -> Result<(Response<Body>, Hop), RequestError> {
-        let url: Uri =
-            url.parse().map_err(|e| RequestError::Nonsense(format!("{url} is no address: {e}")))?;
-        let hop = Hop { with_token: self.settings.token.is_some(), url };
+        let hop = Hop { with_token: self.settings.token.is_some(), url: address(url)? };
         self.follow(hop, range, stop)
     }
 
@@ -179,15 +194,118 @@ impl<'a> Client<'a> {
             } else if status.is_success() {
                 return Ok((response, hop));
             } else {
-                return Err(RequestError::Status {
-                    status: status.as_u16(),
-                    host: hop.host(),
-                    retry_after: text(response.headers(), "retry-after").map(str::to_owned),
-                    with_token: hop.with_token,
-                });
+                return Err(status_error(response, &hop));
             }
         }
         Err(RequestError::Nonsense(format!("{} redirects more than {HOPS} times", hop.host())))
+    }
+
+    /// The answer to a GET of an address of the Hub.
+    pub(super) fn read(&self, url: &str) -> Result<String, RequestError> {
+        let (response, hop) = self.get(url, None, |_| false)?;
+        body(response, &hop)
+    }
+
+    /// The answer to a POST of `content`, whose media type is `kind`. Only an address of the Hub that the person named is
+    /// shown the token, and redirects are followed within that host alone.
+    pub(super) fn post(&self, url: &str, kind: &str, content: &[u8]) -> Result<String, RequestError> {
+        let (url, hub) = (address(url)?, address(&self.settings.endpoint)?);
+        let ours = url.authority() == hub.authority() && url.scheme() == hub.scheme();
+        self.post_from(Hop { with_token: self.settings.token.is_some() && ours, url }, kind, content)
+    }
+
+    /// As [`post`](Self::post), without the token, to an address that is a key by itself.
+    pub(super) fn post_untold(&self, url: &str, kind: &str, content: &[u8]) -> Result<String, RequestError> {
+        self.post_from(Hop { with_token: false, url: address(url)? }, kind, content)
+    }
+
+    fn post_from(&self, mut hop: Hop, kind: &str, content: &[u8]) -> Result<String, RequestError> {
+        for _ in 0..HOPS {
+            let mut request = self.agent.post(&hop.url).header(header::CONTENT_TYPE, kind);
+            if kind == LFS {
+                request = request.header(header::ACCEPT, LFS);
+            }
+            if let Some(token) = self.settings.token.as_ref().filter(|_| hop.with_token) {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.secret));
+            }
+            let request = request.config().timeout_recv_response(Some(DONE)).build();
+            let response = request.send(content).map_err(connection)?;
+            if matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                let next = hop.to(response.headers())?;
+                if next.url.authority() != hop.url.authority() || next.url.scheme() != hop.url.scheme() {
+                    return Err(RequestError::Nonsense(format!(
+                        "{} redirects to {}, and what is sent goes to one host alone; set HF_ENDPOINT to that one",
+                        hop.host(),
+                        next.host()
+                    )));
+                }
+                hop = next;
+            } else if response.status().is_success() {
+                return body(response, &hop);
+            } else {
+                return Err(status_error(response, &hop));
+            }
+        }
+        Err(RequestError::Nonsense(format!("{} redirects more than {HOPS} times", hop.host())))
+    }
+
+    /// Puts `length` bytes at an address that the Hub gave for them, without the token. The ETag of the answer.
+    pub(super) fn put(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        length: u64,
+        content: &mut dyn Read,
+    ) -> Result<Option<String>, RequestError> {
+        let hop = Hop { with_token: false, url: address(url)? };
+        let mut request = self.agent.put(&hop.url).header(header::CONTENT_LENGTH, length);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.config().timeout_recv_response(Some(DONE)).build();
+        let response = request.send(SendBody::from_reader(content)).map_err(connection)?;
+        match response.status().is_success() {
+            true => Ok(text(response.headers(), "etag").map(str::to_owned)),
+            false => Err(status_error(response, &hop)),
+        }
+    }
+}
+
+/// The media type of Git LFS, in which it is asked and answers.
+pub(super) const LFS: &str = "application/vnd.git-lfs+json";
+
+fn address(url: &str) -> Result<Uri, RequestError> {
+    // What follows may be the key to a storage.
+    let shown = url.split('?').next().unwrap_or_default();
+    let uri: Option<Uri> = url.parse().ok().filter(|uri: &Uri| uri.authority().is_some());
+    uri.ok_or_else(|| RequestError::Nonsense(format!("{shown} is no address")))
+}
+
+/// The text of an answer.
+fn body(mut response: Response<Body>, hop: &Hop) -> Result<String, RequestError> {
+    let text = response.body_mut().with_config().limit(LONGEST_LISTING).read_to_string();
+    let text = text.map_err(connection)?;
+    match is_page(response.headers(), &text) {
+        true => Err(RequestError::WebPage { host: hop.host() }),
+        false => Ok(text),
+    }
+}
+
+/// What a refusal says.
+fn status_error(mut response: Response<Body>, hop: &Hop) -> RequestError {
+    let said = response.body_mut().with_config().limit(LONGEST_REASON).read_to_string().unwrap_or_default();
+    let headers = response.headers();
+    let reason = text(headers, "x-error-message").map(str::to_owned).or_else(|| {
+        let json: serde_json::Value = serde_json::from_str(&said).ok()?;
+        let fields = ["/error", "/message", "/errors/0/message"];
+        fields.into_iter().find_map(|field| json.pointer(field)?.as_str()).map(str::to_owned)
+    });
+    RequestError::Status {
+        status: response.status().as_u16(),
+        host: hop.host(),
+        retry_after: text(headers, "retry-after").map(str::to_owned),
+        with_token: hop.with_token,
+        reason: reason.filter(|reason| !reason.trim().is_empty()),
     }
 }
 
@@ -267,7 +385,7 @@ fn certified(error: String) -> String {
 }
 
 /// A name as it stands in an address; `folders` keeps its slashes.
-fn escaped(name: &str, folders: bool) -> String {
+pub(super) fn escaped(name: &str, folders: bool) -> String {
     let keep =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (folders && byte == b'/');
     name.bytes()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use indicatif::ProgressBar;
+use sai_generation::Config;
 use sha2::{Digest, Sha256};
 
 use super::cache::{CachedRepository, link};
@@ -54,7 +55,25 @@ impl Download<'_> {
         let total = total.map(|bytes| format!(", {}", Size(bytes))).unwrap_or_default();
         let files = if missing.len() == 1 { missing[0].clone() } else { format!("{} files", missing.len()) };
         self.ui.note(format_args!("fetching {files}{total} of {} from {}", self.id, self.settings.endpoint));
-        missing.into_iter().try_for_each(|name| self.file(name))
+        let weights = missing.iter().any(|name| name.ends_with(".safetensors"));
+        for name in missing {
+            self.file(name)?;
+            if weights && name == "config.json" {
+                self.warn_of_family(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says before gigabytes come that sai does not run what they are of. They come all the same: one may want to see them.
+    fn warn_of_family(&self, config: &str) {
+        let Ok(text) = fs::read_to_string(self.path(config)) else { return };
+        if let Err(error) = Config::from_json(&text, Path::new(config)) {
+            self.ui.warn(format_args!(
+                "{}: sai cannot run this model ({error}); Ctrl-C ends the download",
+                self.id
+            ));
+        }
     }
 
     /// Bytes of a file by the repository's list.

@@ -10,9 +10,9 @@ use super::cache::Cache;
 /// `owner/name`, with an optional `@revision` and an optional `:file.gguf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::models) struct HubId {
-    pub(super) repo: String,
-    pub(super) revision: String,
-    pub(super) file: Option<String>,
+    pub(in crate::models) repo: String,
+    pub(in crate::models) revision: String,
+    pub(in crate::models) file: Option<String>,
 }
 
 impl HubId {
@@ -208,12 +208,11 @@ impl Settings {
         if !(endpoint.starts_with("https://") || endpoint.starts_with("http://")) {
             bail!("HF_ENDPOINT is `{endpoint}`; it begins with https://, as in https://{endpoint}");
         }
-        let yes = |v: String| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
         Ok(Self {
             endpoint,
             cache: folders.cache,
             token: Token::find(folders.token)?,
-            offline: set("HF_HUB_OFFLINE").is_some_and(yes),
+            offline: is_offline(),
             certificates: CERTIFICATES
                 .into_iter()
                 .find_map(set)
@@ -221,6 +220,12 @@ impl Settings {
                 .transpose()?,
         })
     }
+}
+
+/// Whether the Hub is not to be asked.
+pub(in crate::models) fn is_offline() -> bool {
+    let yes = |v: String| matches!(v.trim().to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
+    set("HF_HUB_OFFLINE").is_some_and(yes)
 }
 
 /// The value of a variable of the environment that is set and not empty.

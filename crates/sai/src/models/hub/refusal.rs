@@ -107,3 +107,43 @@ pub(super) fn refused(
         }
     }
 }
+
+/// The words for a push that did not succeed while `step` was done.
+pub(super) fn not_pushed(repo: &str, settings: &Settings, step: &str, error: &RequestError) -> anyhow::Error {
+    let endpoint = &settings.endpoint;
+    let token = settings.token.as_ref().map_or("the token", |token| token.origin.as_str());
+    let owner = repo.split('/').next().unwrap_or_default();
+    let RequestError::Status { status, host, reason, .. } = error else {
+        let again = match error {
+            RequestError::Connection(_) => "; run the command again and it goes on where it stopped",
+            _ => "; is HF_ENDPOINT right?",
+        };
+        return anyhow!("{repo}: {step} at {endpoint}: {}{again}", describe(error));
+    };
+    let said = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    match status {
+        401 => anyhow!(
+            "{repo}: {step}: {host} refuses {token}{said}; make one that may write at {endpoint}/settings/tokens"
+        ),
+        403 => anyhow!(
+            "{repo}: {step}: {token} may not do this{said}; it needs the permission to write, and `{owner}` must be you or \
+             an organisation of yours"
+        ),
+        404 => anyhow!(
+            "{repo}: {step}: {host} knows no such repository or branch{said}; check both at {endpoint}"
+        ),
+        409 | 412 => anyhow!(
+            "{repo}: {step}: somebody else changes the repository at this moment{said}; run the command again"
+        ),
+        413 => anyhow!("{repo}: {step}: it is more than {host} takes{said}"),
+        429 => anyhow!(
+            "{repo}: {step}: {host} answers with {}{said}; run the command again in a few minutes",
+            describe(error)
+        ),
+        500.. => anyhow!(
+            "{repo}: {step}: {host} answers with {}{said}; run the command again later and it goes on where it stopped",
+            describe(error)
+        ),
+        _ => anyhow!("{repo}: {step}: {host} answered with status {status}{said}"),
+    }
+}
