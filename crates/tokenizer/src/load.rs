@@ -4,6 +4,7 @@ mod config;
 mod entries;
 pub(crate) mod folder;
 pub(crate) mod gguf;
+mod sentence_piece;
 mod tokenizer_json;
 mod vocab_merges;
 
@@ -83,7 +84,8 @@ fn roles(
         }),
     };
     let named = |token: &Option<entries::Named>| token.as_ref().map(|t| t.text().to_owned());
-    let bos = named(&config.bos_token).or(opening.map(str::to_owned));
+    // XGLM's first token is named `<s>`, and `</s>` is what opens a text.
+    let bos = opening.map(str::to_owned).or(named(&config.bos_token));
     Ok(Roles {
         bos: find("bos_token", bos.as_deref())?,
         eos: find("eos_token", named(&config.eos_token).as_deref())?,

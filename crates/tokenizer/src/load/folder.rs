@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, SpecialTokensMap, Templates};
-use super::entries::{json, utf8};
-use super::{tokenizer_json, vocab_merges};
+use super::entries::{Named, json, utf8};
+use super::{sentence_piece, tokenizer_json, vocab_merges};
 use crate::error::Error;
 use crate::template::{ChatTemplate, TemplateError, TemplateSources};
 use crate::tokenizer::Tokenizer;
@@ -54,8 +54,8 @@ fn config_of(folder: &Path) -> Result<(Config, PathBuf), Error> {
 }
 
 impl Tokenizer {
-    /// The tokenizer of a Hugging Face folder: `tokenizer.json`, or else `vocab.json` with `merges.txt`, with
-    /// the roles of tokens from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+    /// The tokenizer of a Hugging Face folder: `tokenizer.json`, or else `vocab.json` with `merges.txt`, or
+    /// else SentencePiece's `tokenizer.model`, with the roles of tokens from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
     ///
     /// # Errors
     /// Where a file is missing, cannot be read, is damaged, or contradicts itself or another.
@@ -69,7 +69,13 @@ impl Tokenizer {
         let merges = Found::read(folder, "merges.txt")?;
         let added = Found::read(folder, "added_tokens.json")?;
         let (Some(vocab), Some(merges)) = (vocab.get(), merges.get()) else {
-            return Err(Error::Missing { folder: folder.to_owned() });
+            let own = Found::read(folder, "tokenizer.model")?;
+            let Some((bytes, path)) = own.get() else {
+                return Err(Error::Missing { folder: folder.to_owned() });
+            };
+            let (file, end) = sentence_piece::to_tokenizer_json(bytes, path)?;
+            config.eos_token = config.eos_token.take().or(end.map(Named::Text));
+            return tokenizer_json::read(file.to_string().as_bytes(), path, &config);
         };
         let files =
             vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path };
