@@ -15,7 +15,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A folder without a vocabulary.
-    #[error("{}: no tokenizer.json, and no vocab.json with merges.txt; fetch the tokenizer's files into this folder", folder.display())]
+    #[error("{}: no tokenizer.json, no vocab.json with merges.txt, and no tokenizer.model; fetch the tokenizer's files into this folder", folder.display())]
     Missing {
         /// The folder.
         folder: PathBuf,

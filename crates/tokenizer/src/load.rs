@@ -5,6 +5,7 @@ mod entries;
 pub(crate) mod folder;
 pub(crate) mod gguf;
 mod pre;
+mod sentence_piece;
 mod tokenizer_json;
 mod vocab_merges;
 
@@ -160,8 +161,10 @@ fn roles(
             Error::vocabulary(path, format!("{role} is {}, which is not in the vocabulary", quoted(text)))
         }),
     };
+    // XGLM's first token is named `<s>`, and `</s>` is what opens a text.
+    let bos = opening.or(config.role(|t| &t.bos_token));
     Ok(Roles {
-        bos: find("bos_token", config.role(|t| &t.bos_token).or(opening))?,
+        bos: find("bos_token", bos)?,
         eos: find("eos_token", config.role(|t| &t.eos_token))?,
         eot: None,
         eom: None,

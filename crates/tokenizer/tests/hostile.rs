@@ -56,7 +56,7 @@ fn vocab_and_merges_that_do_not_belong_together() {
     let folder = tempfile::tempdir().expect("a folder");
     let read = || Tokenizer::from_folder(folder.path()).expect_err("a refusal").to_string();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
-    assert!(read().contains("no tokenizer.json, and no vocab.json with merges.txt"));
+    assert!(read().contains("no tokenizer.json, no vocab.json with merges.txt, and no tokenizer.model"));
     write("vocab.json", r#"{"a":0,"b":1}"#);
     assert!(read().contains("no tokenizer.json"));
     write("merges.txt", "#version: 0.2\na b\n");

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, NamedTokens, templates};
-use super::entries::{Entries, settings, utf8, vocabulary};
+use super::entries::{Entries, Named, settings, utf8, vocabulary};
 use super::tokenizer_json::{self, Beside};
-use super::vocab_merges;
+use super::{sentence_piece, vocab_merges};
 use crate::error::Error;
 use crate::template::{ChatTemplate, TemplateError, TemplateSources};
 use crate::tokenizer::Tokenizer;
@@ -61,9 +61,9 @@ fn listed_in(folder: &Path) -> Result<Vec<(String, u64)>, Error> {
 }
 
 impl Tokenizer {
-    /// The tokenizer of a Hugging Face folder: `tokenizer.json`, or else `vocab.json` with `merges.txt`, with
-    /// what `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say of roles of tokens, of more
-    /// added tokens and of how they are found.
+    /// The tokenizer of a Hugging Face folder: `tokenizer.json`, or else `vocab.json` with `merges.txt`, or else
+    /// SentencePiece's `tokenizer.model`, with what `tokenizer_config.json`, `special_tokens_map.json` and
+    /// `added_tokens.json` say of roles of tokens, of more added tokens and of how they are found.
     ///
     /// # Errors
     /// Where a file is missing, cannot be read, is damaged, or contradicts itself or another.
@@ -91,7 +91,16 @@ impl Tokenizer {
         let merges = Found::read(folder, "merges.txt")?;
         let added = Found::read(folder, "added_tokens.json")?;
         let (Some(vocab), Some(merges)) = (vocab.get(), merges.get()) else {
-            return Err(Error::Missing { folder: folder.to_owned() });
+            let own = Found::read(folder, "tokenizer.model")?;
+            let Some((bytes, path)) = own.get() else {
+                return Err(Error::Missing { folder: folder.to_owned() });
+            };
+            let (file, end) = sentence_piece::to_tokenizer_json(bytes, path)?;
+            if config.role(|t| &t.eos_token).is_none() {
+                config.special.eos_token = end.map(Named::Text);
+            }
+            let beside = Beside { config: &config, listed: &listed_in(folder)?, rows };
+            return tokenizer_json::read(file.to_string().as_bytes(), path, &beside);
         };
         let files =
             vocab_merges::Files { vocab, merges, added_tokens: added.get(), config_path: &config_path, rows };
