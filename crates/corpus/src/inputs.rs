@@ -163,8 +163,11 @@ fn is_about(path: &Path) -> bool {
     ABOUT.contains(&name.as_str())
 }
 
-/// Whether a file whose name says nothing is Parquet.
-fn is_parquet(path: &Path) -> Result<bool, Error> {
+/// Whether a file is a Parquet table, whatever its name: it begins as one.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_parquet(path: &Path) -> Result<bool, Error> {
     let fail = |source| Error::Read { path: path.to_owned(), source };
     let mut magic = Vec::new();
     File::open(path).map_err(fail)?.take(4).read_to_end(&mut magic).map_err(fail)?;

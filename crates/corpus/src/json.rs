@@ -1,4 +1,6 @@
-//! JSON as Python's `json` writes it.
+//! JSON as Python's `json` writes it, and what there is to say of text that is none.
+
+use crate::words;
 
 /// `line` with `null` where it has `NaN`, `Infinity` or `-Infinity`, which Python's `json` writes and JSON lacks. Nothing
 /// where it has none of them; what strings hold stays.
@@ -25,6 +27,25 @@ pub fn without_nan(line: &str) -> Option<String> {
         at += 1;
     }
     (taken > 0).then(|| out + &line[taken..])
+}
+
+/// The first characters of a text, for a message.
+pub fn beginning(text: &str) -> String {
+    let mut short: String = text.chars().take(24).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short.escape_debug().to_string()
+}
+
+/// What is wrong with a line of JSON, with the byte and without the line, which is always the first.
+pub fn fact(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let fact = words::plain(text.split(" at line ").next().unwrap_or(&text));
+    match error.column() {
+        0 => fact,
+        column => format!("{fact}, at byte {column}"),
+    }
 }
 
 #[cfg(test)]

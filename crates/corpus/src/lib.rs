@@ -30,7 +30,7 @@ mod draw;
 mod error;
 mod in_order;
 mod inputs;
-mod json;
+pub mod json;
 mod options;
 mod parquet;
 mod parse;
@@ -48,8 +48,7 @@ pub use batch::{Batch, BrokenDocument, Document};
 pub use draw::{DocumentSampler, SampleSize, SampledDocuments};
 pub use error::{Column, Error, Place};
 pub use in_order::{BatchResult, in_order};
-pub use inputs::{InputFiles, file_names, find, find_files};
-pub use json::without_nan;
+pub use inputs::{InputFiles, file_names, find, find_files, is_parquet};
 pub use options::{Columns, Format, Options};
 pub use reader::{Raw, Reader};
 pub use rules::Rules;
@@ -57,3 +56,4 @@ pub use sample::{
     Clean, ConversationCheck, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, Sampled,
     sample,
 };
+pub use sniff::wide_encoding;

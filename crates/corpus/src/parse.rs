@@ -11,7 +11,6 @@ use crate::error::{Column, Error, Fault, Place};
 use crate::json;
 use crate::options::{Columns, Options};
 use crate::sniff;
-use crate::words;
 
 /// Keys of an object, or columns of a table, that an error lists.
 const LISTED: usize = 10;
@@ -102,10 +101,10 @@ impl<'o> Collector<'o> {
                 return Ok(());
             }
             Ok(Found { text: FoundText::None, .. }) => (self.lacks_text(line), Some(Column::Text)),
-            Err((e, None)) => (told(&e), None),
+            Err((e, None)) => (json::fact(&e), None),
             Err((e, Some(column))) => {
                 let name = self.columns.name(column).unwrap_or_default();
-                (format!("column `{name}`: {}", told(&e)), Some(column))
+                (format!("column `{name}`: {}", json::fact(&e)), Some(column))
             }
         };
         Err(Fault { fact, column })
@@ -201,17 +200,6 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, String> {
             false => format!("byte {at} is not UTF-8"),
         }
     })
-}
-
-/// What serde_json found, with its byte and without its line, which is always the first.
-fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let fact = text.split(" at line ").next().unwrap_or(&text);
-    let fact = words::plain(fact);
-    match error.column() {
-        0 => fact,
-        column => format!("{fact}, at byte {column}"),
-    }
 }
 
 /// What an object held of a document.

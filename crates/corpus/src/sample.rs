@@ -157,7 +157,7 @@ struct Head {
 
 impl Head {
     fn of(line: &str) -> Head {
-        let plain = crate::without_nan(line);
+        let plain = crate::json::without_nan(line);
         let object: serde_json::Value =
             serde_json::from_str(plain.as_deref().unwrap_or(line)).unwrap_or_default();
         let name =

@@ -12,15 +12,15 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "a zip archive; unpack it first, with `unzip`"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
     (b"%PDF-", "a PDF; write its text to a file first, with `pdftotext`"),
-    (b"ARROW1", "an Arrow file; write it as Parquet or JSONL"),
+    (
+        b"ARROW1",
+        "an Arrow file; write it as Parquet or JSONL, with `to_parquet` or `to_json` of Hugging Face `datasets`",
+    ),
     (
         b"version https://git-lfs.github.com/spec/",
         "a Git LFS pointer and not the file that it stands for; fetch that with `git lfs pull`",
     ),
 ];
-
-/// Bytes of a beginning that is shown.
-const SHOWN: usize = 24;
 
 /// What a file that begins so is, where it is of a known kind that is not read.
 pub(crate) fn foreign(head: &[u8]) -> Option<&'static str> {
@@ -35,18 +35,25 @@ pub(crate) fn without_marks(mut head: &[u8]) -> &[u8] {
     head
 }
 
-/// The encoding of a file that begins so, where it is UTF-16 or UTF-32.
-pub(crate) fn wide_encoding(head: &[u8]) -> Option<&'static str> {
+/// The encoding of a text that begins so, where it is UTF-16 or UTF-32, with a byte order mark or without: its name, as
+/// iconv knows it.
+pub fn wide_encoding(head: &[u8]) -> Option<&'static str> {
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Some("UTF-16"),
         _ => {}
     }
+    if head.len() < 4 {
+        return None;
+    }
     // Without a mark: half of each ASCII character is a zero, always the same half. So is half of 가 the other one.
     let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|&&byte| byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
-    // Blanks, digits and punctuation alone make up this share even of Korean.
-    let enough = |zeros: usize, others: usize| zeros * 32 >= head.len() && zeros > 4 * others;
+    // Blanks, digits and punctuation alone make up this share even of Korean, whose other bytes are no UTF-8. What is
+    // UTF-8 all the same is Latin letters, or a text with some zeros in it.
+    let utf8 = std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    let share = if utf8 { 3 } else { 32 };
+    let enough = |zeros: usize, others: usize| zeros * share >= head.len() && zeros > 4 * others;
     if enough(odd, even) {
         Some("UTF-16LE")
     } else if enough(even, odd) {
@@ -82,6 +89,9 @@ pub(crate) fn is_cp949(bytes: &[u8]) -> bool {
     pairs > 0 && hangul * 10 >= pairs * 9
 }
 
+/// Writes the objects of Python, one a line, as JSON.
+const FROM_PYTHON: &str = "python3 -c \"import ast,json,sys; [print(json.dumps(ast.literal_eval(r))) for r in sys.stdin if r.strip()]\"";
+
 /// Why a file that begins with `head` is no JSONL, an object a line; nothing where it is, or where only its first line is
 /// broken. `file` is what commands that convert it read.
 pub(crate) fn no_jsonl(head: &[u8], file: &Named<'_>) -> Option<String> {
@@ -92,19 +102,24 @@ pub(crate) fn no_jsonl(head: &[u8], file: &Named<'_>) -> Option<String> {
     let text = text.trim_start();
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
     let next = rest.trim_start();
-    let jq = |filter: &str| {
-        format!("{} writes an object a line (JSONL)", file.through(&format!("jq -c {filter}")))
-    };
+    let jsonl = |filter: &str| format!("{} writes an object a line (JSONL)", file.through(filter));
     match text.as_bytes().first()? {
         b'[' => {
             // Lines that are arrays, each by itself, are broken lines.
             let lines = next.starts_with('[') && serde_json::from_str::<IgnoredAny>(line).is_ok();
-            (!lines).then(|| format!("a JSON array; {}", jq("'.[]'")))
+            (!lines).then(|| format!("a JSON array; {}", jsonl("jq -c '.[]'")))
         }
         b'{' => {
+            // Of Python's own notation one line may be a mistake, and more are none.
+            let quoted =
+                |text: &str| text.strip_prefix('{').is_some_and(|text| text.trim_start().starts_with('\''));
+            if quoted(text) && (next.is_empty() || !next.starts_with('{') || quoted(next)) {
+                let way = jsonl(FROM_PYTHON);
+                return Some(format!("Python's notation, with single quotes, and no JSON; {way}"));
+            }
             let text = json::without_nan(text).unwrap_or_else(|| text.to_owned());
             let mut values = serde_json::Deserializer::from_str(&text).into_iter::<IgnoredAny>();
-            let several = || format!("an object goes over several lines; {}", jq("."));
+            let several = || format!("an object goes over several lines; {}", jsonl("jq -c ."));
             match values.next()? {
                 Err(e) if e.is_eof() => text.trim_end().contains('\n').then(several),
                 Err(_) => None,
@@ -117,7 +132,7 @@ pub(crate) fn no_jsonl(head: &[u8], file: &Named<'_>) -> Option<String> {
                         let way = file.through("sed 's/,[[:space:]]*$//'");
                         Some(format!("its lines end in commas; {way} takes them out"))
                     } else if behind.starts_with('{') {
-                        Some(format!("several objects stand on a line; {}", jq(".")))
+                        Some(format!("several objects stand on a line; {}", jsonl("jq -c .")))
                     } else if behind.starts_with('\r') && behind.trim_start_matches('\r').starts_with('{') {
                         let way = file.through("tr '\\r' '\\n'");
                         Some(format!("its lines end in carriage returns alone; {way} mends it"))
@@ -127,10 +142,13 @@ pub(crate) fn no_jsonl(head: &[u8], file: &Named<'_>) -> Option<String> {
                 }
             }
         }
+        b'<' => Some("a web page or XML, and no JSONL; fetch the file itself".to_owned()),
         _ if next.starts_with('{') => None,
         _ => {
-            let begins: String = line.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-            let fact = format!("no JSONL: it begins with `{begins}` and not with an object");
+            let fact = format!(
+                "no JSONL: it begins with `{}` and not with an object",
+                json::beginning(line.trim_end())
+            );
             let separator = [('\t', "'\\t'"), (',', "','"), (';', "';'")];
             let table = separator.iter().find(|(separator, _)| line.contains(*separator));
             Some(match table {
@@ -206,7 +224,9 @@ mod tests {
             assert_eq!(wide_encoding(text.as_bytes()), None);
         }
         assert_eq!(wide_encoding(b"\xff\xfe\0\0{\0\0\0"), Some("UTF-32"));
-        assert_eq!(wide_encoding(b""), None);
+        for plain in ["", "a\0", "a\0b", "a\0bc", "\0\0\0\0", "line 1\0line 2\0"] {
+            assert_eq!(wide_encoding(plain.as_bytes()), None, "{plain:?}");
+        }
     }
 
     const FILE: Named<'static> = Named { name: "F", unpack: None };
@@ -228,6 +248,9 @@ mod tests {
             ("{\n \"a\": 1\n}\n{\n \"a\": 2\n}", "several lines; `jq -c . < F"),
             ("{\"a\":\n {\"b\": 1", "several lines"),
             ("{\"a\": 1} {\"a\": 2}\n", "several objects stand on a line"),
+            ("{'a': 1}\n{'a': 2}\n", "Python's notation, with single quotes, and no JSON; `python3 -c"),
+            ("{ 'a': 1}", "Python's notation"),
+            ("<!DOCTYPE html>\n<html>\n", "a web page or XML"),
             ("{\"a\": 1}\r{\"a\": 2}\r", "carriage returns"),
             ("id,text\n1,x\n", "no JSONL: it begins with `id,text`"),
             ("id\ttext\n1\tx\n", "delimiter='\\t'"),
@@ -246,6 +269,7 @@ mod tests {
             "{\"a\": \"cut\n{\"a\": 2}\n",
             "# a comment\n{\"a\": 2}\n",
             "{\"a\": NaN}\n{\"a\": Infinity}\n",
+            "{'a': 1}\n{\"a\": 2}\n",
             "{\"a\": broken}\n{\"a\": 2}\n",
             "[1]\n[2]\n",
             "{\"a\": \"\u{d7a3}",

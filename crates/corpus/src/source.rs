@@ -14,8 +14,8 @@ use crate::inputs;
 use crate::options::Format;
 use crate::sniff;
 
-/// How many bytes are looked at to tell what a file holds.
-const LOOK: usize = 4096;
+/// How many bytes are looked at to tell what a file holds: the first lines with their ends, even where they are long.
+const LOOK: usize = 1 << 16;
 
 /// The widest window of zstd that is taken, as a power of two: the 2 GiB of `zstd --long=31`, beyond which zstd itself
 /// decompresses nothing. Of this memory only what a file fills is used.
@@ -104,7 +104,7 @@ pub(crate) fn open(path: &Path, asked: Option<Format>, done: Arc<AtomicU64>) -> 
             }
         };
     }
-    if asked == Some(Format::Parquet) || (asked.is_none() && inputs::kind(path) == "parquet") {
+    if asked == Some(Format::Parquet) || (is_told_by_name(asked) && inputs::kind(path) == "parquet") {
         let fact = "no Parquet file: it does not begin with PAR1; it was cut short or is something else";
         return Err(Error::file(path, fact));
     }
@@ -135,6 +135,12 @@ fn is_zstd(magic: &[u8]) -> bool {
         || (magic.len() >= 4 && (0x50..0x60).contains(&magic[0]) && magic[1..4] == [0x2a, 0x4d, 0x18])
 }
 
+/// Whether a file may be known by its name for a kind that is not asked for. Lines, whatever is in them, are asked for
+/// by programs and not by persons, who know better.
+fn is_told_by_name(asked: Option<Format>) -> bool {
+    matches!(asked, None | Some(Format::Lines))
+}
+
 /// What a file holds whose plain bytes begin with `head`; the error is the fact.
 fn told(
     path: &Path,
@@ -150,11 +156,16 @@ fn told(
     let kind = inputs::kind(path);
     let head = sniff::without_marks(head);
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+    if is_told_by_name(asked) {
+        match kind.as_str() {
+            "csv" => return Err(sniff::csv(&file, "','")),
+            "tsv" | "tab" => return Err(sniff::csv(&file, "'\\t'")),
+            _ => {}
+        }
+    }
     let format = asked.unwrap_or(match kind.as_str() {
         "txt" | "text" | "md" => Format::Text,
         "jsonl" | "ndjson" | "json" => Format::Jsonl,
-        "csv" => return Err(sniff::csv(&file, "','")),
-        "tsv" | "tab" => return Err(sniff::csv(&file, "'\\t'")),
         _ if first == Some(&b'{') => Format::Jsonl,
         _ => Format::Text,
     });

@@ -106,6 +106,7 @@ fn what_is_no_jsonl_is_refused_as_a_whole() {
     let rows = |between: &str| {
         (0..300).map(|i| format!("{{\"text\": \"row {i}\"}}")).collect::<Vec<_>>().join(between)
     };
+    let long = rows(",\n").replace("row 0", &"long ".repeat(5000));
     let pretty: String = (0..300).map(|i| format!("{{\n  \"text\": \"row {i}\"\n}}\n")).collect();
     let files = [
         ("lines.json", format!("[\n{}\n]\n", rows(",\n")), "a JSON array; `jq -c '.[]' < lines.json"),
@@ -113,6 +114,9 @@ fn what_is_no_jsonl_is_refused_as_a_whole() {
         ("array.jsonl", format!("[\n{}\n]\n", rows(",\n")), "a JSON array"),
         ("marked.json", format!("\u{feff}\u{feff}[\n{}\n]\n", rows(",\n")), "a JSON array"),
         ("commas.jsonl", rows(",\n"), "its lines end in commas; `sed"),
+        ("long.jsonl", long, "its lines end in commas; `sed"),
+        ("python.jsonl", rows("\n").replace('"', "'"), "Python's notation, with single quotes"),
+        ("page.jsonl", "<!DOCTYPE html>\n<html>\n".to_owned(), "a web page or XML"),
         ("pretty.jsonl", pretty.clone(), "several lines; `jq -c . < pretty.jsonl"),
         ("pretty-array.json", format!("[\n{}]\n", pretty.replace("}\n", "},\n")), "a JSON array"),
         ("glued.jsonl", rows(""), "several objects stand on a line; `jq -c ."),
@@ -135,12 +139,8 @@ fn what_is_no_jsonl_is_refused_as_a_whole() {
             let said = refused(&path, options);
             assert!(said.contains(fact), "{said}");
         }
-        let kind = Path::new(name).extension().unwrap();
-        if kind == "jsonl" || kind == "json" {
-            let lines = Options { format: Some(Format::Lines), ..Options::default() };
-            let said = refused(&path, lines);
-            assert!(said.contains(fact), "{said}");
-        }
+        let said = refused(&path, Options { format: Some(Format::Lines), ..Options::default() });
+        assert!(said.contains(fact), "{said}");
         // Compressed it is the same.
         let zst = folder.path().join(format!("{name}.zst"));
         std::fs::write(&zst, zstd::encode_all(bytes.as_bytes(), 1).unwrap()).unwrap();
@@ -159,6 +159,11 @@ fn what_is_no_jsonl_is_refused_as_a_whole() {
         let said = refused(&folder.path().join(name), skipping());
         assert!(said.contains(fact), "{said}");
     }
+    // What calls itself a table and is none is not read as lines either.
+    let path = folder.path().join("cut.parquet");
+    std::fs::write(&path, "").unwrap();
+    let said = refused(&path, Options { format: Some(Format::Lines), ..Options::default() });
+    assert!(said.contains("it does not begin with PAR1"), "{said}");
     let path = fixtures().join("none.parquet");
     let said = refused(&path, Options { format: Some(Format::Lines), ..Options::default() });
     assert!(said.contains("a Parquet file, where lines or text are read"), "{said}");

@@ -157,14 +157,8 @@ fn report(found: &ConversationCounts, what: &str, ui: &Ui) {
         Thousands(found.tokens),
         Thousands(found.trained)
     ));
-    if !found.left_out.is_empty() {
-        let names = found.left_out.iter().take(SHOWN).map(|path| path.display().to_string());
-        let more = found.left_out.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {} more", Thousands(more as u64)) } else { String::new() };
-        ui.warn(format_args!(
-            "not read: {}{more}; name what is to be in `data`",
-            names.collect::<Vec<_>>().join(", ")
-        ));
+    if let Some(names) = sai_corpus::file_names(&found.left_out) {
+        ui.warn(format_args!("not read: {names}; name what is to be in `data`"));
     }
     for broken in found.examples.iter().take(SHOWN) {
         ui.warn(format_args!("{}: {}: {}", broken.path.display(), broken.place, broken.fact));

@@ -38,26 +38,16 @@ pub(crate) fn standard_input() -> anyhow::Result<String> {
 /// # Errors
 /// They are not UTF-8, in a line that begins with `place` and names the encoding where it can be told.
 pub(crate) fn utf8(bytes: Vec<u8>, place: impl Display) -> anyhow::Result<String> {
-    if is_utf16(&bytes) {
+    const LOOKED_AT: usize = 4096;
+    if let Some(encoding) = sai_corpus::wide_encoding(&bytes[..bytes.len().min(LOOKED_AT)]) {
         bail!(
-            "{place}: it is UTF-16, not UTF-8; convert it first, for example with iconv -f utf-16 -t utf-8"
+            "{place}: it is {encoding}, not UTF-8; convert it first, for example with iconv -f {encoding} -t UTF-8"
         );
     }
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to() + 1;
         anyhow!("{place}: byte {at} is not UTF-8; convert it first, for example with iconv -f cp949 -t utf-8")
     })
-}
-
-/// Whether bytes begin as UTF-16 does: with its byte order mark, or with zeros in every other place as Latin letters have
-/// them.
-fn is_utf16(bytes: &[u8]) -> bool {
-    const LOOKED_AT: usize = 64;
-    let zeros_at = |place: usize| {
-        let pairs = bytes[..bytes.len().min(LOOKED_AT)].chunks_exact(2);
-        pairs.len() >= 2 && pairs.into_iter().all(|pair| pair[place] == 0 && pair[1 - place] != 0)
-    };
-    bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || zeros_at(0) || zeros_at(1)
 }
 
 fn stripped(text: String) -> String {
@@ -106,7 +96,7 @@ mod tests {
             assert!(named(&bytes).starts_with("f: it is UTF-16"), "{bytes:?}");
         }
         assert!(named(b"ok \xbe\xc8\xb3\xe7\n").contains("byte 4 is not UTF-8; convert it first"));
-        for text in ["", "a", "a\0b", "\0\0\0\0", "안녕", "a\0"] {
+        for text in ["", "a", "a\0b", "\0\0\0\0", "안녕", "a\0", "line 1\0line 2\0"] {
             assert_eq!(utf8(text.into(), "f").expect("is UTF-8"), text);
         }
     }

@@ -343,7 +343,7 @@ fn what_of_a_folder_is_not_read_is_named() {
     std::fs::write(home.path().join("clone/README.md"), "# Chat\n").unwrap();
     let ran =
         succeeds(sai(home.path()).args(["finetune", "r.toml", "--set", "data=clone", "--inspect", "1"]));
-    assert!(ran.err.contains("not read: clone/README.md; name what is to be in `data`"), "{ran:?}");
+    assert!(ran.err.contains("not read: README.md; name what is to be in `data`"), "{ran:?}");
     assert!(ran.err.contains("5 conversations ·") && !ran.err.contains("broken"), "{ran:?}");
     let table = base_data("rows/messages.parquet");
     let ran =

@@ -75,7 +75,7 @@ fn an_array_with_an_object_a_line_is_refused_as_a_whole() {
     let pretty = "[\n    {\n        \"instruction\": \"q\",\n        \"output\": \"a\"\n    }\n]\n";
     for text in [&lines, &format!("[{}]", rows(3, ", ")), pretty, "\u{feff}\n [\n]"] {
         let error = refused("alpaca.json", text.as_bytes());
-        assert!(error.contains("is one JSON array") && error.contains("jq -c '.[]'"), "{error}");
+        assert!(error.contains("a JSON array") && error.contains("jq -c '.[]'"), "{error}");
     }
 }
 
@@ -91,30 +91,26 @@ fn rows_joined_by_commas_are_refused_as_a_whole() {
 fn what_is_no_jsonl_is_refused_at_its_first_line_with_the_way_out() {
     for (name, text, says) in [
         ("pretty.jsonl", "{\n \"instruction\": \"q\",\n \"output\": \"a\"\n}\n", "`jq -c . "),
-        ("one.jsonl", &rows(3, ""), "several objects in line 1"),
+        ("one.jsonl", &rows(3, ""), "several objects stand on a line; `jq -c . "),
         ("cr.jsonl", &rows(3, "\r"), "carriage returns alone"),
-        ("t.csv", "instruction,input,output\nq,,a\n", "is CSV, no JSONL; `pandas.read_csv"),
+        ("t.csv", "instruction,input,output\nq,,a\n", "a table of text; `python3 -c"),
         (
             "t.jsonl",
             "instruction,input,output\nq,,a\n",
-            "line 1 is no JSON object: it begins with `instruction",
+            "no JSONL: it begins with `instruction,input,output` and not with an object; if it is a table, `python3",
         ),
-        ("page.jsonl", "<!DOCTYPE html>\n<html>\n", "is a web page"),
-        ("null.jsonl", "null\n", "line 1 is no JSON object: it begins with `null`"),
-        ("python.jsonl", "{'instruction': 'q', 'output': 'a'}\n", "in Python's notation"),
-        (
-            "lfs.parquet",
-            "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
-            "a pointer of Git LFS",
-        ),
-        ("README.md", "# Data\n\nabout it\n", "line 1 is no JSON object"),
+        ("page.jsonl", "<!DOCTYPE html>\n<html>\n", "a web page or XML"),
+        ("null.jsonl", "null\n", "no JSONL: it begins with `null` and not with an object"),
+        ("python.jsonl", "{'instruction': 'q', 'output': 'a'}\n", "Python's notation, with single quotes"),
+        ("lfs.parquet", "version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
+        ("README.md", "# Data\n\nabout it\n", "no JSONL: it begins with `# Data`"),
         ("long.jsonl.bz2", "BZh91AY&SY", "bzip2"),
     ] {
         let error = refused(name, text.as_bytes());
         assert!(error.contains(says), "{name}: {error}");
     }
     let utf16: Vec<u8> = "\u{feff}{}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(refused("utf16.jsonl", &utf16).contains("is UTF-16"));
+    assert!(refused("utf16.jsonl", &utf16).contains("UTF-16, and not UTF-8; `iconv"));
     assert!(refused("empty.jsonl", b"\n\n").contains("has no conversation to train on"));
 }
 
@@ -227,12 +223,12 @@ fn of_a_clone_of_the_hub_the_data_files_are_read_and_the_others_named() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123456789\n";
     fs::write(clone.join("data/train-00000-of-00001.parquet"), pointer).unwrap();
     let error = read(&clone).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("train-00000-of-00001.parquet: is a pointer of Git LFS"), "{error}");
+    assert!(error.contains("train-00000-of-00001.parquet: a Git LFS pointer"), "{error}");
     fs::remove_dir_all(clone.join("data")).unwrap();
     fs::remove_file(clone.join("stray.jsonl")).unwrap();
     let error = read(&clone).map(|_| ()).unwrap_err().to_string();
     assert!(
-        error.contains("no JSONL or Parquet in it to train on, but README.md, dataset_infos.json"),
+        error.contains("no files of documents there (there is README.md, dataset_infos.json)"),
         "{error}"
     );
     let error = read(&clone.join("gone.jsonl")).map(|_| ()).unwrap_err().to_string();

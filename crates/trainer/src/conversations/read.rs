@@ -1,10 +1,10 @@
 //! Files of conversations, read on every core, in their order.
 
-use super::files::{self, Kind};
+use super::files;
 use super::tokenize::{Fit, Refusal, Teacher, TokenizedConversation};
 use super::{forms, table};
 use crate::{ConversationFile, Error, RowForm};
-use sai_corpus::{Batch, Format, Options, Place, Reader};
+use sai_corpus::{Batch, Format, InputFiles, Options, Place, Reader};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
@@ -76,7 +76,7 @@ pub(super) fn read(
     take: &mut dyn FnMut(&PathBuf, Read),
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Error> {
-    let files::Files { files, left_out } = files::find(&file.path)?;
+    let InputFiles { files, left_out } = files::find(&file.path)?;
     found.left_out.extend(left_out);
     let length = |path: &PathBuf| std::fs::metadata(path).map_or(0, |about| about.len());
     let total: u64 = files.iter().map(length).sum();
@@ -92,9 +92,9 @@ pub(super) fn read(
             }
             Ok(progress((before + done).min(total), total))
         };
-        let flow = match files::look(path)? {
-            Kind::Lines => job.lines(path, &mut on)?,
-            Kind::Table => job.table(path, &mut on)?,
+        let flow = match sai_corpus::is_parquet(path)? {
+            true => job.table(path, &mut on)?,
+            false => job.lines(path, &mut on)?,
         };
         if flow.is_break() {
             return Ok(flow);
@@ -118,23 +118,11 @@ struct Job<'j> {
 impl Job<'_> {
     fn lines(&self, path: &Path, on: OnBlock<'_>) -> Result<ControlFlow<()>, Error> {
         // Lines as they are: what is in them is looked at here.
-        let options = Options {
-            format: Some(Format::Text),
-            separator: Some("\n".to_owned()),
-            skip_broken: true,
-            ..Options::default()
-        };
+        let options = Options { format: Some(Format::Lines), skip_broken: true, ..Options::default() };
         let mut failed = None;
         let work = |(): &mut (), batch: Batch| {
-            let line = |place: Place| match place {
-                // A line of text is a document to the reader.
-                Place::Document(n) | Place::Line(n) | Place::Row(n) => Place::Line(n),
-            };
-            let rows = batch.documents().map(|document| (line(document.place), document.text));
-            let mut block = self.block(rows);
-            block
-                .broken
-                .extend(batch.broken().iter().map(|broken| (line(broken.place), broken.fact.clone())));
+            let mut block = self.block(batch.documents().map(|line| (line.place, line.text)));
+            block.broken.extend(batch.broken().iter().map(|broken| (broken.place, broken.fact.clone())));
             block.broken.sort();
             block
         };

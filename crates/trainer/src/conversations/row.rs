@@ -2,6 +2,7 @@
 //!
 //! What stands in other keys may be anything that Python's `json` writes, NaN and half surrogates with it.
 
+use sai_corpus::json;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -26,14 +27,14 @@ impl<'r> Row<'r> {
                 _ if serde_json::from_str::<&RawValue>(text).is_ok() => {
                     format!("is {}, no JSON object", kind(text))
                 }
-                _ => format!("is no JSON: it begins with `{}`", beginning(text)),
+                _ => format!("is no JSON: it begins with `{}`", json::beginning(text)),
             });
         }
-        let mut json = serde_json::Deserializer::from_str(text);
-        let fields = json.deserialize_map(Fields).and_then(|fields| json.end().map(|()| fields));
+        let mut from = serde_json::Deserializer::from_str(text);
+        let fields = from.deserialize_map(Fields).and_then(|fields| from.end().map(|()| fields));
         let wrong = |e| match text.ends_with("},") {
             true => "ends in a comma; JSONL has none between its lines".to_owned(),
-            false => told(&e),
+            false => json::fact(&e),
         };
         Ok(Row { fields: fields.map_err(wrong)? })
     }
@@ -86,7 +87,7 @@ pub(super) fn list<'r>(key: &str, value: &'r RawValue) -> Result<Vec<&'r RawValu
     if !value.get().starts_with('[') {
         return Err(format!("`{key}` is {}, and is to be a list", kind(value.get())));
     }
-    serde_json::from_str(value.get()).map_err(|e| format!("`{key}`: {}", told(&e)))
+    serde_json::from_str(value.get()).map_err(|e| format!("`{key}`: {}", json::fact(&e)))
 }
 
 fn says(value: &RawValue) -> bool {
@@ -100,8 +101,8 @@ fn says(value: &RawValue) -> bool {
 }
 
 /// What kind of value a JSON text is.
-pub(super) fn kind(json: &str) -> &'static str {
-    match json.as_bytes().first() {
+pub(super) fn kind(value: &str) -> &'static str {
+    match value.as_bytes().first() {
         Some(b'"') => "a text",
         Some(b'[') => "a list",
         Some(b'{') => "an object",
@@ -110,56 +111,6 @@ pub(super) fn kind(json: &str) -> &'static str {
         Some(b'n') => "null",
         _ => "a number",
     }
-}
-
-/// The first characters of a text, for a message.
-pub(super) fn beginning(text: &str) -> String {
-    let mut short: String = text.chars().take(24).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short.escape_debug().to_string()
-}
-
-/// What serde_json found, without its line, which is always the first.
-fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let fact: String = text.split(" at line ").next().unwrap_or(&text).chars().take(160).collect();
-    match error.column() {
-        0 => fact,
-        column => format!("{fact}, at byte {column}"),
-    }
-}
-
-/// The text with null in place of NaN and the infinities, which Python's `json` writes and JSON does not know; none where
-/// there are none.
-pub(super) fn without_nan(text: &str) -> Option<String> {
-    const NAMES: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
-    if !NAMES[1..].iter().any(|name| text.contains(name)) {
-        return None;
-    }
-    let mut out = String::with_capacity(text.len());
-    let (mut rest, mut inside) = (text, false);
-    while let Some(c) = rest.chars().next() {
-        let taken = match NAMES.iter().find(|name| !inside && rest.starts_with(**name)) {
-            Some(name) => {
-                out.push_str("null");
-                name.len()
-            }
-            None if inside && c == '\\' => {
-                let escape = c.len_utf8() + rest[1..].chars().next().map_or(0, char::len_utf8);
-                out.push_str(&rest[..escape]);
-                escape
-            }
-            None => {
-                inside ^= c == '"';
-                out.push(c);
-                c.len_utf8()
-            }
-        };
-        rest = &rest[taken..];
-    }
-    Some(out)
 }
 
 /// Takes an object apart into its keys, each of which is there once.
@@ -188,14 +139,6 @@ impl<'de> Visitor<'de> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn python_s_nan_is_null_outside_of_texts_alone() {
-        let line = r#"{"a": NaN, "b": [-Infinity, Infinity], "c": "NaN \" NaN \\", "d": NaN}"#;
-        let mended = r#"{"a": null, "b": [null, null], "c": "NaN \" NaN \\", "d": null}"#;
-        assert_eq!(without_nan(line).as_deref(), Some(mended));
-        assert_eq!(without_nan(r#"{"a": 1}"#), None);
-    }
 
     #[test]
     fn a_key_that_is_there_twice_is_said() {
