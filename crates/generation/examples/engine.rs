@@ -18,8 +18,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Tokens of each of the requests, and of their answers.
-const PROMPT: usize = 64;
-const ANSWER: usize = 64;
+const PROMPT: usize = 16;
+const ANSWER: usize = 128;
 /// Tokens of the prompt whose endings are scored, and of each ending.
 const PREAMBLE: usize = 384;
 const ENDING: usize = 6;

@@ -58,11 +58,11 @@ pub(crate) fn compute(
 
 impl Task<'_> {
     /// Takes the logits of its rows.
-    fn take<'l>(
+    fn take(
         &mut self,
         rows: &Rows,
         context: usize,
-        logits: &mut dyn Iterator<Item = &'l [f32]>,
+        logits: &mut dyn Iterator<Item = &[f32]>,
         on: &mut Listener<'_>,
     ) {
         let before = self.computed;
@@ -85,12 +85,7 @@ impl Task<'_> {
     }
 
     /// Chooses the next token, and those after it as long as they were guessed.
-    fn choose<'l>(
-        &mut self,
-        context: usize,
-        logits: &mut dyn Iterator<Item = &'l [f32]>,
-        on: &mut Listener<'_>,
-    ) {
+    fn choose(&mut self, context: usize, logits: &mut dyn Iterator<Item = &[f32]>, on: &mut Listener<'_>) {
         let Work::Generate { answer, drafter, max_new_tokens } = &mut self.work else { return };
         let begun = self.begun.unwrap_or(self.asked);
         if self.first_token.is_none() {
@@ -130,7 +125,7 @@ impl Task<'_> {
     }
 
     /// Scores the tokens after its rows.
-    fn score_rows<'l>(&mut self, logits: &mut dyn Iterator<Item = &'l [f32]>) {
+    fn score_rows(&mut self, logits: &mut dyn Iterator<Item = &[f32]>) {
         let Work::Score { first, scores } = &mut self.work else { return };
         for logits in logits {
             let token = self.tokens[*first + scores.logprobs.len()] as usize;

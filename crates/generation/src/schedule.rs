@@ -51,7 +51,7 @@ pub(crate) struct Task<'m> {
 
 /// What is to be done with a text.
 pub(crate) enum Work<'m> {
-    Generate { answer: Answer<'m>, drafter: Drafter, max_new_tokens: usize },
+    Generate { answer: Box<Answer<'m>>, drafter: Drafter, max_new_tokens: usize },
     Score { first: usize, scores: Scores },
 }
 
@@ -74,7 +74,11 @@ impl<'m> Task<'m> {
         request: &Request,
     ) -> Task<'m> {
         let drafter = Drafter::new(request.draft);
-        Task::new(id, prompt, Work::Generate { answer, drafter, max_new_tokens: request.max_new_tokens })
+        Task::new(
+            id,
+            prompt,
+            Work::Generate { answer: Box::new(answer), drafter, max_new_tokens: request.max_new_tokens },
+        )
     }
 
     pub(crate) fn score(id: RequestId, tokens: Vec<u32>, first: usize) -> Task<'m> {

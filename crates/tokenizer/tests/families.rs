@@ -111,11 +111,11 @@ fn a_sentence_piece_model_that_is_cut_short_or_of_another_kind_is_refused() {
     let path = broken.path().join("tokenizer.model");
     for length in [0, 1, 7, 100, bytes.len() - 1] {
         std::fs::write(&path, &bytes[..length]).expect("a file");
-        let error = Tokenizer::from_folder(broken.path()).err().expect("a refusal").to_string();
+        let error = Tokenizer::from_folder(broken.path()).expect_err("a refusal").to_string();
         assert!(error.contains("not a SentencePiece model; the file is damaged"), "{length}: {error}");
     }
     std::fs::copy(folder("xglm").join("sentencepiece.bpe.model"), &path).expect("a copy");
-    let error = Tokenizer::from_folder(broken.path()).err().expect("a refusal").to_string();
+    let error = Tokenizer::from_folder(broken.path()).expect_err("a refusal").to_string();
     assert!(
         error.contains("a SentencePiece model of unigram") && error.contains("tokenizer.json"),
         "{error}"

@@ -70,9 +70,7 @@ unsafe fn add_tile<B: Quants>(tile: &[u8], x: &[Group], sums: &mut [__m512]) {
             // SAFETY: the layout of a block, and a group of every row for each of a block's.
             unsafe {
                 let scales = head.add(Layout::<B>::HEAD + g * Layout::<B>::GROUP);
-                if rows == 1 {
-                    ask_ahead::<B>(scales);
-                }
+                ask_ahead::<B>(scales);
                 let weights = Weights::unpack::<B>(head, scales);
                 let (together, rest) = sums.as_chunks_mut::<TOGETHER>();
                 for (i, sums) in together.iter_mut().enumerate() {

@@ -53,11 +53,12 @@ const STEPS: usize = GROUP / STEP;
 /// One step of every output.
 const RUN: usize = TILE * STEP;
 
-/// How far ahead one row asks for its weights: the processor's own prefetching alone reads a fifth less.
+/// How far ahead weights are asked for. The processor's own prefetching alone reads a fifth less for one row, and with AVX-512
+/// eight rows took 1.7 times as long, sixty-four 1.25 times.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 2048;
 
-/// Asks for the group that one row comes to [`AHEAD`] bytes after the one at `scales`.
+/// Asks for the group that comes [`AHEAD`] bytes after the one at `scales`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn ask_ahead<B: Quants>(scales: *const u8) {
