@@ -146,8 +146,9 @@ pub fn figure(metric: Metric, profile: Profile, judged: &[Judged]) -> Figure {
             Profile::Main => 1,
         };
         let mut draws = bootstrap(&pairs, chunks, CHUNKS.1);
-        let stderr = Some(deviation(&draws)).filter(|_| profile == Profile::Polyglot);
+        // In one order, whatever the number of threads, so that sums have the same bits.
         draws.sort_by(f64::total_cmp);
+        let stderr = Some(deviation(&draws)).filter(|_| profile == Profile::Polyglot);
         let interval =
             Some([quantile(&draws, 0.025), quantile(&draws, 0.975)]).filter(|_| !judged.is_empty());
         return Figure { metric, value, stderr, interval };
@@ -199,7 +200,6 @@ fn bootstrap(pairs: &[(usize, usize)], chunks: u64, draws: usize) -> Vec<f64> {
             |first: usize| (first as u64..chunks).step_by(threads).flat_map(chunk).collect::<Vec<f64>>();
         let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || part(first))).collect();
         let mut found = part(0);
-        // Their order does not matter to a deviation but for its last bits, and is always the same.
         found.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
         found
     })

@@ -72,7 +72,8 @@ pub fn run(
 ) -> Result<ControlFlow<(), TaskResult>, Error> {
     let max_length = if max_length == 0 { model.context } else { max_length.min(model.context) };
     let pairs = pairs(model, exam, max_length)?;
-    let identity = model.identity();
+    // Scores by rounded keys and values are others.
+    let identity = &format!("{} {:?}", model.identity(), model.cache_type);
     let total = exam.requests();
 
     // Each text once, the longest first, those of a document one after another.

@@ -10,7 +10,8 @@
 
 use sai_formats::DType;
 use sai_generation::{
-    CacheType, Config, Engine, EngineOptions, LoadOptions, LoadedDecoder, Model, RandomModel, Request, Sampling,
+    CacheType, Config, Engine, EngineOptions, LoadOptions, LoadedDecoder, Model, RandomModel, Request,
+    Sampling,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -130,5 +131,7 @@ fn finish(engine: &mut Engine<'_>) {
 }
 
 fn text(seed: u32, length: usize) -> Vec<u32> {
-    (0..length as u32).map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 97) >> 7) % 4000 + 300).collect()
+    (0..length as u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 97) >> 7) % 4000 + 300)
+        .collect()
 }

@@ -225,8 +225,7 @@ fn a_text_of_a_whole_context_and_one_token_is_scored_and_a_longer_one_is_refused
     let mut engine = Engine::new(&model, EngineOptions::default()).unwrap();
     let context = engine.context();
     let text = |n: usize| (0..n as u32).map(|i| i * i % 61).collect::<Vec<_>>();
-    let ids: Vec<RequestId> =
-        (0..2).map(|i| engine.score(text(context + 1), context - i).unwrap()).collect();
+    let ids: Vec<RequestId> = (0..2).map(|i| engine.score(text(context + 1), context - i).unwrap()).collect();
     let mut logprobs = HashMap::new();
     while !engine.is_idle() {
         for (id, output) in engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap() {

@@ -41,6 +41,40 @@ pub(super) fn markdown(table: &Table) -> String {
     }
 }
 
+/// A `tabular` of LaTeX, which wants no package.
+pub(super) fn latex(table: &Table) -> String {
+    let cells = cells(table, escaped);
+    let mut out = format!("\\begin{{tabular}}{{l{}}}\n\\hline\n", "r".repeat(cells[0].len() - 1));
+    let last = cells.len() - 1;
+    for (i, row) in cells.iter().enumerate() {
+        if i == last && table.average.is_some() {
+            out += "\\hline\n";
+        }
+        out += &format!("{} \\\\\n", row.join(" & ").replace('±', "$\\pm$").replace('–', "--"));
+        if i == 0 {
+            out += "\\hline\n";
+        }
+    }
+    out += "\\hline\n\\end{tabular}\n";
+    let remark = remark(table);
+    if remark.is_empty() { out } else { format!("{out}% {remark}") }
+}
+
+/// A name as LaTeX prints it.
+fn escaped(name: &str) -> String {
+    let mut out = String::new();
+    for c in visible(name).chars() {
+        match c {
+            '_' | '%' | '&' | '#' | '$' | '{' | '}' => out.extend(['\\', c]),
+            '\\' => out += "\\textbackslash{}",
+            '~' => out += "\\textasciitilde{}",
+            '^' => out += "\\textasciicircum{}",
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 fn cells(table: &Table, name: impl Fn(&str) -> String) -> Vec<Vec<String>> {
     let mut rows = vec![[&table.title].into_iter().chain(&table.columns).map(|head| name(head)).collect()];
     for (row, cells) in &table.rows {
@@ -96,6 +130,15 @@ mod tests {
             "Korean        42dot     작은 모형\n\
              kobest_boolq  0.369  0.334 ±0.013\n\
              average       0.549             –\n"
+        );
+    }
+
+    #[test]
+    fn names_are_escaped_for_latex() {
+        assert_eq!(
+            latex(&table()),
+            "\\begin{tabular}{lrr}\n\\hline\nKorean & 42dot & 작은 모형 \\\\\n\\hline\n\
+             kobest\\_boolq & 0.369 & 0.334 $\\pm$0.013 \\\\\n\\hline\naverage & 0.549 & -- \\\\\n\\hline\n\\end{tabular}\n"
         );
     }
 

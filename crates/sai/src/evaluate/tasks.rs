@@ -57,9 +57,9 @@ pub(super) struct TaskArgs {
     #[arg(long, value_enum, requires = "tasks")]
     compare: Option<Compare>,
 
-    /// Print the tables in Markdown
-    #[arg(long, requires = "tasks", conflicts_with = "json")]
-    markdown: bool,
+    /// How tables are printed
+    #[arg(long, value_enum, default_value_t = Format::Plain, requires = "tasks", conflicts_with = "json")]
+    format: Format,
 
     /// Draw the tables as bars into this SVG file
     #[arg(long, value_name = "FILE", requires = "tasks")]
@@ -79,6 +79,13 @@ enum Branch {
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Compare {
     Published,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Plain,
+    Markdown,
+    Latex,
 }
 
 impl TaskArgs {
@@ -224,7 +231,11 @@ impl TaskArgs {
         }
         let mut out = std::io::stdout().lock();
         for (i, one) in tables.iter().enumerate() {
-            let text = if self.markdown { table::markdown(one) } else { table::plain(one) };
+            let text = match self.format {
+                Format::Plain => table::plain(one),
+                Format::Markdown => table::markdown(one),
+                Format::Latex => table::latex(one),
+            };
             write!(out, "{}{text}", if i == 0 { "" } else { "\n" })?;
         }
         Ok(())
