@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use sai_evals::{Exam, ExamOptions, Journal, Profile, Task, TaskResult};
-use sai_generation::{LoadOptions, Model, Source};
+use sai_generation::{CacheType, LoadOptions, Model, Source};
 
 use super::{chart, table};
 use crate::cli::{MOST, whole};
@@ -145,7 +145,9 @@ impl TaskArgs {
         };
         let mut results: Vec<(String, Vec<TaskResult>)> = Vec::new();
         for (name, source) in models {
-            let model = Model::open(source, &LoadOptions { threads, ..LoadOptions::default() })?;
+            // The harness computes in f32: rounded keys and values move log-likelihoods by a thousandth.
+            let options = LoadOptions { threads, cache_type: CacheType::F32, ..LoadOptions::default() };
+            let model = Model::open(source, &options)?;
             let total: usize = exams.iter().map(Exam::requests).sum();
             let bar = ui.bar(total as u64, name);
             let (mut before, mut of_model) = (0, Vec::new());
