@@ -165,7 +165,7 @@ fn weights_that_give_no_numbers_are_no_result() {
     let model =
         Model::open(home.path(), &LoadOptions { threads: 1, ..LoadOptions::default() }).expect("opens");
     let found = run(&model, &exam, 0, &mut Journal::in_memory(), &mut |_, _| ControlFlow::Continue(()));
-    let error = found.err().expect("is refused").to_string();
+    let error = found.expect_err("is refused").to_string();
     assert!(
         error.contains("truthfulqa_mc1: ") && error.contains(": line ") && error.contains("NaN"),
         "{error}"
