@@ -159,12 +159,11 @@ impl TaskArgs {
                 })?;
                 let ControlFlow::Continue(result) = found else {
                     bar.finish_and_clear();
-                    match &self.journal {
-                        Some(path) => {
-                            ui.note(format_args!("stopped; the same command goes on from {}", path.display()))
-                        }
-                        None => ui.note("stopped; with --journal FILE a run can be gone on with"),
-                    }
+                    let way = match &self.journal {
+                        Some(path) => format!("the same command goes on from {}", path.display()),
+                        None => "with --journal FILE a run can be gone on with".to_owned(),
+                    };
+                    ui.note(format_args!("stopped; {way}"));
                     std::process::exit(EXIT_INTERRUPTED)
                 };
                 before += exam.requests();
