@@ -1,4 +1,4 @@
-//! What sharing passes is worth: eight requests together beside one by one, and sixteen endings of one prompt beside the
+//! What sharing passes is worth: eight equal requests together beside one by one, and sixteen endings of one prompt beside the
 //! prompt and the endings alone.
 //!
 //! ```text
@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Tokens of each of the requests, and of their answers.
-const PROMPT: usize = 16;
+const PROMPT: usize = 64;
 const ANSWER: usize = 128;
 /// Tokens of the prompt whose endings are scored, and of each ending.
 const PREAMBLE: usize = 384;
@@ -64,7 +64,7 @@ fn main() {
     let speed = |which: usize| (8 * ANSWER) as f64 / rounds[ROUNDS / 2][which].as_secs_f64();
     let (median, low, high) = ratio(0, 1);
     println!(
-        "8 requests of {PROMPT} + {ANSWER} tokens: {:.1} tok/s one by one, {:.1} together · {median:.2} × ({low:.2} to {high:.2})",
+        "8 equal requests of {PROMPT} + {ANSWER} tokens: {:.1} tok/s one by one, {:.1} together · {median:.2} × ({low:.2} to {high:.2})",
         speed(0),
         speed(1)
     );
@@ -82,8 +82,8 @@ fn generate(engine: &mut Engine<'_>, seed: u32, count: u32, at_once: usize) -> D
     let mut tokens = 0;
     loop {
         let stats = engine.stats();
-        for n in left.by_ref().take(at_once - stats.waiting - stats.running) {
-            engine.generate(text(seed + n, PROMPT), &request).expect("room");
+        for _ in left.by_ref().take(at_once - stats.waiting - stats.running) {
+            engine.generate(text(seed, PROMPT), &request).expect("room");
         }
         if engine.is_idle() {
             break;

@@ -137,9 +137,10 @@ impl<'m> Engine<'m> {
     /// Asks for the log-probabilities of the tokens of a text from number `first` on; the text's first token has none.
     ///
     /// # Errors
-    /// The text is longer than the context, or holds a token that the model does not have.
+    /// The text is longer than the context and one token, which is scored and not computed, or holds a token that the model
+    /// does not have.
     pub fn score(&mut self, tokens: Vec<u32>, first: usize) -> Result<RequestId, Error> {
-        if tokens.len() > self.context() {
+        if tokens.len() > self.context() + 1 {
             return Err(Error::PromptTooLong { tokens: tokens.len(), context: self.context() });
         }
         self.check(&tokens[..tokens.len().saturating_sub(1)])?;

@@ -123,6 +123,11 @@ impl Model {
         })
     }
 
+    /// What tells its weights from others, to name what was computed with them.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// Whether these tokens end an answer.
     pub fn is_end(&self, token: u32) -> bool {
         self.tokenizer.eos().contains(&token)

@@ -218,3 +218,22 @@ fn float_weights_are_the_one_place_where_company_rounds() {
     let among = scores(&mut engine, 1);
     assert!(alone.iter().zip(&among).all(|(a, b)| (a - b).abs() < 1e-4));
 }
+
+#[test]
+fn a_text_of_a_whole_context_and_one_token_is_scored_and_a_longer_one_is_refused() {
+    let model = shared_model();
+    let mut engine = Engine::new(&model, EngineOptions::default()).unwrap();
+    let context = engine.context();
+    let text = |n: usize| (0..n as u32).map(|i| i * i % 61).collect::<Vec<_>>();
+    let ids: Vec<RequestId> = (0..2).map(|i| engine.score(text(context + 1), context - i).unwrap()).collect();
+    let mut logprobs = HashMap::new();
+    while !engine.is_idle() {
+        for (id, output) in engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap() {
+            let Output::Scores(scores) = output else { panic!("no scores") };
+            logprobs.insert(id, scores.logprobs);
+        }
+    }
+    assert_eq!((logprobs[&ids[0]].len(), logprobs[&ids[1]].len()), (1, 2));
+    let error = engine.score(text(context + 2), 1).unwrap_err();
+    assert!(matches!(error, Error::PromptTooLong { .. }), "{error}");
+}

@@ -1,4 +1,8 @@
-//! `sai evaluate`: what models know of texts, and what they say.
+//! `sai evaluate`: what models know of texts, what they say, and how they do in tasks.
+
+mod chart;
+mod table;
+mod tasks;
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -16,9 +20,12 @@ use crate::ui::{Size, Thousands, Ui};
 const EXAMPLES: &str = "\
 Examples:
   sai evaluate nano nano/nano-q8_0.gguf --texts ko=held-out/ko.jsonl --texts en=held-out/en.jsonl
-  sai evaluate nano/nano-q8_0.gguf --ask '안녕?' --ask 'What is two plus three?'";
+  sai evaluate nano/nano-q8_0.gguf --ask '안녕?' --ask 'What is two plus three?'
+  sai evaluate mini smollm2-135m --tasks kobest --data kobest/ --compare published
+  sai evaluate m.gguf --tasks all --profile main --data data/ --journal m.jsonl --chart m.svg";
 
-/// Evaluate models: bits a byte and perplexity on texts of each language, and recorded answers of the last one.
+/// Evaluate models: bits a byte and perplexity on texts of each language, recorded answers of the last one, and tasks of
+/// lm-evaluation-harness with its numbers.
 ///
 /// Bits a byte (bits per byte, the cross-entropy in bits by bytes of text) do not depend on the vocabulary, so that models of different ones can be compared. Perplexity is of
 /// their tokens, each document by itself. Answers are greedy, always the same.
@@ -59,6 +66,9 @@ pub(crate) struct Evaluate {
 
     #[command(flatten)]
     reading: ReadingArgs,
+
+    #[command(flatten)]
+    tasks: tasks::TaskArgs,
 }
 
 fn named(text: &str) -> Result<(String, String), String> {
@@ -95,8 +105,12 @@ impl Evaluate {
                 bail!("{}: there is no question in it, and no texts are given", file.display());
             }
         }
+        let interrupt = Interrupt::install("")?;
+        let mut json = serde_json::Map::new();
+        // Tasks alone are enough to ask for.
+        let only_tasks = !self.tasks.is_empty() && texts.is_empty() && ask.is_empty();
         let what = EvaluationOptions {
-            models,
+            models: models.clone(),
             texts,
             reading: self.reading.options(),
             bytes: usize::try_from(self.bytes).unwrap_or(usize::MAX),
@@ -104,29 +118,48 @@ impl Evaluate {
             answer_tokens: self.answer_tokens,
             threads: self.threads,
         };
-        let interrupt = Interrupt::install("")?;
-        let bar = ui.bar(1000, "evaluate");
-        let found = sai_make::evaluate(&what, &mut |part, now| {
-            bar.set_position((1000.0 * part) as u64);
-            bar.set_message(now.to_owned());
-            if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        bar.finish_and_clear();
-        let ControlFlow::Continue(found) = found? else { std::process::exit(EXIT_INTERRUPTED) };
-        let languages = found.models.first().map_or(&[][..], |model| &model.languages);
-        for of in languages.iter().filter(|of| of.passed_over > 0) {
-            let (language, count) = (&of.language, Thousands(of.passed_over));
-            ui.warn(format_args!(
-                "{language}: {count} documents were passed over: broken, or their text is null"
-            ));
+        if !only_tasks
+            && let serde_json::Value::Object(found) = texts_and_answers(&what, self.json, &interrupt, ui)?
+        {
+            json = found;
         }
-        let mut out = std::io::stdout().lock();
-        match self.json {
-            true => writeln!(out, "{}", serde_json::to_string(&found)?)?,
-            false => print(&found, &mut out)?,
+        if !self.tasks.is_empty() {
+            self.tasks.run(&models, self.threads, self.json.then_some(&mut json), &interrupt, ui)?;
+        }
+        if self.json {
+            writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&json)?)?;
         }
         Ok(())
     }
+}
+
+/// Bits a byte, perplexity and answers: prints them, or gives them as JSON.
+fn texts_and_answers(
+    what: &EvaluationOptions,
+    json: bool,
+    interrupt: &Interrupt,
+    ui: &Ui,
+) -> anyhow::Result<serde_json::Value> {
+    let bar = ui.bar(1000, "evaluate");
+    let found = sai_make::evaluate(what, &mut |part, now| {
+        bar.set_position((1000.0 * part) as u64);
+        bar.set_message(now.to_owned());
+        if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    bar.finish_and_clear();
+    let ControlFlow::Continue(found) = found? else { std::process::exit(EXIT_INTERRUPTED) };
+    let languages = found.models.first().map_or(&[][..], |model| &model.languages);
+    for of in languages.iter().filter(|of| of.passed_over > 0) {
+        let (language, count) = (&of.language, Thousands(of.passed_over));
+        ui.warn(format_args!(
+            "{language}: {count} documents were passed over: broken, or their text is null"
+        ));
+    }
+    if json {
+        return Ok(serde_json::to_value(&found)?);
+    }
+    print(&found, &mut std::io::stdout().lock())?;
+    Ok(serde_json::Value::Null)
 }
 
 /// The conversations of a file.

@@ -1,0 +1,160 @@
+//! A journal of scores: what was computed once is not computed again.
+
+use crate::Error;
+use crate::data::hex;
+use crate::encode::Pair;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What came of a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Sum of the continuation's log-probabilities, in nats.
+    pub logprob: f64,
+    /// Whether each of its tokens is the likeliest.
+    pub greedy: bool,
+}
+
+/// What tells a text of a model from all others.
+pub(crate) type Key = [u8; 16];
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    /// A [`Key`] in hexadecimal.
+    key: String,
+    /// The task, for whoever reads the file.
+    task: String,
+    logprob: f64,
+    greedy: bool,
+}
+
+/// Scores by model and tokens, in a file of a JSON object a line, or in memory alone.
+pub struct Journal {
+    known: HashMap<String, Score>,
+    file: Option<(PathBuf, BufWriter<File>)>,
+}
+
+impl Journal {
+    /// A journal that ends with the program.
+    pub fn in_memory() -> Journal {
+        Journal { known: HashMap::new(), file: None }
+    }
+
+    /// Opens a journal, or begins one. A last line that was cut short is passed over and written over.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or has another line that is no score.
+    pub fn open(path: &Path) -> Result<Journal, Error> {
+        let fail = |e| Error::file(path, e);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(fail(e)),
+        };
+        // What a stopped run left of a line has no line end.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut known = HashMap::new();
+        for (i, line) in text[..whole].lines().enumerate() {
+            let wrong = || Error::Journal { path: path.to_owned(), line: i + 1 };
+            let line: Line = serde_json::from_str(line).map_err(|_| wrong())?;
+            known.insert(line.key, Score { logprob: line.logprob, greedy: line.greedy });
+        }
+        // A file of one line without an end could be anything; it is not shortened.
+        if whole == 0 && !text.is_empty() && !text.starts_with("{\"key\":") {
+            return Err(Error::Journal { path: path.to_owned(), line: 1 });
+        }
+        let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(fail)?;
+        file.set_len(whole as u64).map_err(fail)?;
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(fail)?;
+        Ok(Journal { known, file: Some((path.to_owned(), BufWriter::new(file))) })
+    }
+
+    /// How many scores it has.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Score> {
+        self.known.get(&hex(key)).copied()
+    }
+
+    pub(crate) fn put(&mut self, key: &Key, task: &str, score: Score) -> Result<(), Error> {
+        if let Some((path, file)) = &mut self.file {
+            let Score { logprob, greedy } = score;
+            let line = Line { key: hex(key), task: task.to_owned(), logprob, greedy };
+            let line = serde_json::to_string(&line).map_err(|e| Error::file(path, e.into()))?;
+            writeln!(file, "{line}").map_err(|e| Error::file(path, e))?;
+        }
+        self.known.insert(hex(key), score);
+        Ok(())
+    }
+
+    /// Hands what was written to the system, so that it outlives the program.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        match &mut self.file {
+            Some((path, file)) => file.flush().map_err(|e| Error::file(path, e)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The key of a text of the model that `identity` stands for.
+pub(crate) fn key(identity: &str, pair: &Pair) -> Key {
+    let mut sum = Sha256::new();
+    sum.update((identity.len() as u64).to_le_bytes());
+    sum.update(identity.as_bytes());
+    sum.update((pair.first as u64).to_le_bytes());
+    for token in &pair.tokens {
+        sum.update(token.to_le_bytes());
+    }
+    let mut key = [0; 16];
+    key.copy_from_slice(&sum.finalize()[..16]);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_cut_in_a_line_goes_on_behind_the_last_whole_one() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("journal.jsonl");
+        let pair = |n| Pair { tokens: vec![1, n], first: 1, cut: 0 };
+        let (a, b) = (key("m", &pair(2)), key("m", &pair(3)));
+        assert_ne!(a, key("n", &pair(2)), "another model");
+        let score = Score { logprob: -1.25, greedy: true };
+        let mut journal = Journal::open(&path).expect("opens");
+        journal.put(&a, "t", score).expect("writes");
+        journal.flush().expect("writes");
+        drop(journal);
+        let mut file = File::options().append(true).open(&path).expect("opens");
+        file.write_all(b"{\"key\":\"12").expect("writes");
+        drop(file);
+        let mut journal = Journal::open(&path).expect("opens");
+        assert_eq!((journal.len(), journal.get(&a), journal.get(&b)), (1, Some(score), None));
+        journal.put(&b, "t", score).expect("writes");
+        drop(journal);
+        assert_eq!(Journal::open(&path).expect("opens").len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_no_journal_is_left_as_it_is() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("notes");
+        for text in ["my notes", "my\nnotes\n"] {
+            std::fs::write(&path, text).expect("writes");
+            assert!(matches!(Journal::open(&path), Err(Error::Journal { line: 1, .. })));
+            assert_eq!(std::fs::read_to_string(&path).expect("reads"), text);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Tasks of `sai evaluate`: reading them, running models through them, writing what came of it.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use sai_evals::{Exam, ExamOptions, Journal, Profile, Task, TaskResult};
+use sai_generation::{CacheType, LoadOptions, Model, Source};
+
+use super::{chart, table};
+use crate::cli::{MOST, whole};
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::ui::Ui;
+
+/// What is asked of tasks.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Tasks")]
+pub(super) struct TaskArgs {
+    /// Tasks and groups of lm-evaluation-harness: kobest, english, all, boolq, …
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "data")]
+    tasks: Vec<String>,
+
+    /// The folder of the tasks' data, JSONL or Parquet
+    #[arg(long, value_name = "FOLDER", requires = "tasks")]
+    data: Option<PathBuf>,
+
+    /// A task of your own, a TOML file, which --tasks may name; may be given again
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    tasks_from: Vec<PathBuf>,
+
+    /// Whose prompts and rules: the branch by which 42dot judged its model, or lm-eval 0.4.13
+    #[arg(long, value_enum, default_value_t = Branch::Polyglot, requires = "tasks")]
+    profile: Branch,
+
+    /// Examples before each question
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole(0..=1000), requires = "tasks")]
+    fewshot: usize,
+
+    /// Documents of each task at most; figures of fewer do not compare with published ones
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST), requires = "tasks")]
+    limit: Option<usize>,
+
+    /// Tokens that are read at most; 0 means the model's context
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole(0..=MOST), requires = "tasks")]
+    max_length: usize,
+
+    /// Keep every score here, so that a stopped run goes on and what was scored is not scored again
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    journal: Option<PathBuf>,
+
+    /// Write each document, its log-likelihoods and what was chosen here, a JSON object a line
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    samples: Option<PathBuf>,
+
+    /// Put the columns that 42dot published before the measured ones
+    #[arg(long, value_enum, requires = "tasks")]
+    compare: Option<Compare>,
+
+    /// How tables are printed
+    #[arg(long, value_enum, default_value_t = Format::Plain, requires = "tasks", conflicts_with = "json")]
+    format: Format,
+
+    /// Draw the tables as bars into this SVG file
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    chart: Option<PathBuf>,
+
+    /// Replace what is at --samples and --chart
+    #[arg(long, requires = "tasks")]
+    force: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Branch {
+    Polyglot,
+    Main,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Compare {
+    Published,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Plain,
+    Markdown,
+    Latex,
+}
+
+impl TaskArgs {
+    /// Whether any task is asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Runs the models through the tasks and prints the tables, or adds the results to `json`.
+    pub(super) fn run(
+        self,
+        models: &[(String, Source)],
+        threads: usize,
+        json: Option<&mut serde_json::Map<String, serde_json::Value>>,
+        interrupt: &Interrupt,
+        ui: &Ui,
+    ) -> anyhow::Result<()> {
+        let mut all = Task::own()?;
+        for path in &self.tasks_from {
+            let task = Task::open(path)?;
+            if let Some(same) = all.iter().find(|other| other.name() == task.name()) {
+                bail!(
+                    "{}: `{}` is the name of {} too; give it another",
+                    path.display(),
+                    task.name(),
+                    same.origin
+                );
+            }
+            all.push(task);
+        }
+        let tasks = sai_evals::select(&all, &self.tasks)?;
+        for target in self.samples.iter().chain(&self.chart) {
+            let reads: Vec<_> = self.journal.iter().chain(&self.data).chain(&self.tasks_from).collect();
+            let reads: Vec<_> =
+                reads.iter().map(|path| path.as_path()).filter(|path| path.is_file()).collect();
+            crate::output::check_file(target, self.force, &reads)?;
+        }
+        if let Some(chart) = &self.chart {
+            chart::check(chart)?;
+        }
+        let profile = match self.profile {
+            Branch::Polyglot => Profile::Polyglot,
+            Branch::Main => Profile::Main,
+        };
+        let options = ExamOptions { profile, examples: self.fewshot, limit: self.limit };
+        let folder =
+            self.data.as_deref().context("--tasks wants --data FOLDER, where the tasks' data lies")?;
+        let mut exams = Vec::new();
+        for task in &tasks {
+            let exam = Exam::read(task, folder, options)?;
+            self.tell(&exam, ui);
+            exams.push(exam);
+        }
+        let mut journal = match &self.journal {
+            Some(path) => Journal::open(path)?,
+            None => Journal::in_memory(),
+        };
+        let mut results: Vec<(String, Vec<TaskResult>)> = Vec::new();
+        for (name, source) in models {
+            // The harness computes in f32: rounded keys and values move log-likelihoods by a thousandth.
+            let options = LoadOptions { threads, cache_type: CacheType::F32, ..LoadOptions::default() };
+            let model = Model::open(source, &options)?;
+            let total: usize = exams.iter().map(Exam::requests).sum();
+            let bar = ui.bar(total as u64, name);
+            let (mut before, mut of_model) = (0, Vec::new());
+            for exam in &exams {
+                bar.set_message(format!("{}, {name}", exam.task.name()));
+                let found = sai_evals::run(&model, exam, self.max_length, &mut journal, &mut |done, _| {
+                    bar.set_position((before + done) as u64);
+                    if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?;
+                let ControlFlow::Continue(result) = found else {
+                    bar.finish_and_clear();
+                    let way = match &self.journal {
+                        Some(path) => format!("the same command goes on from {}", path.display()),
+                        None => "with --journal FILE a run can be gone on with".to_owned(),
+                    };
+                    ui.note(format_args!("stopped; {way}"));
+                    std::process::exit(EXIT_INTERRUPTED)
+                };
+                before += exam.requests();
+                if result.cut > 0 {
+                    ui.warn(format_args!(
+                        "{name}: {}: {} of {} choices have more context than the model reads, and were cut from the left",
+                        result.task, result.cut, result.requests
+                    ));
+                }
+                of_model.push(result);
+            }
+            bar.finish_and_clear();
+            results.push((name.clone(), of_model));
+        }
+        self.write(&tasks, profile, &results, json)
+    }
+
+    /// What a person should know before they read the figures.
+    fn tell(&self, exam: &Exam<'_>, ui: &Ui) {
+        let name = exam.task.name();
+        if exam.documents.len() < exam.available {
+            ui.note(format_args!("{name}: {} of {} documents", exam.documents.len(), exam.available));
+        }
+        if exam.options.examples < self.fewshot {
+            ui.note(format_args!("{name}: it has no examples to draw from, and is asked without"));
+        }
+        let file =
+            exam.data.first().and_then(|file| file.path.file_name()).unwrap_or_default().to_string_lossy();
+        if file.starts_with(&format!("{}.{}_", exam.task.file.file, exam.task.file.split)) {
+            ui.warn(format_args!(
+                "{name}: {file} is a part of the split; its figures do not compare with published ones"
+            ));
+        }
+    }
+
+    fn write(
+        &self,
+        tasks: &[&Task],
+        profile: Profile,
+        results: &[(String, Vec<TaskResult>)],
+        json: Option<&mut serde_json::Map<String, serde_json::Value>>,
+    ) -> anyhow::Result<()> {
+        if let Some(path) = &self.samples {
+            let mut text = String::new();
+            for (model, results) in results {
+                for result in results {
+                    for sample in &result.samples {
+                        let mut line = sai_evals::sample(&result.task, sample);
+                        line["model"] = model.as_str().into();
+                        text += &line.to_string();
+                        text.push('\n');
+                    }
+                }
+            }
+            crate::output::write_whole(path, text.as_bytes())?;
+        }
+        let tables = sai_evals::tables(tasks, results, self.compare == Some(Compare::Published));
+        if let Some(path) = &self.chart {
+            chart::write(path, &tables)?;
+        }
+        if let Some(json) = json {
+            let of_model =
+                |(name, results): &(String, Vec<TaskResult>)| sai_evals::harness(name, profile, results);
+            json.insert("tasks".to_owned(), results.iter().map(of_model).collect());
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        for (i, one) in tables.iter().enumerate() {
+            let text = match self.format {
+                Format::Plain => table::plain(one),
+                Format::Markdown => table::markdown(one),
+                Format::Latex => table::latex(one),
+            };
+            write!(out, "{}{text}", if i == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! `sai evaluate --tasks`, on the tiny model and the few rows of the tests of `evals`.
+
+mod common;
+
+use common::{fails, run, sai, succeeds};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn fixtures(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../evals/tests/fixtures").join(name)
+}
+
+fn evaluate(home: &Path, model: &str, tasks: &str) -> Command {
+    let mut command = sai(home);
+    command.arg("evaluate").arg(fixtures(model)).args(["--tasks", tasks, "--data"]).arg(fixtures("data"));
+    command
+}
+
+#[test]
+fn the_korean_table_has_its_rows_its_average_and_the_published_columns() {
+    let home = tempfile::tempdir().unwrap();
+    let ran = succeeds(evaluate(home.path(), "model", "kobest").args(["--compare", "published"]));
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(
+        lines[0].starts_with("Korean (macro-F1)") && lines[0].contains("42dot LLM-PLM 1.3B"),
+        "{}",
+        ran.out
+    );
+    let rows: Vec<&str> = lines[1..].iter().map(|line| line.split(' ').next().unwrap()).take(5).collect();
+    assert_eq!(rows, ["kobest_boolq", "kobest_copa", "kobest_hellaswag", "kobest_sentineg", "average"]);
+    // 42dot's average as it is printed, and ours of the four rows.
+    let average: Vec<f64> = lines[5].split_whitespace().skip(1).map(|mean| mean.parse().unwrap()).collect();
+    assert_eq!(average[..5], [0.504, 0.539, 0.488, 0.388, 0.549]);
+    let ours = |line: &str| line.split_whitespace().nth(6).unwrap().parse::<f64>().unwrap();
+    let mean = lines[1..5].iter().map(|line| ours(line)).sum::<f64>() / 4.0;
+    assert!((average[5] - mean).abs() < 0.001, "{}", ran.out);
+    assert!(ran.out.contains("kobest_wic/macro_f1") && ran.out.contains("Bits a byte"), "{}", ran.out);
+}
+
+#[test]
+fn a_table_without_all_its_rows_has_no_average_and_says_why() {
+    let home = tempfile::tempdir().unwrap();
+    let ran =
+        succeeds(evaluate(home.path(), "model", "kobest_boolq,kobest_copa").args(["--format", "markdown"]));
+    assert!(ran.out.starts_with("| Korean (macro-F1) | "), "{}", ran.out);
+    assert!(ran.out.contains("No average: kobest_hellaswag, kobest_sentineg were not asked."), "{}", ran.out);
+}
+
+#[test]
+fn results_are_json_beside_texts_and_go_on_from_the_journal() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::write(at("en.jsonl"), "{\"text\": \"Snow is white.\"}\n").unwrap();
+    let both = || {
+        let mut command = evaluate(home.path(), "model", "boolq,rte");
+        command
+            .args(["--json", "--profile", "main", "--texts"])
+            .arg(format!("en={}", at("en.jsonl").display()));
+        command.arg("--journal").arg(at("journal.jsonl"));
+        command
+    };
+    let found: Value = serde_json::from_str(&succeeds(&mut both()).out).unwrap();
+    assert_eq!(found["models"][0]["languages"][0]["language"], "en");
+    assert!(found["tasks"][0]["results"]["boolq"]["acc,none"].is_number(), "{found}");
+    let lines = fs::read_to_string(at("journal.jsonl")).unwrap().lines().count();
+    assert_eq!(lines, 16);
+    let again: Value = serde_json::from_str(&succeeds(&mut both()).out).unwrap();
+    assert_eq!(again["tasks"], found["tasks"]);
+    assert_eq!(fs::read_to_string(at("journal.jsonl")).unwrap().lines().count(), lines);
+}
+
+#[test]
+fn samples_and_a_chart_are_written_and_nothing_is_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let both = || {
+        let mut command = evaluate(home.path(), "model", "kobest_copa");
+        command
+            .args(["--limit", "2", "--samples"])
+            .arg(at("samples.jsonl"))
+            .arg("--chart")
+            .arg(at("chart.svg"));
+        command
+    };
+    let ran = succeeds(&mut both());
+    assert!(ran.err.contains("kobest_copa: 2 of 4 documents"), "{ran:?}");
+    let text = fs::read_to_string(at("samples.jsonl")).unwrap();
+    let sample: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(sample["doc_id"], 2, "the first of the shuffled order");
+    assert_eq!(sample["filtered_resps"].as_array().map(Vec::len), Some(2));
+    assert!(fs::read_to_string(at("chart.svg")).unwrap().contains("kobest_copa"));
+    assert!(fails(&mut both()).contains("give --force"));
+    succeeds(both().arg("--force"));
+}
+
+#[test]
+fn a_task_of_ones_own_is_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let task = "name = \"colours\"\nabout = \"Colours.\"\nfile = \"colours\"\nsplit = \"test\"\ncolumns = [\"thing\", \"label\"]\n\
+                metrics = [\"acc\"]\n[prompt]\ncontext = \"{{ thing }} is\"\nchoices = [\"white\", \"red\"]\ngold = \"label\"\n";
+    fs::write(at("colours.toml"), task).unwrap();
+    fs::write(
+        at("colours.test.jsonl"),
+        "{\"thing\": \"Snow\", \"label\": 0}\n{\"thing\": \"Blood\", \"label\": 1}\n",
+    )
+    .unwrap();
+    let own = |name: &str| {
+        let mut command = sai(home.path());
+        command.args(["evaluate"]).arg(fixtures("model")).args([
+            "--tasks",
+            name,
+            "--data",
+            ".",
+            "--tasks-from",
+        ]);
+        command.arg(at("colours.toml"));
+        command
+    };
+    assert!(succeeds(&mut own("colours")).out.contains("colours/acc"));
+    assert!(fails(&mut own("kobest_boolq")).contains("wants kobest_boolq.test.jsonl"));
+    assert!(fails(&mut own("colors")).contains("no task or group `colors`; there are all, kobest"));
+    fs::write(at("colours.toml"), task.replace("\"colours\"\nabout", "\"boolq\"\nabout")).unwrap();
+    assert!(fails(&mut own("boolq")).contains("`boolq` is the name of task boolq too"));
+}
+
+#[test]
+fn tasks_without_data_and_a_chart_that_is_no_svg_are_refused_before_the_work() {
+    let home = tempfile::tempdir().unwrap();
+    let ran = run(sai(home.path()).args(["evaluate", "mini", "--tasks", "kobest"]));
+    assert!(ran.code == Some(2) && ran.err.contains("--data"), "{ran:?}");
+    let error = fails(evaluate(home.path(), "model", "boolq").args(["--chart", "chart.png"]));
+    assert!(error.contains("pictures are SVG"), "{error}");
+    let error = fails(evaluate(home.path(), "model", "boolq").args(["--max-length", "1"]));
+    assert!(error.contains("boolq.validation.jsonl: line ") && error.contains("tokens"), "{error}");
+}
