@@ -314,8 +314,8 @@ fn what_cannot_fit_is_refused_with_the_figures() {
     assert_eq!(engine.context(), 128);
     let error = engine.generate(vec![1; 128], &greedy(1)).unwrap_err().to_string();
     assert!(error.contains("128 tokens") && error.contains("127"), "{error}");
-    let error = engine.score(vec![1; 129], 1).unwrap_err().to_string();
-    assert!(error.contains("129") && error.contains("128"), "{error}");
+    let error = engine.score(vec![1; 130], 1).unwrap_err().to_string();
+    assert!(error.contains("130") && error.contains("128"), "{error}");
     let error = engine.generate(vec![1, 64], &greedy(1)).unwrap_err().to_string();
     assert!(error.contains("64"), "{error}");
     assert!(engine.generate(Vec::new(), &greedy(1)).is_err() && engine.is_idle());

@@ -305,7 +305,7 @@ fn documents_in_the_place_of_conversations_end_the_making_at_its_first_stage() {
         stop_after: u64::MAX,
     };
     let error = make(&making.recipe(), &making.options(&|| false), &mut |_| {}).unwrap_err().to_string();
-    assert!(error.contains("conversations.jsonl: line 1: has no `messages`"), "{error}");
+    assert!(error.contains("conversations.jsonl: line 1: has `text`"), "{error}");
 }
 
 #[test]

@@ -40,7 +40,11 @@ fn what_is_wrong_is_said_with_its_line() {
         ("[sample]\nrules =", "[make]\nrules =", "`make` is no table or key"),
         ("documents = 1, ", "", "`sample.documents` and `rules` give no documents"),
         ("steps = 10", "stepz = 10", "r.toml: line 5: `stepz` is no key of a recipe; `steps` is"),
-        ("steps = 10", "steps = \"10\"", "r.toml: line 5: invalid type: string"),
+        (
+            "steps = 10",
+            "steps = \"10\"",
+            "r.toml: line 5: the text \"10\" where a whole number from 0 on belongs",
+        ),
         ("steps = 10", "steps = 10\ndata = \"shards\"", "`pretrain.data` is what the stages before make"),
         (
             "[finetune]",

@@ -84,9 +84,10 @@ impl Evaluate {
     }
 
     fn evaluate(self, ui: &Ui) -> anyhow::Result<()> {
-        if self.texts.is_empty() && self.ask.is_empty() && self.ask_file.is_none() {
+        let no_tasks = self.tasks.is_empty();
+        if self.texts.is_empty() && self.ask.is_empty() && self.ask_file.is_none() && no_tasks {
             bail!(
-                "there is nothing to find out; give texts with --texts LANG=FILE, or a question with --ask"
+                "there is nothing to find out; give texts with --texts LANG=FILE, a question with --ask, or --tasks"
             );
         }
         let mut models: Vec<(String, Source)> = Vec::new();
@@ -101,7 +102,7 @@ impl Evaluate {
         let mut ask: Vec<Vec<String>> = self.ask.into_iter().map(|question| vec![question]).collect();
         if let Some(file) = &self.ask_file {
             ask.extend(asked(file)?);
-            if texts.is_empty() && ask.is_empty() {
+            if texts.is_empty() && ask.is_empty() && no_tasks {
                 bail!("{}: there is no question in it, and no texts are given", file.display());
             }
         }

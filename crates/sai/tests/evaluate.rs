@@ -43,7 +43,7 @@ fn the_korean_table_has_its_rows_its_average_and_the_published_columns() {
 fn a_table_without_all_its_rows_has_no_average_and_says_why() {
     let home = tempfile::tempdir().unwrap();
     let ran =
-        succeeds(evaluate(home.path(), "model", "kobest_boolq,kobest_copa").args(["--format", "markdown"]));
+        succeeds(evaluate(home.path(), "model", "kobest_boolq,kobest_copa").args(["--table", "markdown"]));
     assert!(ran.out.starts_with("| Korean (macro-F1) | "), "{}", ran.out);
     assert!(ran.out.contains("No average: kobest_hellaswag, kobest_sentineg were not asked."), "{}", ran.out);
 }

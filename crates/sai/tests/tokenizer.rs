@@ -89,14 +89,15 @@ fn what_is_no_id_or_no_text_is_said() {
 fn a_gguf_that_does_not_say_how_it_cuts_words_says_so_in_every_verb() {
     let home = tempfile::tempdir().expect("a folder");
     let unsaid = ["--override-kv", "tokenizer.ggml.pre=str:default"];
-    for verb in [
-        &["tokenizer", "encode", "-t", "mini", "2024-11-30"][..],
-        &["generate", "-m", "mini", "-p", "hi", "-n", "1"],
-        &["chat", "-m", "mini", "--no-save"],
+    // What follows a text of `encode` is text too.
+    for (verb, text) in [
+        (&["tokenizer", "encode", "-t", "mini"][..], &["2024-11-30"][..]),
+        (&["generate", "-m", "mini", "-p", "hi", "-n", "1"], &[]),
+        (&["chat", "-m", "mini", "--no-save"], &[]),
     ] {
-        let quiet = succeeds(sai(home.path()).args(verb));
+        let quiet = succeeds(sai(home.path()).args(verb).args(text));
         assert!(!quiet.err.contains("tokenizer.ggml.pre"), "{}", quiet.err);
-        let told = succeeds(sai(home.path()).args(verb).args(unsaid));
+        let told = succeeds(sai(home.path()).args(verb).args(unsaid).args(text));
         assert!(told.err.contains("mini: tokenizer.ggml.pre is `default`"), "{}", told.err);
     }
     let inspected = succeeds(sai(home.path()).args(["inspect", "mini"]).args(unsaid));
@@ -105,7 +106,7 @@ fn a_gguf_that_does_not_say_how_it_cuts_words_says_so_in_every_verb() {
     let found: serde_json::Value = serde_json::from_str(&inspected.out).expect("JSON");
     assert_eq!(found["notes"].as_array().map(Vec::len), Some(1), "{found}");
     let unknown = ["--override-kv", "tokenizer.ggml.pre=str:nobodys"];
-    let line = fails(sai(home.path()).args(["tokenizer", "encode", "-t", "mini", "hi"]).args(unknown));
+    let line = fails(sai(home.path()).args(["tokenizer", "encode", "-t", "mini"]).args(unknown).arg("hi"));
     assert!(line.contains("\"nobodys\"") && line.contains("--override-kv"), "{line}");
     let wrong = run(sai(home.path()).args(["generate", "-m", "mini", "--override-kv", "x=u32:1"]));
     assert_eq!(wrong.code, Some(2), "{wrong:?}");

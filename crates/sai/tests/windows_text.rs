@@ -119,7 +119,7 @@ fn flags_take_what_llama_cpp_takes_and_say_what_else_is_wrong() {
         (&["bench", "-n", "99999999999999999999"], "give a whole number from 0 to"),
         (&["bench", "--layers", "0"], "give a whole number from 1 to"),
         (&["imatrix", "m", "t", "-o", "o", "--chunk", "0"], "give a whole number from 4 to"),
-        (&["evaluate", "mini", "--bytes", "0"], "give a whole number from 1 to"),
+        (&["evaluate", "mini", "--bytes", "0"], "`0` is no number of bytes"),
         (&["evaluate", "mini", "--answer-tokens", "-4"], "give a whole number from 1 to"),
         (
             &["tokenizer", "train", "--input", "x", "-o", "o", "--vocab-size", "-1"],

@@ -9,13 +9,20 @@ use std::path::Path;
 /// Tokens of the vocabulary: the characters from `!` on.
 pub(crate) const VOCAB: usize = 64;
 const HIDDEN: usize = 32;
-const FFN: usize = 64;
+/// No multiple of a block of weights.
+const FFN: usize = 48;
+/// The same for models whose matrices are quantised.
+const WHOLE_FFN: usize = 64;
 
 /// Writes the model's folder.
 pub(crate) fn write(folder: &Path, seed: u64) {
+    write_with(folder, seed, FFN);
+}
+
+fn write_with(folder: &Path, seed: u64, ffn: usize) {
     std::fs::create_dir_all(folder).unwrap();
     let config = serde_json::json!({
-        "model_type": "llama", "vocab_size": VOCAB, "hidden_size": HIDDEN, "intermediate_size": FFN,
+        "model_type": "llama", "vocab_size": VOCAB, "hidden_size": HIDDEN, "intermediate_size": ffn,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5,
         "max_position_embeddings": 256, "tie_word_embeddings": false,
     });
@@ -38,9 +45,9 @@ pub(crate) fn write(folder: &Path, seed: u64) {
             ("self_attn.k_proj", vec![HIDDEN / 2, HIDDEN]),
             ("self_attn.v_proj", vec![HIDDEN / 2, HIDDEN]),
             ("self_attn.o_proj", vec![HIDDEN, HIDDEN]),
-            ("mlp.gate_proj", vec![FFN, HIDDEN]),
-            ("mlp.up_proj", vec![FFN, HIDDEN]),
-            ("mlp.down_proj", vec![HIDDEN, FFN]),
+            ("mlp.gate_proj", vec![ffn, HIDDEN]),
+            ("mlp.up_proj", vec![ffn, HIDDEN]),
+            ("mlp.down_proj", vec![HIDDEN, ffn]),
         ] {
             shapes.push((format!("model.layers.{layer}.{name}"), shape));
         }
@@ -73,7 +80,7 @@ pub(crate) fn open(seed: u64, options: &LoadOptions) -> Model {
 #[allow(dead_code)]
 pub(crate) fn open_quantized(seed: u64, mix: Mix, options: &LoadOptions) -> Model {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), seed);
+    write_with(folder.path(), seed, WHOLE_FFN);
     let (_, config) = Config::open(folder.path()).unwrap();
     let gguf = GgufModel::open(folder.path(), None).unwrap();
     let plan = Plan::new(&config, &gguf.metadata, &gguf.tensors, mix, None).unwrap();

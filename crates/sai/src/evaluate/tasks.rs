@@ -58,8 +58,8 @@ pub(super) struct TaskArgs {
     compare: Option<Compare>,
 
     /// How tables are printed
-    #[arg(long, value_enum, default_value_t = Format::Plain, requires = "tasks", conflicts_with = "json")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TableFormat::Plain, requires = "tasks", conflicts_with = "json")]
+    table: TableFormat,
 
     /// Draw the tables as bars into this SVG file
     #[arg(long, value_name = "FILE", requires = "tasks")]
@@ -82,7 +82,7 @@ enum Compare {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
+enum TableFormat {
     Plain,
     Markdown,
     Latex,
@@ -232,10 +232,10 @@ impl TaskArgs {
         }
         let mut out = std::io::stdout().lock();
         for (i, one) in tables.iter().enumerate() {
-            let text = match self.format {
-                Format::Plain => table::plain(one),
-                Format::Markdown => table::markdown(one),
-                Format::Latex => table::latex(one),
+            let text = match self.table {
+                TableFormat::Plain => table::plain(one),
+                TableFormat::Markdown => table::markdown(one),
+                TableFormat::Latex => table::latex(one),
             };
             write!(out, "{}{text}", if i == 0 { "" } else { "\n" })?;
         }

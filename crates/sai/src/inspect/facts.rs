@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sai_formats::gguf::{Array, Gguf, Metadata, Override, Value as Meta};
 use sai_formats::{Container, Source, Tensors};
+use sai_generation::Config;
 use sai_tokenizer::TemplateSources;
 use serde_json::{Value, json};
 
@@ -72,6 +73,10 @@ impl Report {
             }
             Container::Safetensors(_) => ("safetensors".to_owned(), Vec::new(), Vec::new(), None),
         };
+        // What the pass follows; the verdict says why where there is no such description.
+        let facts = Config::of(container, path).map(|config| config.facts()).unwrap_or_default();
+        let model =
+            model.into_iter().chain(facts.into_iter().map(|(name, words)| (name, json!(words)))).collect();
         Ok(Self {
             path: path.display().to_string(),
             container: name,

@@ -90,6 +90,12 @@ pub(super) fn parse(line: &str, form: Option<RowForm>, pairs: bool) -> Result<Pa
     if let Some(key) = MORE.iter().find(|key| row.says(key)) {
         return Err(format!("has `{key}` beside its turns, which sai does not learn from; leave it out"));
     }
+    // A row of numbers may have a weight of another kind; of nothing, it says that it is not to be learnt.
+    let unmarked =
+        |key: &&str| row.get(key).is_some_and(|value| matches!(value.get(), "false" | "0" | "0.0"));
+    if let Some(key) = ["weight", "train", "trainable"].into_iter().find(unmarked) {
+        return Err(format!("is marked not to be trained on, by its `{key}`"));
+    }
     let texts = if pairs { pair::read(&row)?.into() } else { vec![conversation(&row, form)?] };
     let language = LANGUAGE.iter().find_map(|key| row.text(key).ok().flatten());
     Ok(ParsedRow { texts, language })

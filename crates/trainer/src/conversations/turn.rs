@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 3] = [
 ];
 
 /// Keys by which a turn says whether it is trained on: OpenAI's and Mistral's, axolotl's, verl's, ms-swift's.
-const FLAGS: [&str; 5] = ["weight", "train", "training", "trainable", "loss"];
+const FLAGS: [&str; 7] = ["weight", "train", "training", "trainable", "loss", "loss_weight", "loss_mask"];
 
 /// Keys with which a turn says more than its text, and what is said of that.
 const MORE: [(&str, &str); 11] = [

@@ -87,20 +87,34 @@ pub fn read<F: DeserializeOwned>(
             Some(name) => whole.trim_start().strip_prefix(name).and_then(|rest| rest.strip_prefix('.')),
         };
         if let Some(inner) = inner {
-            over.push(overriding::<F>(whole, inner, said.path, &mut places)?);
+            over.push((whole, overriding::<F>(whole, inner, said.path, &mut places)?));
         }
     }
-    for one in &over {
+    for (_, one) in &over {
         for group in rivals {
             if let Some(said) = group.iter().find(|key| get(one, key).is_some()) {
                 group.iter().filter(|key| key != &said).for_each(|key| remove(&mut table, key));
             }
         }
     }
-    for one in over {
+    let text = table.clone();
+    over.iter().for_each(|(_, one)| merge(&mut table, one.clone()));
+    let recipe = table.try_into().map_err(|e| blamed::<F>(said, text, over).unwrap_or_else(|| damaged(e)))?;
+    Ok((recipe, places))
+}
+
+/// Of several overrides that make a recipe wrong, the first that the text and those before it do not take.
+fn blamed<F: DeserializeOwned>(
+    said: &RecipeText<'_>,
+    mut table: Table,
+    over: Vec<(&String, Table)>,
+) -> Option<Error> {
+    over.into_iter().find_map(|(whole, one)| {
         merge(&mut table, one);
-    }
-    Ok((table.try_into().map_err(damaged)?, places))
+        let e = table.clone().try_into::<F>().err()?;
+        let place = format!("--set {whole}");
+        Some(Error::Recipe { path: said.path.to_owned(), place, fact: plain(e.message()) })
+    })
 }
 
 /// The verb whose recipe a text is, where it is not the one that `keys` are of.

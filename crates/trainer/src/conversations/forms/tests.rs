@@ -144,6 +144,8 @@ fn an_answer_that_is_marked_so_is_not_trained_on() {
         r#""training": false"#,
         r#""trainable": false"#,
         r#""loss": false"#,
+        r#""loss_weight": 0"#,
+        r#""loss_mask": 0"#,
     ] {
         let line = |first: &str, second: &str| {
             format!(
@@ -158,6 +160,15 @@ fn an_answer_that_is_marked_so_is_not_trained_on() {
         assert_eq!(turns(&line(plain, mark)).as_deref(), Ok("user:q !assistant:a"), "{mark}");
         assert!(turns(&line(mark, mark)).unwrap_err().contains("all are marked not to be"), "{mark}");
     }
+}
+
+#[test]
+fn a_row_that_is_marked_so_is_refused() {
+    for mark in [r#""train": false"#, r#""trainable": false"#, r#""weight": 0"#, r#""weight": 0.0"#] {
+        let line = format!(r#"{{"instruction": "q", "output": "a", {mark}}}"#);
+        assert!(turns(&line).unwrap_err().contains("marked not to be trained on"), "{mark}");
+    }
+    assert!(turns(r#"{"instruction": "q", "output": "a", "weight": 0.4, "train": true}"#).is_ok());
 }
 
 #[test]
