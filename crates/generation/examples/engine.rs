@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 /// Tokens of each of the requests, and of their answers.
 const PROMPT: usize = 64;
-const ANSWER: usize = 128;
+const ANSWER: usize = 64;
 /// Tokens of the prompt whose endings are scored, and of each ending.
 const PREAMBLE: usize = 384;
 const ENDING: usize = 6;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 fn main() {
     // A random model has no vocabulary; the small one's serves, for nothing is read.
