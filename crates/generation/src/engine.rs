@@ -179,7 +179,6 @@ impl<'m> Engine<'m> {
     /// # Errors
     /// The device fails. Requests are then as they were.
     pub fn step(&mut self, on: &mut Listener<'_>) -> Result<Vec<(RequestId, Output)>, Error> {
-        let mut finished: Vec<_> = self.done.drain(..).collect();
         let plan = self.schedule.plan(self.runner.pages_mut(), &mut self.prefixes);
         if !plan.is_empty() {
             let (runner, prefixes) = (&mut *self.runner, &mut self.prefixes);
@@ -187,6 +186,8 @@ impl<'m> Engine<'m> {
             self.passes += 1;
             self.rows += self.batch.rows() as u64;
         }
+        // Only now: what needed no pass is not lost where one fails.
+        let mut finished: Vec<_> = self.done.drain(..).collect();
         for rows in &plan {
             let reason = self.schedule.task(rows.id).and_then(|task| task.finished);
             if let Some(reason) = reason

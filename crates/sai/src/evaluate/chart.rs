@@ -2,35 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use sai_evals::Table;
+
+use crate::svg::COLORS;
 
 const WIDTH: u32 = 900;
 /// Of a bar, of the space between groups, and of what stands above and below a table's bars.
 const BAR: u32 = 13;
 const GAP: u32 = 12;
 const FRAME: u32 = 76;
-/// Told apart in grey and by those who see few colours (Okabe and Ito).
-const COLORS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-    RGBColor(120, 120, 120),
-    RGBColor(0, 0, 0),
-];
-
-/// Refuses names that no picture can be written under, before the work is done.
-pub(super) fn check(path: &Path) -> anyhow::Result<()> {
-    if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
-        bail!("{}: pictures are SVG; give a name that ends in .svg", path.display());
-    }
-    Ok(())
-}
 
 pub(super) fn write(path: &Path, tables: &[Table]) -> anyhow::Result<()> {
     let picture = draw(tables).with_context(|| format!("{}: cannot be drawn", path.display()))?;

@@ -124,7 +124,7 @@ impl TaskArgs {
             crate::output::check_file(target, self.force, &reads)?;
         }
         if let Some(chart) = &self.chart {
-            chart::check(chart)?;
+            crate::svg::check_name(chart)?;
         }
         let profile = match self.profile {
             Branch::Polyglot => Profile::Polyglot,

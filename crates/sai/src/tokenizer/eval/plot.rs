@@ -8,26 +8,14 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::Judged;
+use crate::svg::{COLORS, check_name};
 
 const SIZE: (u32, u32) = (1080, 420);
-/// Told apart in grey and by those who see few colours (Okabe and Ito).
-const COLORS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-    RGBColor(120, 120, 120),
-];
-
 /// Refuses names that no picture can be written under, before the work is done. A picture may be drawn again; what is
 /// none stays, but with `force`.
 pub(super) fn check(path: &Path, force: bool) -> anyhow::Result<()> {
+    check_name(path)?;
     let name = path.display();
-    if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
-        bail!("{name}: pictures are SVG; give a name that ends in .svg");
-    }
     if path.is_dir() {
         bail!("{name}: a folder has this name; choose another");
     }
@@ -47,18 +35,7 @@ fn is_svg(path: &Path) -> std::io::Result<bool> {
 
 pub(super) fn write(path: &Path, judged: &[Judged], names: &[&str]) -> anyhow::Result<()> {
     let picture = draw(judged, names).with_context(|| format!("{}: cannot be drawn", path.display()))?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, picture.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("{}: cannot be written", path.display()))
+    crate::output::write_whole(path, picture.as_bytes())
 }
 
 /// The picture as SVG.
