@@ -199,6 +199,34 @@ impl<'m> Engine<'m> {
         Ok(finished)
     }
 
+    /// Computes passes until one request is finished. What others come to meanwhile is returned by the next step.
+    ///
+    /// # Errors
+    /// The device fails; the request is taken back then.
+    ///
+    /// # Panics
+    /// If no such request is open.
+    pub(crate) fn run_until(&mut self, id: RequestId, on: &mut Listener<'_>) -> Result<Output, Error> {
+        let mut others = VecDeque::new();
+        let output = loop {
+            assert!(!self.is_idle(), "a request that is open");
+            let finished = match self.step(on) {
+                Ok(finished) => finished,
+                Err(error) => {
+                    self.cancel(id);
+                    break Err(error);
+                }
+            };
+            let (own, rest): (Vec<_>, Vec<_>) = finished.into_iter().partition(|(done, _)| *done == id);
+            others.extend(rest);
+            if let Some((_, output)) = own.into_iter().next() {
+                break Ok(output);
+            }
+        };
+        self.done.extend(others);
+        output
+    }
+
     /// Takes a request back; returns what came of it so far, or `None` where it is finished or unknown.
     pub fn cancel(&mut self, id: RequestId) -> Option<Output> {
         let task = self.schedule.remove(id)?;

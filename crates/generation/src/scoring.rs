@@ -169,13 +169,10 @@ impl<'m> Scorer<'m> {
 
     /// Log-probabilities of the tokens from `first` on, which is at least 1.
     fn score(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, Error> {
-        self.0.score(tokens.to_vec(), first)?;
-        loop {
-            for (_, output) in self.0.step(&mut |_, _| ControlFlow::Continue(()))? {
-                if let Output::Scores(scores) = output {
-                    return Ok(scores.logprobs);
-                }
-            }
+        let id = self.0.score(tokens.to_vec(), first)?;
+        match self.0.run_until(id, &mut |_, _| ControlFlow::Continue(()))? {
+            Output::Scores(scores) => Ok(scores.logprobs),
+            Output::Completion(_) => unreachable!("a text that was to be scored"),
         }
     }
 }

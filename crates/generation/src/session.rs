@@ -88,16 +88,13 @@ impl<'m> Session<'m> {
         request: &Request,
         on: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Completion, Error> {
-        self.engine.generate(prompt.to_vec(), request)?;
-        loop {
-            for (_, output) in self.engine.step(&mut |_, event| on(event))? {
-                if let Output::Completion(completion) = output {
-                    let mut text = [prompt, &completion.tokens].concat();
-                    text.truncate(self.engine.computed(&text));
-                    self.tokens = text;
-                    return Ok(completion);
-                }
-            }
-        }
+        let id = self.engine.generate(prompt.to_vec(), request)?;
+        let Output::Completion(completion) = self.engine.run_until(id, &mut |_, event| on(event))? else {
+            unreachable!("a text that was to be continued");
+        };
+        let mut text = [prompt, &completion.tokens].concat();
+        text.truncate(self.engine.computed(&text));
+        self.tokens = text;
+        Ok(completion)
     }
 }
