@@ -210,6 +210,24 @@ impl Config {
         if self.gated { 2 * self.intermediate_size } else { self.intermediate_size }
     }
 
+    /// The projections to queries, keys and values by GGUF's names, each with its outputs: one where a file has them fused.
+    pub(crate) fn qkv_projections(&self, fused: bool) -> Vec<(&'static str, usize)> {
+        let (queries, keys) = (self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim);
+        match fused {
+            true => vec![("attn_qkv", queries + 2 * keys)],
+            false => vec![("attn_q", queries), ("attn_k", keys), ("attn_v", keys)],
+        }
+    }
+
+    /// The projections into the feed-forward layer, likewise; without gates there is but one.
+    pub(crate) fn gate_up_projections(&self, fused: bool) -> Vec<(&'static str, usize)> {
+        let f = self.intermediate_size;
+        match (self.gated, fused) {
+            (true, false) => vec![("ffn_gate", f), ("ffn_up", f)],
+            _ => vec![("ffn_up", self.gate_up_columns())],
+        }
+    }
+
     /// Values of a gain for queries and of one for keys.
     pub(crate) fn qk_norm_lengths(&self) -> Option<[usize; 2]> {
         self.qk_norm.map(|norm| match norm {

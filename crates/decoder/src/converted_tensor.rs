@@ -103,7 +103,7 @@ pub(crate) fn entries(c: &Config) -> Vec<Entry> {
 /// The same, under the names that `theirs` gives, and fused where `gguf`, if there is one, has them fused.
 fn entries_by(c: &Config, theirs: Names, gguf: Option<&Tensors>) -> Vec<Entry> {
     let (d, f) = (c.hidden_size, c.intermediate_size);
-    let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
+    let queries = c.num_heads * c.head_dim;
     let ours = Names::Gguf;
     let turned = c.ropes.first().map_or(0, |rope| rope.dim);
     let pairs = Change::to_style(c.gguf_style(), c.head_dim, turned);
@@ -129,14 +129,7 @@ fn entries_by(c: &Config, theirs: Names, gguf: Option<&Tensors>) -> Vec<Entry> {
     if c.embedding_size != d {
         all.push(top("project_in", "weight", &[d, c.embedding_size], None));
     }
-    let qkv: &[(&str, usize)] = match fused[0] {
-        true => &[("attn_qkv", queries + 2 * keys)],
-        false => &[("attn_q", queries), ("attn_k", keys), ("attn_v", keys)],
-    };
-    let gate_up: &[(&str, usize)] = match (c.gated, fused[1]) {
-        (true, false) => &[("ffn_gate", f), ("ffn_up", f)],
-        _ => &[("ffn_up", c.gate_up_columns())],
-    };
+    let (qkv, gate_up) = (c.qkv_projections(fused[0]), c.gate_up_projections(fused[1]));
     let (first, first_up) = (qkv[0].0, gate_up[0].0);
     let [before, after] = c.norms();
     let before = before || c.norm_place == NormPlace::AfterSum;

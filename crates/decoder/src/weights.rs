@@ -149,7 +149,7 @@ pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) 
     let source = Source { device: &device, tensors: container.tensors(), names, config: &config };
     let c = &config;
     let (d, f, e) = (c.hidden_size, c.intermediate_size, c.embedding_size);
-    let (queries, keys) = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim);
+    let queries = c.num_heads * c.head_dim;
     let [before, after] = c.norms();
     let fused =
         [names.fuses_qkv(Some(container.tensors()), c), names.fuses_gate_up(Some(container.tensors()), c)];
@@ -178,14 +178,6 @@ pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) 
                     Some([one("attn_q_norm", q)?, one("attn_k_norm", k)?])
                 }
             };
-            let qkv: &[(&str, usize)] = match fused[0] {
-                true => &[("attn_qkv", queries + 2 * keys)],
-                false => &[("attn_q", queries), ("attn_k", keys), ("attn_v", keys)],
-            };
-            let gate_up: &[(&str, usize)] = match (c.gated, fused[1]) {
-                (true, false) => &[("ffn_gate", f), ("ffn_up", f)],
-                _ => &[("ffn_up", c.gate_up_columns())],
-            };
             // What is normed after the sum goes by the names of norms before.
             let [post_attention, post_ffw] = match c.norm_place {
                 NormPlace::AfterSum => ["attn_norm", "ffn_norm"],
@@ -193,12 +185,12 @@ pub(crate) fn load<D: Device>(device: D, config: Config, container: &Container) 
             };
             Ok(Layer {
                 attention_norm: norm(before, "attn_norm")?,
-                qkv: linear(qkv, d, c.qkv_bias)?,
+                qkv: linear(&c.qkv_projections(fused[0]), d, c.qkv_bias)?,
                 qk_norm,
                 attention_out: linear(&[("attn_output", d)], queries, c.attention_out_bias)?,
                 attention_post_norm: norm(after, post_attention)?,
                 ffn_norm: norm(before, "ffn_norm")?,
-                gate_up: linear(gate_up, d, c.mlp_bias)?,
+                gate_up: linear(&c.gate_up_projections(fused[1]), d, c.mlp_bias)?,
                 ffn_down: linear(&[("ffn_down", d)], f, c.mlp_bias)?,
                 ffn_post_norm: norm(after, post_ffw)?,
             })

@@ -179,13 +179,13 @@ impl<'m> Schedule<'m> {
         self.running.iter_mut().find(|task| task.id == id)
     }
 
-    /// Takes a request out, wherever it is.
+    /// Takes a request out, wherever it is; where it runs first, for the queue may be long.
     pub(crate) fn remove(&mut self, id: RequestId) -> Option<Task<'m>> {
-        if let Some(at) = self.waiting.iter().position(|task| task.id == id) {
-            return self.waiting.remove(at);
+        if let Some(at) = self.running.iter().position(|task| task.id == id) {
+            return Some(self.running.remove(at));
         }
-        let at = self.running.iter().position(|task| task.id == id)?;
-        Some(self.running.remove(at))
+        let at = self.waiting.iter().position(|task| task.id == id)?;
+        self.waiting.remove(at)
     }
 
     /// The rows of the next pass; none where there is nothing to do.
