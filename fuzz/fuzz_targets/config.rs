@@ -7,9 +7,12 @@ use sai_decoder::Config;
 fuzz_target!(|text: &str| {
     match Config::from_json(text, "config.json".as_ref()) {
         Ok(config) => {
-            assert_eq!(config.rope.inv_freq().len(), config.rope.dim / 2);
+            for rope in &config.ropes {
+                assert_eq!((rope.inv_freq().len(), rope.long_inv_freq().len()), (rope.dim / 2, rope.dim / 2));
+                let _ = rope.attention_factor();
+            }
             assert!(config.heads().qkv_columns() >= config.head_dim);
-            let _ = (config.parameters(), config.rope.attention_factor());
+            let _ = (config.parameters(), config.facts(), config.rope_switch());
         }
         Err(error) => {
             let line = error.to_string();
