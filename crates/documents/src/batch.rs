@@ -56,19 +56,22 @@ pub struct BrokenDocument {
     pub null: bool,
 }
 
-/// What the documents of a file came to.
+/// What the documents of a file came to, for whoever judges them by itself and not [`Reader`](crate::Reader).
 #[derive(Debug, Default)]
-pub(crate) struct FileCounts {
-    pub(crate) good: u64,
-    pub(crate) broken: u64,
+pub struct FileCounts {
+    /// Documents.
+    pub good: u64,
+    /// What is none.
+    pub broken: u64,
     /// Documents whose text is null.
-    pub(crate) null: u64,
+    pub null: u64,
     /// The first broken one.
     first: Option<BrokenDocument>,
 }
 
 impl FileCounts {
-    pub(crate) fn add(&mut self, good: u64, passed_over: &[BrokenDocument]) {
+    /// Adds good documents, and those that were passed over.
+    pub fn add(&mut self, good: u64, passed_over: &[BrokenDocument]) {
         self.good += good;
         for one in passed_over {
             if one.null {
@@ -84,7 +87,10 @@ impl FileCounts {
 
     /// Of a whole file it is an error if most is broken, or all but one document, for some line of a file of another form
     /// fits by chance.
-    pub(crate) fn check(&self, path: &Path) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::MostBroken`].
+    pub fn check(&self, path: &Path) -> Result<(), Error> {
         let FileCounts { good, broken, .. } = *self;
         match &self.first {
             Some(first) if good <= 1 || good < broken => Err(Error::MostBroken {

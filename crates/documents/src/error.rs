@@ -1,4 +1,4 @@
-//! What can be wrong with the files of a corpus.
+//! What can be wrong with files of documents.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl From<String> for Fault {
     }
 }
 
-/// Why documents could not be read. Displays as one line: the file, the fact, the way out.
+/// Why documents could not be read or written. Displays as one line: the file, the fact, the way out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -118,25 +118,7 @@ pub enum Error {
         /// What was found.
         fact: String,
     },
-    /// The file where sampled texts wait could not be written or read.
-    #[error("{}: sampled texts cannot be kept in this folder: {source}", folder.display())]
-    Spool {
-        /// Its folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file of rules that cannot be followed.
-    #[error("{}: line {line}: {fact}", path.display())]
-    Rules {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What was found.
-        fact: String,
-    },
-    /// A sample could not be written.
+    /// Documents could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
         /// The file or folder.
@@ -144,9 +126,6 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A sample that is described in a way that cannot be followed.
-    #[error("sample: {0}")]
-    Sample(String),
     /// A thread could not be started, or options that contradict themselves.
     #[error("documents cannot be read: {0}")]
     Setup(String),

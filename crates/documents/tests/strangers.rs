@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sai_corpus::{Batch, Column, Error, Format, Options, Reader, find, find_files};
+use sai_documents::{Batch, Column, Error, Format, Options, Reader, find, find_files};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/documents")
@@ -55,7 +55,7 @@ fn a_text_that_is_null_is_counted_and_a_language_of_nulls_is_none() {
     let found = batches(&fixtures().join("nulls.parquet"), Options::default()).unwrap();
     let passed_over: Vec<_> = found.iter().flat_map(Batch::broken).collect();
     assert_eq!(passed_over.len(), 1);
-    assert!(passed_over[0].null && passed_over[0].place == sai_corpus::Place::Row(4), "{passed_over:?}");
+    assert!(passed_over[0].null && passed_over[0].place == sai_documents::Place::Row(4), "{passed_over:?}");
     assert!(found.iter().flat_map(Batch::documents).all(|document| document.lang.is_none()));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
@@ -193,7 +193,7 @@ fn a_file_of_which_most_is_broken_is_an_error_and_no_count() {
         // Whichever thread finds it out.
         for threads in [1, 3] {
             let reader = Reader::open(vec![path.clone()], options()).unwrap();
-            let flow = sai_corpus::in_order(
+            let flow = sai_documents::in_order(
                 reader,
                 threads,
                 || (),
@@ -247,7 +247,7 @@ fn a_clone_of_a_data_set_is_its_data_and_the_rest_is_named() {
         paths(&["set/LICENSE", "set/README.md", "set/dataset_infos.json", "set/load.py", "set/notes.txt"])
     );
     assert_eq!(
-        sai_corpus::file_names(&found.left_out).unwrap(),
+        sai_documents::file_names(&found.left_out).unwrap(),
         "LICENSE, README.md, dataset_infos.json, load.py, notes.txt"
     );
     let read: Vec<Batch> =

@@ -5,7 +5,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use sai_corpus::{Count, Reader, SampleRecipe, Sampled, sample};
+use sai_documents::Reader;
+use sai_samples::{Count, SampleRecipe, Sampled, sample};
 
 const RECIPE: &str = r#"
 [sample]
@@ -111,7 +112,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn texts(path: &Path) -> Vec<String> {
-    let batches = Reader::open(vec![path.to_owned()], sai_corpus::Options::default()).unwrap();
+    let batches = Reader::open(vec![path.to_owned()], sai_documents::Options::default()).unwrap();
     let mut texts = Vec::new();
     for batch in batches {
         texts.extend(batch.unwrap().documents().map(|d| d.text.to_owned()));
@@ -204,7 +205,7 @@ fn what_cannot_be_drawn_is_said_in_a_line() {
 
 #[test]
 fn an_amount_means_what_it_means_on_the_command_line() {
-    use sai_corpus::SampleSize::{All, Bytes, Texts};
+    use sai_samples::SampleSize::{All, Bytes, Texts};
     for (take, size) in [
         ("\"all\"", All),
         ("1000", Texts(1000)),

@@ -1,15 +1,15 @@
-//! Shows what rules make: `cargo run -p sai-corpus --example talk -- data/talk/*.toml`, conversations first, then documents.
+//! Shows what rules make: `cargo run -p sai-samples --example talk -- data/talk/*.toml`, conversations first, then documents.
 
 #![allow(clippy::print_stdout)]
 
 use std::path::PathBuf;
 
-use sai_corpus::Rules;
+use sai_samples::Rules;
 
 /// How many of each are shown.
 const SHOWN: usize = 40;
 
-fn main() -> Result<(), sai_corpus::Error> {
+fn main() -> Result<(), sai_samples::Error> {
     let files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let rules = Rules::open(&files)?;
     for lang in rules.languages() {

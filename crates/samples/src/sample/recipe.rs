@@ -6,12 +6,11 @@ use std::path::Path;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use sai_documents::{Amount, InputFiles, json};
+
 use super::clean::Clean;
-use crate::amount::Amount;
 use crate::draw::SampleSize;
 use crate::error::Error;
-use crate::inputs::InputFiles;
-use crate::words;
 
 /// The table `[sample]` of a recipe.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -168,18 +167,18 @@ impl SampleRecipe {
     /// Reads the table `[sample]` of a recipe; what else is in the file is for others.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Rules`] with the line of what is wrong.
+    /// A file that cannot be read; [`Error::Rules`] with the line of what is wrong.
     pub fn open(path: &Path) -> Result<SampleRecipe, Error> {
         #[derive(Deserialize)]
         struct Recipe {
             sample: SampleRecipe,
         }
-        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| Error::read(path, source))?;
         let text = String::from_utf8(bytes).map_err(|_| Error::file(path, "it is not UTF-8"))?;
         let recipe: Recipe = toml::from_str(&text).map_err(|e| {
             let before = text.as_bytes().iter().take(e.span().map_or(0, |span| span.start));
             let line = 1 + before.filter(|&&byte| byte == b'\n').count();
-            let fact = words::plain(e.message());
+            let fact = json::plain(e.message());
             Error::Rules { path: path.to_owned(), line, fact }
         })?;
         Ok(recipe.sample)
@@ -231,5 +230,5 @@ impl Choice {
 pub(super) fn find(inputs: &[String], near: &Path) -> Result<InputFiles, Error> {
     let inputs: Vec<String> =
         inputs.iter().map(|input| near.join(input).to_string_lossy().into_owned()).collect();
-    crate::find_files(&inputs)
+    Ok(sai_documents::find_files(&inputs)?)
 }

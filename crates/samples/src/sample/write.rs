@@ -30,7 +30,7 @@ impl Folder {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let fail = |source| Error::Write { path: target.to_owned(), source };
+        let fail = |source| Error::write(target, source);
         if target.is_file() || target.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(fail(io::Error::new(
                 io::ErrorKind::AlreadyExists,
@@ -50,7 +50,7 @@ impl Folder {
     /// Adds a line to a file; one whose name ends in `.zst` is compressed.
     pub(super) fn line(&mut self, name: &str, line: &str) -> Result<(), Error> {
         let path = self.made.path().join(name);
-        self.write(name, line).map_err(|source| Error::Write { path, source })
+        self.write(name, line).map_err(|source| Error::write(&path, source))
     }
 
     fn write(&mut self, name: &str, line: &str) -> io::Result<()> {
@@ -73,7 +73,7 @@ impl Folder {
 
     /// Gives the folder its name.
     pub(super) fn finish(self) -> Result<(), Error> {
-        let fail = |source| Error::Write { path: self.target.clone(), source };
+        let fail = |source| Error::write(&self.target, source);
         for lines in self.files.into_values() {
             let file = match lines {
                 Lines::Plain(file) => file,

@@ -87,7 +87,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Rules, Error> {
     let texts = files
         .iter()
         .map(|path| {
-            let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+            let bytes = std::fs::read(path).map_err(|source| Error::read(path, source))?;
             let text = String::from_utf8(bytes).map_err(|e| {
                 Error::file(path, format!("byte {} is not UTF-8", e.utf8_error().valid_up_to()))
             })?;

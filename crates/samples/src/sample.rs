@@ -28,12 +28,11 @@ use serde::{Deserialize, Serialize};
 pub use clean::Clean;
 pub use recipe::{Conversations, Documents, Rules as RulesShare, SampleRecipe};
 
-use crate::batch::{BrokenDocument, FileCounts};
+use sai_documents::{Batch, BrokenDocument, Columns, FileCounts, Format, Options, Reader, in_order, json};
+
 use crate::draw::{DocumentSampler, SampleSize};
 use crate::error::Error;
-use crate::options::{Columns, Format, Options};
 use crate::random;
-use crate::reader::Reader;
 use crate::rules::{self, Rules, Turn};
 use candidate::{About, Candidate, files};
 use recipe::Choice;
@@ -87,7 +86,7 @@ pub type ConversationCheck<'c> = dyn Fn(&str) -> Result<(), String> + Sync + 'c;
 /// [`ControlFlow::Break`], and then there is nothing. Nothing depends on the number of threads.
 ///
 /// # Errors
-/// [`Error::Sample`] of a recipe that cannot be followed, errors of the files, [`Error::Rules`], [`Error::Write`].
+/// [`Error::Sample`] of a recipe that cannot be followed, errors of the files, [`Error::Rules`], [`Error::Documents`].
 pub fn sample(
     recipe: &SampleRecipe,
     near: &Path,
@@ -157,7 +156,7 @@ struct Head {
 
 impl Head {
     fn of(line: &str) -> Head {
-        let plain = crate::json::without_nan(line);
+        let plain = json::without_nan(line);
         let object: serde_json::Value =
             serde_json::from_str(plain.as_deref().unwrap_or(line)).unwrap_or_default();
         let name =
@@ -201,7 +200,7 @@ impl Writing<'_> {
         let columns = Columns { license: Some("license".to_owned()), ..Columns::default() };
         let options = Options { columns, skip_broken: self.recipe.skip_broken, ..Options::default() };
         let reader = Reader::open(files.keys().cloned().collect(), options)?;
-        let sift = |batch: crate::Batch| {
+        let sift = |batch: Batch| {
             let takers = files.get(batch.path()).map_or(&[][..], Vec::as_slice);
             let mut candidates = Vec::new();
             for document in batch.documents() {
@@ -240,7 +239,7 @@ impl Writing<'_> {
         let skip_broken = self.recipe.skip_broken;
         let options = Options { format: Some(Format::Lines), skip_broken, ..Options::default() };
         let reader = Reader::open(files.keys().cloned().collect(), options)?;
-        let sift = |batch: crate::Batch| {
+        let sift = |batch: Batch| {
             let takers = files.get(batch.path()).map_or(&[][..], Vec::as_slice);
             let path = batch.path().to_owned();
             let mut sifted =
@@ -287,7 +286,7 @@ impl Writing<'_> {
         reader: Reader,
         takes: &[SampleSize],
         threads: usize,
-        sift: impl Fn(crate::Batch) -> Sifted + Sync,
+        sift: impl Fn(Batch) -> Sifted + Sync,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
         take: impl Fn(&mut Self, usize, About<'_>, &str) -> Result<(), Error>,
     ) -> Result<ControlFlow<()>, Error> {
@@ -295,7 +294,7 @@ impl Writing<'_> {
         let mut met = HashSet::new();
         let mut failed = None;
         let (skip, mut files) = (self.recipe.skip_broken, BTreeMap::<PathBuf, FileCounts>::new());
-        let flow = crate::in_order(
+        let flow = in_order(
             reader,
             threads,
             || (),
@@ -304,7 +303,8 @@ impl Writing<'_> {
                 let sifted = finished.result;
                 let first = sifted.broken.iter().filter(|one| !one.null).min_by_key(|one| one.place);
                 if let Some(BrokenDocument { place, fact, column, .. }) = first.filter(|_| !skip).cloned() {
-                    failed = Some(Error::Broken { path: sifted.path, place, fact, column });
+                    failed =
+                        Some(sai_documents::Error::Broken { path: sifted.path, place, fact, column }.into());
                     return ControlFlow::Break(());
                 }
                 files.entry(sifted.path).or_default().add(sifted.good, &sifted.broken);
@@ -379,7 +379,7 @@ impl Writing<'_> {
             }
             let about = about(&talk.lang, rules);
             let About { lang, source, license } = about;
-            let line = json(&ConversationLine { messages: &talk.messages, lang, source, license })?;
+            let line = json_line(&ConversationLine { messages: &talk.messages, lang, source, license })?;
             self.conversation(about, &line, &rules::dialogue(&talk.messages), "rules-")?;
         }
         Ok(ControlFlow::Continue(()))
@@ -399,7 +399,7 @@ impl Writing<'_> {
             false => format!("documents/{prefix}{}.jsonl.zst", file_name(lang)?),
         };
         self.count("documents", about, text.len(), held_out);
-        self.folder.line(&file, &json(&DocumentLine { text, lang, source, license })?)
+        self.folder.line(&file, &json_line(&DocumentLine { text, lang, source, license })?)
     }
 
     /// Whether it was held out, which `text` decides.
@@ -445,7 +445,7 @@ impl Writing<'_> {
     }
 }
 
-fn json(line: &impl Serialize) -> Result<String, Error> {
+fn json_line(line: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(line).map_err(|e| Error::Sample(format!("a line cannot be written: {e}")))
 }
 

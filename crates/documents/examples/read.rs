@@ -5,9 +5,9 @@
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = sai_corpus::find(&std::env::args().skip(1).collect::<Vec<_>>())?;
+    let files = sai_documents::find(&std::env::args().skip(1).collect::<Vec<_>>())?;
     let began = Instant::now();
-    let mut reader = sai_corpus::Reader::open(files.clone(), sai_corpus::Options::default())?;
+    let mut reader = sai_documents::Reader::open(files.clone(), sai_documents::Options::default())?;
     let mut raws = Vec::new();
     while let Some(raw) = reader.next_raw() {
         raws.push(raw?);

@@ -147,7 +147,7 @@ impl Rules {
     /// Reads files of rules together: a list or table of one can be used in all.
     ///
     /// # Errors
-    /// [`Error::Rules`] with the line of what cannot be followed; [`Error::Read`]; rules that make nothing.
+    /// [`Error::Rules`] with the line of what cannot be followed; files that cannot be read; rules that make nothing.
     pub fn open(files: &[PathBuf]) -> Result<Rules, Error> {
         read::read(files)
     }

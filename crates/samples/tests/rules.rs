@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use sai_corpus::Rules;
-use sai_corpus::rules::Conversation;
+use sai_samples::Rules;
+use sai_samples::rules::Conversation;
 
 const SMALL: &str = r#"
 license = "Apache-2.0"

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use sai_corpus::{Columns, Error, Format, Options, Place, Reader, find, in_order};
+use sai_documents::{Columns, Error, Format, Options, Place, Reader, find, in_order};
 
 type Read = (String, Option<String>, Option<String>, Place);
 
@@ -225,7 +225,7 @@ fn the_order_is_that_of_one_thread() {
             let reader = Reader::open(files.clone(), options.clone()).unwrap();
             let total = reader.bytes_total();
             let mut done = 0;
-            let work = |(): &mut (), batch: sai_corpus::Batch| -> Vec<String> {
+            let work = |(): &mut (), batch: sai_documents::Batch| -> Vec<String> {
                 batch.documents().map(|d| d.text.to_owned()).collect()
             };
             let flow = in_order(

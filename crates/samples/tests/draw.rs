@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use sai_corpus::{DocumentSampler, Error, SampleSize, SampledDocuments};
+use sai_samples::{DocumentSampler, Error, SampleSize, SampledDocuments};
 
 fn draw(texts: &[(usize, String)], wanted: &[SampleSize], seed: u64) -> SampledDocuments {
     let folder = tempfile::tempdir().unwrap();
