@@ -14,6 +14,8 @@ pub struct Batch {
     pub(crate) entries: Vec<Entry>,
     /// Languages, sources and licences, each once.
     pub(crate) names: Vec<String>,
+    /// Addresses, which differ.
+    pub(crate) urls: Vec<String>,
     pub(crate) broken: Vec<BrokenDocument>,
 }
 
@@ -23,6 +25,7 @@ pub(crate) struct Entry {
     pub(crate) lang: Option<u32>,
     pub(crate) source: Option<u32>,
     pub(crate) license: Option<u32>,
+    pub(crate) url: Option<u32>,
     pub(crate) place: Place,
 }
 
@@ -37,6 +40,8 @@ pub struct Document<'a> {
     pub source: Option<&'a str>,
     /// Under which licence it is given, where the file says it and [`Columns`](crate::Columns) asks for it.
     pub license: Option<&'a str>,
+    /// The address that it was fetched from, where the file says it and [`Columns`](crate::Columns) asks for it.
+    pub url: Option<&'a str>,
     /// The file that it stands in.
     pub path: &'a Path,
     /// Where it stands there.
@@ -108,7 +113,14 @@ impl FileCounts {
 
 impl Batch {
     pub(crate) fn new(path: Arc<PathBuf>) -> Batch {
-        Batch { path, arena: String::new(), entries: Vec::new(), names: Vec::new(), broken: Vec::new() }
+        Batch {
+            path,
+            arena: String::new(),
+            entries: Vec::new(),
+            names: Vec::new(),
+            urls: Vec::new(),
+            broken: Vec::new(),
+        }
     }
 
     /// How many documents there are.
@@ -138,6 +150,7 @@ impl Batch {
             lang: entry.lang.map(|name| self.names[name as usize].as_str()),
             source: entry.source.map(|name| self.names[name as usize].as_str()),
             license: entry.license.map(|name| self.names[name as usize].as_str()),
+            url: entry.url.map(|url| self.urls[url as usize].as_str()),
             path: &self.path,
             place: entry.place,
         })
@@ -147,6 +160,12 @@ impl Batch {
     /// [`Options::skip_broken`](crate::Options::skip_broken) says so.
     pub fn broken(&self) -> &[BrokenDocument] {
         &self.broken
+    }
+
+    /// The number of an address.
+    pub(crate) fn url(&mut self, url: &str) -> u32 {
+        self.urls.push(url.to_owned());
+        self.urls.len() as u32 - 1
     }
 
     /// The number of a language, source or licence. Neighbours mostly share theirs, so the newest are looked at first.

@@ -35,6 +35,8 @@ pub enum Column {
     Source,
     /// Under which licence it is given.
     License,
+    /// The address that it was fetched from.
+    Url,
 }
 
 /// What is wrong with a document, and the column that it is about.

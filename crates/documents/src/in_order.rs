@@ -36,9 +36,35 @@ pub fn in_order<W, T: Send>(
     work: impl Fn(&mut W, Batch) -> T + Sync,
     mut take: impl FnMut(BatchResult<T>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Error> {
-    let threads = threads.max(1);
     let bytes_total = reader.bytes_total();
-    let source = Mutex::new((0u64, reader));
+    let mut reader = reader;
+    let next = || reader.next_raw().map(|raw| raw.map(|raw| (raw, reader.bytes_done())));
+    ordered(
+        threads,
+        next,
+        worker,
+        |worker, (raw, bytes_done)| Ok((work(worker, raw.parse()?), bytes_done)),
+        |(result, bytes_done)| Ok(take(BatchResult { result, bytes_done, bytes_total })),
+        |e| Error::Setup(format!("no thread can be started: {e}")),
+    )
+}
+
+/// Works on what `next` gives on `threads` threads, and gives the results to `take` in the order of what they were made from, on the
+/// thread that calls. `next` is asked by one thread at a time; `worker` and `work` are as those of [`in_order`], and
+/// `no_thread` makes an error of the system's refusal to start one.
+///
+/// # Errors
+/// The first in the order of what `next` gives; what comes before it was taken. Those of `take`.
+pub fn ordered<B, W, T: Send, E: Send>(
+    threads: usize,
+    next: impl FnMut() -> Option<Result<B, E>> + Send,
+    worker: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, B) -> Result<T, E> + Sync,
+    mut take: impl FnMut(T) -> Result<ControlFlow<()>, E>,
+    no_thread: impl Fn(std::io::Error) -> E,
+) -> Result<ControlFlow<()>, E> {
+    let threads = threads.max(1);
+    let source = Mutex::new((0u64, next));
     let shelf =
         Shelf { state: Mutex::new(State::default()), changed: Condvar::new(), ahead: 2 * threads as u64 };
     std::thread::scope(|scope| {
@@ -51,26 +77,24 @@ pub fn in_order<W, T: Send>(
                     let _left = Left(&shelf);
                     let mut worker = worker();
                     loop {
-                        let (number, done, raw) = {
+                        let (number, block) = {
                             let mut source = lock(&source);
                             let number = source.0;
                             if !shelf.wait_for_room(number) {
                                 return;
                             }
                             source.0 += 1;
-                            let Some(raw) = source.1.next_raw() else { return };
-                            (number, source.1.bytes_done(), raw)
+                            let Some(block) = source.1() else { return };
+                            (number, block)
                         };
-                        let result =
-                            raw.and_then(crate::Raw::parse).map(|batch| (work(&mut worker, batch), done));
+                        let result = block.and_then(|block| work(&mut worker, block));
                         shelf.put(number, result);
                     }
                 })
-                .map_err(|e| Error::Setup(format!("no thread can be started: {e}")))?;
+                .map_err(&no_thread)?;
         }
         while let Some(result) = shelf.next(threads) {
-            let (result, bytes_done) = result?;
-            if take(BatchResult { result, bytes_done, bytes_total }).is_break() {
+            if take(result?)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -79,28 +103,28 @@ pub fn in_order<W, T: Send>(
 }
 
 /// Results that wait for their turn.
-struct Shelf<T> {
-    state: Mutex<State<T>>,
+struct Shelf<T, E> {
+    state: Mutex<State<T, E>>,
     changed: Condvar,
     /// How far a batch may be ahead of the next to be taken.
     ahead: u64,
 }
 
-struct State<T> {
-    waiting: BTreeMap<u64, Result<T, Error>>,
+struct State<T, E> {
+    waiting: BTreeMap<u64, Result<T, E>>,
     next: u64,
     /// How many threads are done.
     left: usize,
     stopped: bool,
 }
 
-impl<T> Default for State<T> {
-    fn default() -> State<T> {
+impl<T, E> Default for State<T, E> {
+    fn default() -> State<T, E> {
         State { waiting: BTreeMap::new(), next: 0, left: 0, stopped: false }
     }
 }
 
-impl<T> Shelf<T> {
+impl<T, E> Shelf<T, E> {
     /// Waits until batch `number` is not too far ahead; false where nobody wants it any more.
     fn wait_for_room(&self, number: u64) -> bool {
         let mut state = lock(&self.state);
@@ -110,13 +134,13 @@ impl<T> Shelf<T> {
         !state.stopped
     }
 
-    fn put(&self, number: u64, result: Result<T, Error>) {
+    fn put(&self, number: u64, result: Result<T, E>) {
         lock(&self.state).waiting.insert(number, result);
         self.changed.notify_all();
     }
 
     /// The next result in order; `None` when all `threads` are done and nothing waits.
-    fn next(&self, threads: usize) -> Option<Result<T, Error>> {
+    fn next(&self, threads: usize) -> Option<Result<T, E>> {
         let mut state = lock(&self.state);
         loop {
             let number = state.next;
@@ -135,9 +159,9 @@ impl<T> Shelf<T> {
 }
 
 /// Tells the workers to end.
-struct Stop<'s, T>(&'s Shelf<T>);
+struct Stop<'s, T, E>(&'s Shelf<T, E>);
 
-impl<T> Drop for Stop<'_, T> {
+impl<T, E> Drop for Stop<'_, T, E> {
     fn drop(&mut self) {
         lock(&self.0.state).stopped = true;
         self.0.changed.notify_all();
@@ -145,9 +169,9 @@ impl<T> Drop for Stop<'_, T> {
 }
 
 /// Counts a worker that ended. A panic stops the others, and the scope passes it on.
-struct Left<'s, T>(&'s Shelf<T>);
+struct Left<'s, T, E>(&'s Shelf<T, E>);
 
-impl<T> Drop for Left<'_, T> {
+impl<T, E> Drop for Left<'_, T, E> {
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
         state.left += 1;

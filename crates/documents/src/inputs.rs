@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use crate::corpus_folder;
 use crate::error::Error;
 
 /// What files are read by their names' last parts, before `.gz` or `.zst`: tables and lines, which say what they hold.
@@ -55,7 +56,8 @@ pub fn find<S: AsRef<str>>(inputs: &[S]) -> Result<Vec<PathBuf>, Error> {
 ///
 /// An input is a file, a folder, or a glob such as `web/*/part-*.jsonl.zst`. Of a folder and all below it are read the
 /// files of JSONL and Parquet; where it has none, those of text. The card, the licence and the descriptions in a clone of
-/// a data set of the Hub are none of its data. Hidden files are passed over.
+/// a data set of the Hub are none of its data. Hidden files are passed over. Of a folder that `sai corpus build` made are read the
+/// files that its manifest names, none of which may be missing or of another length.
 ///
 /// # Errors
 /// An input that names no file, or that cannot be looked at.
@@ -65,7 +67,7 @@ pub fn find_files<S: AsRef<str>>(inputs: &[S]) -> Result<InputFiles, Error> {
         let path = Path::new(input);
         let wrong = |fact: String| Error::Input { input: input.to_owned(), fact };
         let found = if path.is_dir() {
-            choose(walk(path)?)?
+            of_folder(path)?
         } else if path.exists() {
             InputFiles { files: vec![path.to_owned()], left_out: Vec::new() }
         } else if input.contains(['*', '?', '[']) {
@@ -75,7 +77,7 @@ pub fn find_files<S: AsRef<str>>(inputs: &[S]) -> Result<InputFiles, Error> {
             for path in paths {
                 let path = path.map_err(|e| Error::Read { path: e.path().to_owned(), source: e.into() })?;
                 if path.is_dir() {
-                    found.extend(choose(walk(&path)?)?);
+                    found.extend(of_folder(&path)?);
                 } else {
                     named.push(path);
                 }
@@ -107,6 +109,14 @@ impl InputFiles {
     fn extend(&mut self, other: InputFiles) {
         self.files.extend(other.files);
         self.left_out.extend(other.left_out);
+    }
+}
+
+/// The files of a folder. Those of a corpus are the ones that its manifest names, and nothing of them may be missing.
+fn of_folder(folder: &Path) -> Result<InputFiles, Error> {
+    match corpus_folder::shards(folder)? {
+        Some(files) => Ok(InputFiles { files, left_out: Vec::new() }),
+        None => choose(walk(folder)?),
     }
 }
 

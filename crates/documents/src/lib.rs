@@ -1,4 +1,4 @@
-//! # documents: reading them
+//! # documents: reading and writing them
 //!
 //! In: files, folders and globs of JSONL, Parquet and plain text, compressed with gzip or zstd or not at all, told
 //! apart by what they hold. Out: [`Batch`]es of documents, each with its text, its language and its source as the
@@ -18,10 +18,13 @@
 //! is broken is an error all the same. The memory in use is some blocks of [`Options::block`] bytes for each thread, and
 //! as much as the longest document.
 //!
+//! A [`Writer`] makes a file of documents, of JSON lines under zstd or of Parquet, that takes its name when it is whole.
+//!
 //! This room prints nothing and knows nothing of tokens, nor of what makes a document good.
 
 mod amount;
 mod batch;
+mod corpus_folder;
 mod cut;
 mod error;
 mod in_order;
@@ -34,12 +37,15 @@ mod reader;
 mod sniff;
 mod source;
 mod spares;
+mod write;
 
 pub use amount::Amount;
 pub use batch::{Batch, BrokenDocument, Document, FileCounts};
+pub use corpus_folder::{MANIFEST, MANIFEST_FORMAT};
 pub use error::{Column, Error, Place};
-pub use in_order::{BatchResult, in_order};
+pub use in_order::{BatchResult, in_order, ordered};
 pub use inputs::{InputFiles, file_names, find, find_files, is_parquet};
 pub use options::{Columns, Format, Options};
 pub use reader::{Raw, Reader};
 pub use sniff::wide_encoding;
+pub use write::{Writer, WrittenAs, WrittenFile, write_whole};

@@ -13,6 +13,8 @@ pub struct Columns {
     pub source: Option<String>,
     /// Under which licence it is given; documents may lack it.
     pub license: Option<String>,
+    /// The address that it was fetched from; documents may lack it.
+    pub url: Option<String>,
 }
 
 impl Columns {
@@ -23,6 +25,7 @@ impl Columns {
             Column::Lang => self.lang.as_deref(),
             Column::Source => self.source.as_deref(),
             Column::License => self.license.as_deref(),
+            Column::Url => self.url.as_deref(),
         }
     }
 }
@@ -34,6 +37,7 @@ impl Default for Columns {
             lang: Some("lang".to_owned()),
             source: Some("source".to_owned()),
             license: None,
+            url: None,
         }
     }
 }

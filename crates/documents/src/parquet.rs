@@ -16,8 +16,8 @@ use crate::error::{Column, Error, Place};
 use crate::options::Options;
 use crate::parse::{Collector, no_column, utf8};
 
-/// Text, language, source, licence.
-const COLUMNS: usize = 4;
+/// Text, language, source, licence, address.
+const COLUMNS: usize = 5;
 
 /// The fewest and the most rows that are read at once.
 const ROWS: (usize, usize) = (16, 8192);
@@ -53,8 +53,9 @@ impl Table {
         let file = SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?;
         let schema = file.metadata().file_metadata().schema_descr();
         let mut columns = [None; COLUMNS];
-        for (column, place) in
-            [Column::Text, Column::Lang, Column::Source, Column::License].into_iter().zip(&mut columns)
+        for (column, place) in [Column::Text, Column::Lang, Column::Source, Column::License, Column::Url]
+            .into_iter()
+            .zip(&mut columns)
         {
             let name = options.columns.name(column);
             let mut there = (0..).zip(schema.columns());
@@ -153,7 +154,7 @@ impl Group {
                 return Err(Error::file(path, "its columns differ in length; fetch it again"));
             }
         }
-        let [texts, langs, sources, licenses] = &columns;
+        let [texts, langs, sources, licenses, urls] = &columns;
         for (i, text) in texts.iter().enumerate() {
             let place = Place::Row(before + i as u64 + 1);
             let name = |values: &[Option<ByteArray>]| {
@@ -165,7 +166,7 @@ impl Group {
                 continue;
             };
             match utf8(text.data())
-                .and_then(|text| Ok((text, [name(langs)?, name(sources)?, name(licenses)?])))
+                .and_then(|text| Ok((text, [name(langs)?, name(sources)?, name(licenses)?, name(urls)?])))
             {
                 Ok((text, names)) => collector.push(text, names.each_ref().map(Option::as_deref), place),
                 Err(fact) => collector.broken(place, fact)?,

@@ -45,12 +45,15 @@ impl<'o> Collector<'o> {
         self.batch.broken.push(BrokenDocument { place, fact, column: Some(Column::Text), null: true });
     }
 
-    /// Takes a text, with its language, source and licence.
-    pub(crate) fn push(&mut self, text: &str, names: [Option<&str>; 3], place: Place) {
+    /// Takes a text, with its language, source, licence and address.
+    pub(crate) fn push(&mut self, text: &str, names: [Option<&str>; 4], place: Place) {
         let start = self.batch.arena.len();
         self.batch.arena.push_str(text);
-        let [lang, source, license] = names.map(|name| name.map(|name| self.batch.name(name)));
-        self.batch.entries.push(Entry { text: start..start + text.len(), lang, source, license, place });
+        let [lang, source, license, url] = names;
+        let [lang, source, license] =
+            [lang, source, license].map(|name| name.map(|name| self.batch.name(name)));
+        let url = url.map(|url| self.batch.url(url));
+        self.batch.entries.push(Entry { text: start..start + text.len(), lang, source, license, url, place });
     }
 
     /// The documents of a block of lines, of which the first has the number `first`.
@@ -92,8 +95,8 @@ impl<'o> Collector<'o> {
             Err(e) => json::without_nan(line).map_or(Err(e), |line| self.object(&line)),
         };
         let (fact, column) = match found {
-            Ok(Found { text: FoundText::At(start, end), lang, source, license }) => {
-                self.batch.entries.push(Entry { text: start..end, lang, source, license, place });
+            Ok(Found { text: FoundText::At(start, end), lang, source, license, url }) => {
+                self.batch.entries.push(Entry { text: start..end, lang, source, license, url, place });
                 return Ok(());
             }
             Ok(Found { text: FoundText::Null, .. }) => {
@@ -165,7 +168,7 @@ impl<'o> Collector<'o> {
             return self.broken(place, too_long(self.longest));
         }
         match utf8(bytes) {
-            Ok(text) => self.push(text, [None; 3], place),
+            Ok(text) => self.push(text, [None; 4], place),
             Err(fact) => self.broken(place, fact)?,
         }
         Ok(())
@@ -209,6 +212,7 @@ struct Found {
     lang: Option<u32>,
     source: Option<u32>,
     license: Option<u32>,
+    url: Option<u32>,
 }
 
 #[derive(Default)]
@@ -258,9 +262,10 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                     }
                     found.text = map.next_value_seed(Text(&mut batch.arena))?;
                 }
-                Some(Column::Lang) => found.lang = map.next_value_seed(Name(batch))?,
-                Some(Column::Source) => found.source = map.next_value_seed(Name(batch))?,
-                Some(Column::License) => found.license = map.next_value_seed(Name(batch))?,
+                Some(Column::Lang) => found.lang = map.next_value_seed(Name(batch, Batch::name))?,
+                Some(Column::Source) => found.source = map.next_value_seed(Name(batch, Batch::name))?,
+                Some(Column::License) => found.license = map.next_value_seed(Name(batch, Batch::name))?,
+                Some(Column::Url) => found.url = map.next_value_seed(Name(batch, Batch::url))?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -294,6 +299,7 @@ impl Visitor<'_> for Key<'_> {
             _ if self.0.lang.as_deref() == Some(key) => Some(Column::Lang),
             _ if self.0.source.as_deref() == Some(key) => Some(Column::Source),
             _ if self.0.license.as_deref() == Some(key) => Some(Column::License),
+            _ if self.0.url.as_deref() == Some(key) => Some(Column::Url),
             _ => None,
         })
     }
@@ -328,7 +334,7 @@ impl Visitor<'_> for Text<'_> {
 }
 
 /// A name that may be null. One that is a number, as languages and sources are counted, is that number's digits.
-struct Name<'b>(&'b mut Batch);
+struct Name<'b>(&'b mut Batch, fn(&mut Batch, &str) -> u32);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Option<u32>;
@@ -346,15 +352,15 @@ impl Visitor<'_> for Name<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Option<u32>, E> {
-        Ok(Some(self.0.name(name)))
+        Ok(Some((self.1)(self.0, name)))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Option<u32>, E> {
-        Ok(Some(self.0.name(&number.to_string())))
+        Ok(Some((self.1)(self.0, &number.to_string())))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Option<u32>, E> {
-        Ok(Some(self.0.name(&number.to_string())))
+        Ok(Some((self.1)(self.0, &number.to_string())))
     }
 
     fn visit_unit<E>(self) -> Result<Option<u32>, E> {

@@ -81,7 +81,13 @@ fn lines_come_through_every_compression_and_any_name() {
 fn columns_are_asked_for_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "a.jsonl", b"{\"body\":\"x\",\"language\":\"en\",\"text\":3}\n");
-    let columns = Columns { text: "body".into(), lang: Some("language".into()), source: None, license: None };
+    let columns = Columns {
+        text: "body".into(),
+        lang: Some("language".into()),
+        source: None,
+        license: None,
+        url: None,
+    };
     let found = read(vec![path.clone()], Options { columns, ..Options::default() }).unwrap();
     assert_eq!(found, [("x".into(), Some("en".into()), None, Place::Line(1))]);
     let error = read(vec![path], Options::default()).unwrap_err().to_string();
@@ -336,7 +342,8 @@ fn tables_give_their_rows() {
             })
             .collect();
         assert_eq!(found, expected);
-        let asked = |text: &str| Columns { text: text.into(), lang: None, source: None, license: None };
+        let asked =
+            |text: &str| Columns { text: text.into(), lang: None, source: None, license: None, url: None };
         let error = |text| read(vec![path.clone()], Options { columns: asked(text), ..Options::default() });
         assert!(
             error("body").unwrap_err().to_string().contains("no column `body`; it has `text`, `lang`, `n`")

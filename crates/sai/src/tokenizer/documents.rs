@@ -82,6 +82,7 @@ impl ReadingArgs {
                 lang: Some(self.lang_column.clone()),
                 source: Some(self.source_column.clone()),
                 license: None,
+                url: None,
             },
             format,
             separator: self.separator.clone(),
@@ -123,7 +124,7 @@ fn advice(error: &Error) -> Option<String> {
         Column::Text => Some("--text-column"),
         Column::Lang => Some("--lang-column"),
         Column::Source => Some("--source-column"),
-        Column::License => None,
+        Column::License | Column::Url => None,
     };
     let another = |column: Option<Column>| {
         column.and_then(flag).map_or_else(String::new, |flag| format!(", name another column with {flag}"))

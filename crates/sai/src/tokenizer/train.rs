@@ -236,6 +236,7 @@ impl Train {
                 lang: (!self.sample.is_empty()).then(|| self.lang_column.clone()),
                 source: None,
                 license: None,
+                url: None,
             },
             skip_broken: self.skip_broken,
             ..Options::default()
