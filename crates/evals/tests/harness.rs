@@ -2,7 +2,7 @@
 //! `scripts/fixtures/evals.py` made what is expected.
 
 use sai_evals::{Exam, ExamOptions, Journal, Profile, Task, TaskResult, harness, run};
-use sai_generation::{LoadOptions, Model};
+use sai_generation::{CacheType, LoadOptions, Model};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -45,8 +45,9 @@ fn runs(profile: Profile) -> Vec<Run> {
 }
 
 fn open(model: &str) -> Model {
-    Model::open(&fixtures().join(model), &LoadOptions { threads: 1, ..LoadOptions::default() })
-        .expect("the model")
+    // What the harness computes in, too.
+    let options = LoadOptions { threads: 1, cache_type: CacheType::F32, ..LoadOptions::default() };
+    Model::open(&fixtures().join(model), &options).expect("the model")
 }
 
 fn score(model: &Model, exam: &Exam<'_>, max_length: usize, journal: &mut Journal) -> TaskResult {
