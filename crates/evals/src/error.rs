@@ -52,6 +52,9 @@ pub enum Error {
     /// A model could not be run.
     #[error(transparent)]
     Generation(#[from] sai_generation::Error),
+    /// A model that is elsewhere could not be asked, or does not say what is needed.
+    #[error("{0}")]
+    Endpoint(String),
     /// A choice that cannot be scored, or whose score is no number.
     #[error("{task}: {place}: {fact}")]
     Score {
