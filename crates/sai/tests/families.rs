@@ -10,21 +10,25 @@ use std::path::{Path, PathBuf};
 
 use common::{fails, sai, succeeds};
 
-const TEXT: &str = "A family is a row of facts, and the forward pass follows it.\nWhat no row can say is refused by name.\n";
+const TEXT: &str =
+    "A family is a row of facts, and the forward pass follows it.\nWhat no row can say is refused by name.\n";
 /// Entries of the models' embeddings.
 const VOCAB_SIZE: usize = 211;
 
-/// What llama.cpp has no word for: the beginning of a folder's name, and the fact.
-const NOT_CONVERTED: [(&str, &str); 11] = [
-    ("exaone4-window", "sliding window"),
-    ("gemma2-head-scale", "scale of attention"),
-    ("gemma3_text-head-scale", "scale of attention"),
+/// What llama.cpp has no word for: a folder, and the fact.
+const NOT_CONVERTED: [(&str, &str); 14] = [
+    ("exaone4", "heads of 84 together"),
+    ("exaone4-window", "heads of 84 together"),
+    ("gemma2", "scale of attention"),
+    ("gemma3_text", "scale of attention"),
     ("gpt2-inverse-layer", "scale of attention"),
     ("hyperclovax", "no architecture for `hyperclovax`"),
+    ("hyperclovax-without-post-norm", "no architecture for `hyperclovax`"),
     ("mistral", "sliding window of 21"),
     ("mosaic_gpt", "no architecture for `mosaic_gpt`"),
     ("mpt-clipped", "scale of attention"),
     ("opt", "no architecture for `opt`"),
+    ("opt-350m", "no architecture for `opt`"),
     ("qwen2-window", "sliding window"),
     ("xglm", "no architecture for `xglm`"),
 ];
@@ -89,8 +93,9 @@ fn every_verb_takes_every_family() {
         let whole = perplexity(home, folder);
         succeeds(sai(home).args(["imatrix", "-q", folder, "text.txt", "-o", "importance.gguf", "-c", "32"]));
 
-        if let Some((_, fact)) = NOT_CONVERTED.iter().find(|(known, _)| name.starts_with(known)) {
-            for verb in [&["convert", folder, "model.gguf"][..], &["quantize", folder, "model.gguf", "q8_0"]] {
+        if let Some((_, fact)) = NOT_CONVERTED.iter().find(|(known, _)| name == *known) {
+            for verb in [&["convert", folder, "model.gguf"][..], &["quantize", folder, "model.gguf", "q8_0"]]
+            {
                 let refusal = fails(sai(home).args(verb));
                 assert!(refusal.contains(fact), "{name}: {refusal}");
                 assert!(!home.join("model.gguf").exists(), "{name}");
@@ -102,7 +107,15 @@ fn every_verb_takes_every_family() {
         assert!(seen.out.contains("sai can run it"), "{name}: {seen:?}");
         let converted = perplexity(home, "model.gguf");
         assert!((converted / whole - 1.0).abs() < 1e-4, "{name}: {whole} became {converted}");
-        succeeds(sai(home).args(["quantize", "-q", "model.gguf", "q8_0.gguf", "q8_0", "--imatrix", "importance.gguf"]));
+        succeeds(sai(home).args([
+            "quantize",
+            "-q",
+            "model.gguf",
+            "q8_0.gguf",
+            "q8_0",
+            "--imatrix",
+            "importance.gguf",
+        ]));
         let quantised = perplexity(home, "q8_0.gguf");
         assert!((quantised / whole - 1.0).abs() < 0.05, "{name}: {whole} became {quantised}");
     }
