@@ -28,7 +28,7 @@ fn group(table: &Table) -> u32 {
     GAP + BAR * table.columns.len() as u32
 }
 
-fn draw(tables: &[Table]) -> anyhow::Result<String> {
+pub(super) fn draw(tables: &[Table]) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let all: u32 = tables.iter().map(height).sum();
