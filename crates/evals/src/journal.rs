@@ -3,11 +3,10 @@
 use crate::Error;
 use crate::data::hex;
 use crate::encode::Pair;
+use sai_formats::{JsonLines, JsonLinesError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// What came of a text.
@@ -35,7 +34,7 @@ struct Line {
 /// Scores by model and tokens, in a file of a JSON object a line, or in memory alone.
 pub struct Journal {
     known: HashMap<String, Score>,
-    file: Option<(PathBuf, BufWriter<File>)>,
+    file: Option<(PathBuf, JsonLines)>,
 }
 
 impl Journal {
@@ -49,28 +48,12 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or written, or has another line that is no score.
     pub fn open(path: &Path) -> Result<Journal, Error> {
-        let fail = |e| Error::file(path, e);
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(fail(e)),
-        };
-        // What a stopped run left of a line has no line end.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut known = HashMap::new();
-        for (i, line) in text[..whole].lines().enumerate() {
-            let wrong = || Error::Journal { path: path.to_owned(), line: i + 1 };
-            let line: Line = serde_json::from_str(line).map_err(|_| wrong())?;
-            known.insert(line.key, Score { logprob: line.logprob, greedy: line.greedy });
-        }
-        // A file of one line without an end could be anything; it is not shortened.
-        if whole == 0 && !text.is_empty() && !text.starts_with("{\"key\":") {
-            return Err(Error::Journal { path: path.to_owned(), line: 1 });
-        }
-        let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(fail)?;
-        file.set_len(whole as u64).map_err(fail)?;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(fail)?;
-        Ok(Journal { known, file: Some((path.to_owned(), BufWriter::new(file))) })
+        let (file, lines) = JsonLines::open::<Line>(path, "{\"key\":").map_err(|e| match e {
+            JsonLinesError::Io(e) => Error::file(path, e),
+            JsonLinesError::Line(line) => Error::Journal { path: path.to_owned(), line },
+        })?;
+        let score = |line: Line| (line.key, Score { logprob: line.logprob, greedy: line.greedy });
+        Ok(Journal { known: lines.into_iter().map(score).collect(), file: Some((path.to_owned(), file)) })
     }
 
     /// How many scores it has.
@@ -91,8 +74,7 @@ impl Journal {
         if let Some((path, file)) = &mut self.file {
             let Score { logprob, greedy } = score;
             let line = Line { key: hex(key), task: task.to_owned(), logprob, greedy };
-            let line = serde_json::to_string(&line).map_err(|e| Error::file(path, e.into()))?;
-            writeln!(file, "{line}").map_err(|e| Error::file(path, e))?;
+            file.append(&line).map_err(|e| Error::file(path, e))?;
         }
         self.known.insert(hex(key), score);
         Ok(())
@@ -124,6 +106,8 @@ pub(crate) fn key(identity: &str, pair: &Pair) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use std::io::Write;
 
     #[test]
     fn a_journal_cut_in_a_line_goes_on_behind_the_last_whole_one() {
