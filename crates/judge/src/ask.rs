@@ -23,6 +23,9 @@ pub(crate) struct Step {
     pub(crate) attempt: usize,
 }
 
+/// The step after some replies.
+type Next<'c> = dyn Fn(&[Reply]) -> Option<Step> + Send + Sync + 'c;
+
 /// What is to be asked, one after another.
 pub(crate) struct Chain<'c> {
     pub(crate) prompt: &'c str,
@@ -30,8 +33,7 @@ pub(crate) struct Chain<'c> {
     /// Steps, if every reply is a good one.
     pub(crate) expected: usize,
     /// What comes after some replies; none at the end.
-    #[allow(clippy::type_complexity)]
-    pub(crate) next: Box<dyn Fn(&[Reply]) -> Option<Step> + Send + Sync + 'c>,
+    pub(crate) next: Box<Next<'c>>,
 }
 
 /// How far a journal has a chain.
@@ -140,13 +142,10 @@ pub(crate) fn ask_all(
                 return;
             }
             let Some(chain) = chains.get(taken.fetch_add(1, Ordering::Relaxed)) else { return };
-            let counted = |count: &mut dyn FnMut(&mut Asked)| count(&mut lock(&asked));
-            match follow(model, &identity, chain, journal, options, &stop, &counted) {
+            match follow(model, &identity, chain, journal, options, &stop, &asked) {
                 Ok(()) => {}
                 Err(ChatError::Stopped) => return,
-                Err(ChatError::Failed(fact)) => {
-                    counted(&mut |asked| *asked.failed.entry(fact.clone()).or_default() += 1)
-                }
+                Err(ChatError::Failed(fact)) => *lock(&asked).failed.entry(fact).or_default() += 1,
                 Err(ChatError::Fatal(error)) => {
                     // Others finish what they have begun, and write it down.
                     stop.store(true, Ordering::Relaxed);
@@ -191,14 +190,14 @@ fn follow(
     journal: &Mutex<Journal>,
     options: AskOptions<'_>,
     stop: &AtomicBool,
-    counted: &dyn Fn(&mut dyn FnMut(&mut Asked)),
+    asked: &Mutex<Asked>,
 ) -> Result<(), ChatError> {
     let mut replies = Vec::new();
     while let Some(step) = (chain.next)(&replies) {
         let key = step.key(identity);
         let known = lock(journal).get(&key).cloned();
         if let Some(reply) = known {
-            counted(&mut |asked| asked.known += 1);
+            lock(asked).known += 1;
             replies.push(reply);
             continue;
         }
@@ -219,7 +218,7 @@ fn follow(
             reply: reply.clone(),
         };
         lock(journal).put(entry).map_err(ChatError::Fatal)?;
-        counted(&mut |asked| asked.replies += 1);
+        lock(asked).replies += 1;
         replies.push(reply);
     }
     Ok(())

@@ -122,7 +122,9 @@ pub fn items(run: &Run, grading: &Grading, answers: &[Vec<Answer>]) -> Result<Ve
             };
             match grading.form() {
                 Some(Form::Scores { .. }) => {
-                    (0..answers.len()).filter(|who| given(*who)).for_each(|who| push(vec![who]))
+                    for who in (0..answers.len()).filter(|who| given(*who)) {
+                        push(vec![who]);
+                    }
                 }
                 _ => {
                     for &(a, b) in pairs.iter().filter(|(a, b)| given(*a) && given(*b)) {

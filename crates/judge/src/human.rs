@@ -182,6 +182,9 @@ pub(crate) fn human_grades(run: &Run, answers: &[Vec<Answer>]) -> Result<(Vec<Gr
             repeats: 1,
             against: None,
             human: true,
+            applies: (0..run.prompts.len())
+                .map(|prompt| grades.iter().any(|(item, _): &(Item, Graded)| item.prompt == prompt))
+                .collect(),
             grades,
         });
     }

@@ -6,9 +6,11 @@
 //! letters, `"4"` is taken for 4, and a comma before a closing bracket is dropped. What cannot be read is [`Unreadable`], and
 //! counts as missing.
 
+mod once;
+
 use crate::chat::{Finish, Reply};
 use crate::templates::Form;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use once::{Parsed, parse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -259,86 +261,6 @@ fn whole(value: &Value, lenient: bool) -> Option<i64> {
         }),
         Value::String(text) if lenient => text.trim().parse().ok(),
         _ => None,
-    }
-}
-
-/// Why a text is no JSON here.
-enum Parsed {
-    Twice(String),
-    Other,
-}
-
-/// JSON in which no name is there twice: of two scores under one name a parser takes the last, and nobody hears of the other.
-fn parse(text: &str) -> Result<Value, Parsed> {
-    const MARK: &str = "twice: ";
-    let read: Result<Once, _> = serde_json::from_str(text);
-    read.map(|once| once.0).map_err(|e| {
-        let fact = e.to_string();
-        match fact.strip_prefix(MARK) {
-            Some(rest) => Parsed::Twice(rest.split(" at line").next().unwrap_or_default().to_owned()),
-            None => Parsed::Other,
-        }
-    })
-}
-
-struct Once(Value);
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Once, D::Error> {
-        deserializer.deserialize_any(OnceVisitor)
-    }
-}
-
-struct OnceVisitor;
-
-impl<'de> Visitor<'de> for OnceVisitor {
-    type Value = Once;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Once, E> {
-        Ok(Once(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Once, E> {
-        Ok(Once(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Once, E> {
-        Ok(Once(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Once, E> {
-        Ok(Once(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Once, E> {
-        Ok(Once(value.into()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Once, E> {
-        Ok(Once(Value::Null))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Once, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Once(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Once(list.into()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Once, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            let Once(value) = entries.next_value()?;
-            if object.insert(name.clone(), value).is_some() {
-                return Err(A::Error::custom(format_args!("twice: {name}")));
-            }
-        }
-        Ok(Once(Value::Object(object)))
     }
 }
 

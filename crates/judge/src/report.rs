@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::kinship::kinship;
 use crate::statistics::{Bootstrap, Interval, mean};
 use crate::templates::Form;
-use crate::{Answer, Error, Run, answers};
+use crate::{Answer, Error, Prompt, Run, answers};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -71,6 +71,8 @@ pub(crate) struct Graders {
     pub(crate) repeats: usize,
     pub(crate) against: Option<String>,
     pub(crate) human: bool,
+    /// For each prompt, whether it is one that is graded so: of the template's language, and with a reference where one is needed.
+    pub(crate) applies: Vec<bool>,
     pub(crate) grades: Vec<(Item, Graded)>,
 }
 
@@ -120,16 +122,25 @@ impl Report {
             true => Err(Error::Partial { folder: run.folder().to_owned(), unasked, all, what }),
             false => Ok(()),
         };
-        let all = answers.iter().flatten().count();
-        let unasked = answers.iter().flatten().filter(|answer| **answer == Answer::Unasked).count();
-        partial(unasked, all, "answers")?;
+        // Who has given no answer at all has no figure that could look whole.
+        let begun =
+            || answers.iter().filter(|of| of.iter().any(|answer| *answer != Answer::Unasked)).flatten();
+        let unasked = begun().filter(|answer| **answer == Answer::Unasked).count();
+        partial(unasked, begun().count(), "answers")?;
         let journal = Journal::read(&run.verdicts_path())?;
-        let mut graders = Vec::new();
+        let (mut graders, mut silent) = (Vec::new(), Vec::new());
         for grading in &run.facts.gradings {
             let grades = grades(run, grading, &answers, &journal)?;
             let unasked = grades.iter().filter(|(_, graded)| *graded == Graded::Unasked).count();
+            if unasked == grades.len() {
+                silent.push(format!("{} ({}) has given no grade", grading.judge, grading.name));
+                continue;
+            }
             partial(unasked, grades.len(), "grades")?;
             let Some(form) = grading.form().cloned() else { continue };
+            let suits = |prompt: &Prompt| {
+                (0..prompt.turns.len()).any(|turn| grading.templates.iter().any(|of| of.suits(prompt, turn)))
+            };
             graders.push(Graders {
                 judge: grading.judge.clone(),
                 name: grading.name.clone(),
@@ -137,6 +148,7 @@ impl Report {
                 repeats: grading.repeats,
                 against: grading.against.clone(),
                 human: false,
+                applies: run.prompts.iter().map(suits).collect(),
                 grades,
             });
         }
@@ -163,7 +175,7 @@ impl Report {
             answers,
         };
         report.warnings = warnings(run, &report);
-        report.warnings.extend(stale);
+        report.warnings.extend(stale.into_iter().chain(silent));
         Ok(report)
     }
 }

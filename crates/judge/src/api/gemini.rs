@@ -11,7 +11,7 @@ pub(super) fn body(asked: &ChatRequest, dialect: Dialect) -> Value {
     for message in &asked.messages {
         match message.role.as_str() {
             "system" => {
-                drop(body.insert("systemInstruction".to_owned(), json!({"parts": part(&message.content)})))
+                body.insert("systemInstruction".to_owned(), json!({"parts": part(&message.content)}));
             }
             "assistant" => contents.push(json!({"role": "model", "parts": part(&message.content)})),
             _ => contents.push(json!({"role": "user", "parts": part(&message.content)})),

@@ -27,7 +27,7 @@ pub struct PreferenceReport {
     pub asked: usize,
 }
 
-/// Two contestants. Wins, ties, losses and missing ones are all prompts.
+/// Two contestants. Wins, ties, losses and missing ones are all prompts that are graded so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pair {
     /// The one whose wins are counted.
@@ -151,7 +151,7 @@ pub(super) fn report(at: &At<'_>, of: &Graders) -> Option<PreferenceReport> {
         position.decided += pair.position.decided;
     }
     let pairs =
-        found.iter().map(|found| pair(at, found.of.0, found.of.1, &found.results, found.position)).collect();
+        found.iter().map(|found| pair(at, found.of, &found.results, &of.applies, found.position)).collect();
     Some(PreferenceReport {
         judge: of.judge.clone(),
         name: of.name.clone(),
@@ -163,8 +163,14 @@ pub(super) fn report(at: &At<'_>, of: &Graders) -> Option<PreferenceReport> {
     })
 }
 
-/// What the results of a pair come to.
-pub(super) fn pair(at: &At<'_>, a: usize, b: usize, results: &[Option<f64>], position: Position) -> Pair {
+/// What the results of a pair come to, over the prompts that are graded so.
+pub(super) fn pair(
+    at: &At<'_>,
+    (a, b): (usize, usize),
+    results: &[Option<f64>],
+    applies: &[bool],
+    position: Position,
+) -> Pair {
     let count = |is: fn(f64) -> bool| results.iter().flatten().filter(|result| is(**result)).count();
     let length = |who: usize, prompt: usize| at.answers[who][prompt].length().map(|length| length as f64);
     let game = |prompt: usize| {
@@ -187,7 +193,11 @@ pub(super) fn pair(at: &At<'_>, a: usize, b: usize, results: &[Option<f64>], pos
         wins: count(|result| result > 0.5),
         ties: count(|result| result == 0.5),
         losses: count(|result| result < 0.5),
-        missing: results.iter().filter(|result| result.is_none()).count(),
+        missing: results
+            .iter()
+            .zip(applies)
+            .filter(|(result, applies)| result.is_none() && **applies)
+            .count(),
         win_rate: at.mean(results),
         length_controlled,
         length_effect: effect.map(|effect| effect.value),

@@ -61,9 +61,7 @@ pub(super) fn report(at: &At<'_>, of: &Graders) -> Option<ScoreReport> {
     let (contestants, prompts) = (at.answers.len(), at.run.prompts.len());
     let mut read: Vec<Vec<OfPrompt>> = vec![vec![Vec::new(); prompts]; contestants];
     let mut units: BTreeMap<(usize, usize, usize), Vec<Vec<i64>>> = BTreeMap::new();
-    let mut asked = vec![false; prompts];
     for (item, graded) in &of.grades {
-        asked[item.prompt] = true;
         let Graded::Verdict(Verdict::Scores(scores)) = graded else { continue };
         let scores: Vec<i64> = scores.iter().map(|score| score.score).collect();
         units.entry((item.prompt, item.turn, item.seats[0])).or_default().push(scores.clone());
@@ -71,7 +69,7 @@ pub(super) fn report(at: &At<'_>, of: &Graders) -> Option<ScoreReport> {
     }
     let rows: Vec<ScoreRow> = (0..contestants).map(|who| row(at, of, who, &read[who], criteria)).collect();
     let totals: Vec<Vec<Option<f64>>> =
-        read.iter().map(|of| of.iter().map(|of| mean_of(of, |scores| total(scores))).collect()).collect();
+        read.iter().map(|of| of.iter().map(|of| mean_of(of, total)).collect()).collect();
     let mut pairs = Vec::new();
     for a in 0..contestants {
         for b in a + 1..contestants {
@@ -82,7 +80,7 @@ pub(super) fn report(at: &At<'_>, of: &Graders) -> Option<ScoreReport> {
                     Some(if difference.abs() < 1e-9 { 0.5 } else { f64::from(u8::from(difference > 0.0)) })
                 })
                 .collect();
-            pairs.push(super::preferences::pair(at, a, b, &results, Position::default()));
+            pairs.push(super::preferences::pair(at, (a, b), &results, &of.applies, Position::default()));
         }
     }
     let repeats_alpha = match of.repeats > 1 {
@@ -99,7 +97,7 @@ pub(super) fn report(at: &At<'_>, of: &Graders) -> Option<ScoreReport> {
         name: of.name.clone(),
         criteria: criteria.clone(),
         scale: *scale,
-        prompts: asked.into_iter().filter(|asked| *asked).count(),
+        prompts: of.applies.iter().filter(|applies| **applies).count(),
         rows,
         pairs,
         repeats_alpha,

@@ -67,12 +67,11 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
         let pivot = pivot.unwrap_or(column);
         matrix.swap(column, pivot);
         right.swap(column, pivot);
-        for row in column + 1..n {
-            let factor = matrix[row][column] / matrix[column][column];
-            for k in column..n {
-                matrix[row][k] -= factor * matrix[column][k];
-            }
-            right[row] -= factor * right[column];
+        let (above, below) = matrix.split_at_mut(column + 1);
+        for (i, row) in below.iter_mut().enumerate() {
+            let factor = row[column] / above[column][column];
+            row.iter_mut().zip(&above[column]).skip(column).for_each(|(of, from)| *of -= factor * from);
+            right[column + 1 + i] -= factor * right[column];
         }
     }
     for column in (0..n).rev() {
