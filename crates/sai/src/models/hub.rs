@@ -24,6 +24,7 @@ use download::Download;
 use id::Settings;
 use refusal::{describe, is_unreachable, refused, unreachable};
 
+pub(crate) use id::trusted_certificates;
 pub(super) use id::{HubId, Pasted, cache_folder, is_offline};
 pub(super) use local::LocalRepository;
 pub(crate) use push::{CARD, Outgoing, Push};
