@@ -28,6 +28,8 @@ pub struct MakeRecipe {
     pub quantize: Quantize,
     /// What is asked of it.
     pub evaluate: Evaluate,
+    /// Who grades its answers.
+    pub judge: Judge,
     /// What its card says.
     pub card: Card,
     text: String,
@@ -88,6 +90,20 @@ pub struct Evaluate {
     pub bytes: Option<usize>,
 }
 
+/// `[judge]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Judge {
+    /// The model that judges, by what `--model` takes; without one, nothing is judged.
+    pub model: Option<String>,
+    /// The prompts, from the recipe's folder; the 60 that come with sai where not given.
+    pub prompts: Option<PathBuf>,
+    /// Tokens of an answer at most.
+    pub answer_tokens: Option<usize>,
+    /// The first prompts alone.
+    pub limit: Option<usize>,
+}
+
 /// What a person says in a conversation that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "`ask` is a list of questions, or of lists of what is said turn by turn")]
@@ -135,6 +151,7 @@ const CONVERT: Keys = &[
 ];
 const QUANTIZE: Keys = &[("", &["type"])];
 const EVALUATE: Keys = &[("", &["ask", "answer_tokens", "bytes"])];
+const JUDGE: Keys = &[("", &["model", "prompts", "answer_tokens", "limit"])];
 const CARD: Keys = &[("", &["title", "about", "languages", "license", "tags", "limits"])];
 /// All that may stand outside of tables, and the tables.
 const TOP: Keys = &[(
@@ -150,6 +167,7 @@ const TOP: Keys = &[(
         "convert",
         "quantize",
         "evaluate",
+        "judge",
         "card",
     ],
 )];
@@ -187,6 +205,7 @@ impl MakeRecipe {
             convert: read(&said.table("convert"), CONVERT, &[])?.0,
             quantize: read(&said.table("quantize"), QUANTIZE, &[])?.0,
             evaluate: evaluate(&said)?,
+            judge: judge(&said)?,
             card: read(&said.table("card"), CARD, &[])?.0,
             text: text.to_owned(),
             path: path.to_owned(),
@@ -248,6 +267,12 @@ impl MakeRecipe {
             return Ok(());
         };
         Err(self.wrong(format!("`sample.{lacks}")))
+    }
+
+    /// The stages of this recipe, in their order: all, but for a judge where none is named.
+    pub fn stages(&self) -> impl Iterator<Item = Stage> + use<> {
+        let judged = self.judge.model.is_some();
+        Stage::ALL.into_iter().filter(move |&stage| judged || stage != Stage::Judge)
     }
 
     /// Tokens of the vocabulary, for a model of `rows` rows.
@@ -382,6 +407,27 @@ fn evaluate(said: &RecipeText<'_>) -> Result<Evaluate, Error> {
             let fact = format!("`evaluate.{key}` is 0; give at least 1, or leave it out");
             return Err(places.wrong(said.path, key, fact).into());
         }
+    }
+    Ok(found)
+}
+
+/// `[judge]`; settings of a judge that is not named would be passed over.
+fn judge(said: &RecipeText<'_>) -> Result<Judge, Error> {
+    let (found, places): (Judge, _) = read(&said.table("judge"), JUDGE, &[])?;
+    for (key, value) in [("answer_tokens", found.answer_tokens), ("limit", found.limit)] {
+        if value == Some(0) {
+            let fact = format!("`judge.{key}` is 0; give at least 1, or leave it out");
+            return Err(places.wrong(said.path, key, fact).into());
+        }
+    }
+    let others = found.prompts.is_some() || found.answer_tokens.is_some() || found.limit.is_some();
+    if found.model.as_ref().is_some_and(|model| model.trim().is_empty()) || (found.model.is_none() && others)
+    {
+        return Err(wrong(
+            said.path,
+            String::new(),
+            "[judge]: `model` names no judge; give one, or leave the table out",
+        ));
     }
     Ok(found)
 }

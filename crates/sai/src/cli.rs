@@ -27,6 +27,7 @@ Examples:
   sai tokenizer train --input corpus/ -o vocabulary
   sai doctor                                what this machine has, and what is missing for what
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
+  sai judge answer --models mini,smollm2-135m -o run    answers to be graded, side by side
   sai models                                which models are here, and which a name fetches
   sai push nano/ owner/nano                 a model of your own to the Hub
 
@@ -51,7 +52,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Talk", &["chat", "generate"]),
     ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
-    ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
+    ("Measure", &["inspect", "evaluate", "judge", "perplexity", "bench", "doctor"]),
     ("Models", &["models", "push"]),
     ("Shell", &["completions", "man", "help"]),
 ];
@@ -116,6 +117,7 @@ pub(crate) enum Verb {
     Finetune(crate::finetune::Finetune),
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
+    Judge(crate::judge::Judge),
     Make(crate::make::Make),
     Merge(crate::merge::Merge),
     Models(crate::models::Models),
@@ -142,6 +144,7 @@ impl Verb {
             Self::Finetune(verb) => verb.run(ui),
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
+            Self::Judge(verb) => verb.run(ui),
             Self::Make(verb) => verb.run(ui),
             Self::Merge(verb) => verb.run(ui),
             Self::Models(verb) => verb.run(ui),

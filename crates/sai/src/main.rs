@@ -22,6 +22,7 @@ mod generate;
 mod imatrix;
 mod inspect;
 mod interrupt;
+mod judge;
 mod make;
 mod manual;
 mod merge;

@@ -26,6 +26,7 @@ use id::Settings;
 use refusal::{describe, is_unreachable, refused, unreachable};
 
 pub(crate) use dataset::Dataset;
+pub(crate) use id::trusted_certificates;
 pub(super) use id::{HubId, Pasted, cache_folder, is_offline};
 pub(super) use local::LocalRepository;
 pub(crate) use push::{CARD, Outgoing, Push};
