@@ -37,6 +37,7 @@ mod quantize;
 mod ranks;
 mod run_watch;
 mod sample;
+mod serve;
 mod svg;
 mod terminal;
 mod text_file;
