@@ -3,7 +3,7 @@
 //
 //   echo TEXT          answers with TEXT, a few characters at a time
 //   slow N             N words, one every 30 ms
-//   fast N             N words of Markdown, as fast as they go
+//   fast N             N words of Markdown, some two thousand tokens of four characters a second
 //   hostile            HTML, scripts, bad links
 //   huge N             N bytes of text
 //   break N            N of 40 words, then the connection breaks; goes on where it is asked to
@@ -131,7 +131,7 @@ async function complete(asked, response, json, state) {
         }
         send(chunk({ content: pieces[i] }));
         if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
-        else if (i % 8 === 0) await new Promise((resolve) => (response.writableNeedDrain ? response.once("drain", resolve) : setTimeout(resolve, 1)), gone);
+        else if (i % 2 === 0) await new Promise((resolve) => (response.writableNeedDrain ? response.once("drain", resolve) : setTimeout(resolve, 1)), gone);
     }
     state.open--;
     if (gone) return;

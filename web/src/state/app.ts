@@ -67,6 +67,7 @@ export class App {
         } catch {
             this.notify(t.noStorage);
         }
+        this.takeDraft();
         if (this.channel) this.channel.onmessage = () => void this.reloadList();
         const wanted = decodeURIComponent(location.hash.slice(1));
         const found = this.state.conversations.find(({ id }) => id === wanted);
@@ -139,6 +140,21 @@ export class App {
         const current = { ...this.state.current, ...changes };
         this.set({ current });
         if (this.isKept(current)) this.keep(current, []);
+    }
+
+    /** Puts the open conversation where the next start of the page finds it, whatever becomes of the database's work. */
+    leaveDraft(): void {
+        localStorage.setItem("left", JSON.stringify(this.state.current));
+    }
+
+    private takeDraft(): void {
+        const left = localStorage.getItem("left");
+        localStorage.removeItem("left");
+        if (!left) return;
+        const conversation = JSON.parse(left) as Conversation;
+        const known = this.state.conversations.find(({ id }) => id === conversation.id);
+        if (known && (known.leaf !== conversation.leaf || known.draft === conversation.draft)) return;
+        this.keep(known ? { ...known, draft: conversation.draft } : conversation, []);
     }
 
     private isKept = ({ leaf, draft, files, id }: Conversation) =>

@@ -27,18 +27,23 @@ export function Composer() {
         const draft = area.current?.value ?? "";
         if (app.state.current.id === id && draft !== app.state.current.draft) app.change({ draft });
     };
+    /** The database may not be reached any more when the page is left; what is put here is there at once. */
+    const keepNow = () => {
+        if (!timer.current) return;
+        keep();
+        app.leaveDraft();
+    };
     useEffect(() => {
         const { current: box } = area;
         if (!box) return;
         grow(box);
         if (matchMedia("(hover: hover)").matches) box.focus();
-        const leave = () => timer.current && keep();
-        addEventListener("pagehide", leave);
-        document.addEventListener("visibilitychange", leave);
+        addEventListener("pagehide", keepNow);
+        document.addEventListener("visibilitychange", keepNow);
         return () => {
-            leave();
-            removeEventListener("pagehide", leave);
-            document.removeEventListener("visibilitychange", leave);
+            if (timer.current) keep();
+            removeEventListener("pagehide", keepNow);
+            document.removeEventListener("visibilitychange", keepNow);
         };
     }, []);
 

@@ -5,7 +5,7 @@ import { asJson, asJsonLines, asMarkdown } from "../saved/write";
 import { app, useApp } from "../state/app";
 import { t } from "../texts";
 import { AskText, Sure } from "./dialog";
-import { IconButton } from "./icons";
+import { Icon, IconButton } from "./icons";
 import { saveFile } from "./save-file";
 import { titleOf } from "./list";
 
@@ -53,7 +53,7 @@ export function Header(props: { list: boolean; onList: () => void; onSettings: (
             <IconButton icon="settings" label={t.settings} onClick={props.onSettings} />
             <div class="menu-frame" ref={frame} onKeyDown={keys}>
                 <button type="button" class="icon-button" aria-label={t.actions} title={t.actions} aria-haspopup="menu" aria-expanded={menu} onClick={() => setMenu(!menu)}>
-                    <svg class="icon dots" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d="M5 12h.01M12 12h.01M19 12h.01" /></svg>
+                    <Icon name="dots" />
                 </button>
                 {menu && (
                     <div class="menu" role="menu" aria-label={t.actions}>

@@ -2,8 +2,7 @@
 
 const paths = {
     list: "M4 6h16M4 12h16M4 18h16",
-    plus: "M12 5v14M5 12h14",
-    more: "M5 12h.01M12 12h.01M19 12h.01",
+    dots: "M5 12h.01M12 12h.01M19 12h.01",
     settings: "M4 7h10M18 7h2M4 17h2M10 17h10M14 4.5v5M6 14.5v5",
     send: "M12 19V5M6 11l6-6 6 6",
     stop: "M7 7h10v10H7z",
@@ -22,7 +21,7 @@ const paths = {
 export type IconName = keyof typeof paths;
 
 export const Icon = ({ name }: { name: IconName }) => (
-    <svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
+    <svg class={`icon icon-${name}`} viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
         <path d={paths[name]} />
     </svg>
 );

@@ -12,17 +12,25 @@ import { SettingsDialog } from "./settings";
 import { Talk } from "./talk";
 
 /** On a wide screen the list is there unless it was put away; on a narrow one only while it is asked for. */
-const isWide = () => matchMedia("(min-width: 60rem)").matches;
+const wide = matchMedia("(min-width: 60rem)");
+const isWide = () => wide.matches;
+const listAtFirst = () => isWide() && localStorage.getItem("list") !== "closed";
 
 export function Page() {
     const state = useApp();
-    const [list, setList] = useState(isWide() && localStorage.getItem("list") !== "closed");
+    const [list, setList] = useState(listAtFirst);
     const [dialog, setDialog] = useState<"settings" | "keys" | null>(null);
 
     const showList = (open: boolean) => {
         setList(open);
         if (isWide()) localStorage.setItem("list", open ? "open" : "closed");
     };
+    useEffect(() => {
+        // A window that is drawn narrow, or a phone whose width is known only now.
+        const turned = () => setList(listAtFirst());
+        wide.addEventListener("change", turned);
+        return () => wide.removeEventListener("change", turned);
+    }, []);
     useEffect(
         () =>
             listenForKeys({

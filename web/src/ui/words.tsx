@@ -29,11 +29,15 @@ export function Words({ message, busy, onDone }: { message: Message; busy: boole
     const [at, setAt] = useState(0);
     const [shown, setShown] = useState<Shown | null>(null);
     const frame = useRef<HTMLDivElement>(null);
+    const box = useRef<HTMLDivElement>(null);
     const asked = useRef(new AbortController());
     useEffect(() => {
         frame.current?.querySelector<HTMLElement>("[tabindex='0']")?.focus();
         return () => asked.current.abort();
     }, []);
+
+    // The candidates come below the text, which may be long.
+    useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [shown]);
 
     const ask = async (i: number) => {
         asked.current.abort();
@@ -74,7 +78,7 @@ export function Words({ message, busy, onDone }: { message: Message; busy: boole
                 ))}
             </div>
             {shown && (
-                <div class="candidates" role="status">
+                <div class="candidates" ref={box} role="status">
                     <h3>{t.likeliest.at(words[shown.word]!.text)}</h3>
                     {shown.candidates === null && <p class="quiet">{t.likeliest.asking}</p>}
                     {shown.candidates?.length === 0 && <p class="quiet">{shown.error ?? t.likeliest.none}</p>}
