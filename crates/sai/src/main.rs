@@ -39,6 +39,7 @@ mod sample;
 mod svg;
 mod terminal;
 mod text_file;
+mod texts;
 mod tokenizer;
 mod ui;
 mod watched;

@@ -4,6 +4,7 @@ use anyhow::anyhow;
 
 use super::client::RequestError;
 use super::id::{HubId, Settings};
+use crate::texts::texts;
 
 /// Whether the Hub did not answer, or not now: what another try or the cache may mend.
 pub(super) fn is_unreachable(error: &RequestError) -> bool {
@@ -45,10 +46,7 @@ pub(super) fn unreachable(id: &HubId, settings: &Settings, error: &RequestError)
             "{id}: {endpoint} answers with {why}, and {cache} holds no whole copy; try again later, or give --model \
              a local file"
         ),
-        _ => anyhow!(
-            "{id}: the Hub at {endpoint} cannot be reached ({why}) and {cache} holds no whole copy; check the network, \
-             or give --model a local file"
-        ),
+        _ => anyhow!((texts().unreachable)(id, endpoint, &why, &cache)),
     }
 }
 
@@ -78,18 +76,14 @@ pub(super) fn refused(
                     token.origin
                 )
             }
-            (None, Some(_)) => anyhow!(
-                "{id}: its files are for people who accepted the licence; accept it at {page} and set HF_TOKEN"
-            ),
-            (None, None) => anyhow!(
-                "{id}: the Hub has no such public model; check the id, or set HF_TOKEN if the model is private"
-            ),
+            (None, Some(_)) => anyhow!((texts().licence_first)(id, &page)),
+            (None, None) => anyhow!((texts().no_public_model)(id)),
         },
         RequestError::Status { status: 404, .. } if file.is_none() && id.revision != "main" => {
             anyhow!("{id}: the Hub has no such model or revision; check both at {endpoint}")
         }
         RequestError::Status { status: 404, .. } if file.is_none() => {
-            anyhow!("{id}: no such file or folder here, and no such model at {endpoint}; check the id")
+            anyhow!((texts().no_model_at)(id, endpoint))
         }
         RequestError::Status { status, host, .. } => {
             anyhow!("{id}:{what} the Hub at {host} answered with status {status}")
