@@ -188,6 +188,29 @@ test("files go out in the forms of sai chat and come in again", async () => {
     await context.close();
 });
 
+test("a saved file of sai chat comes in, with a question that was never answered as a branch", async () => {
+    const { page, context } = await open(browser, mock);
+    const rows = [
+        { sai_conversation: 1, id: "20261130-120000-abcd", name: "여행", created: "2026-11-30T12:00:00+09:00", model: "mini" },
+        { role: "user", content: "하나" },
+        { role: "assistant", content: "답 하나", finish_reason: "stop", seed: 4294967295 },
+        { role: "user", content: "대답 없는 질문" },
+        { role: "user", content: "둘" },
+        { role: "assistant", content: "답 둘", finish_reason: "interrupted" },
+    ];
+    await importInto(page, [{ name: "20261130-120000-abcd.jsonl", text: rows.map((row) => `${JSON.stringify(row)}\n`).join("") }]);
+    await answerText(page);
+    assert.deepEqual(await texts(page), ["하나", "답 하나", "둘", "답 둘"]);
+    await page.locator(".bar h1", { hasText: "여행" }).waitFor();
+    await page.getByText("여기서 멈췄습니다.").waitFor();
+    await page.locator(".message").nth(2).getByRole("button", { name: "앞 갈래" }).click();
+    assert.deepEqual(await texts(page), ["하나", "답 하나", "대답 없는 질문"]);
+    await page.locator(".message.last").getByRole("button", { name: "다시 답하기" }).click();
+    await answerText(page);
+    assert.deepEqual(mock.requests.at(-1).messages.map(({ content }) => content), ["하나", "답 하나", "대답 없는 질문"]);
+    await context.close();
+});
+
 test("files that are no conversations are refused with their fault", async () => {
     const { page, context } = await open(browser, mock);
     const header = '{"sai_conversation":1,"id":"x","created":"","model":"m"}\n';

@@ -29,7 +29,8 @@ export type Piece =
 const SILENCE = 90_000;
 
 const body = ({ model, messages, goesOn }: Pick<Asked, "model" | "messages" | "goesOn">) => ({
-    model,
+    // Without a name the server takes its first model.
+    model: model || undefined,
     messages,
     ...(goesOn ? { continue_final_message: true, add_generation_prompt: false } : {}),
 });

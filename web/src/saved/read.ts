@@ -68,10 +68,12 @@ function inOneLine(header: Fields, system: string, rows: Fields[]): Read {
     const conversation = made(header, system);
     const messages: Message[] = [];
     rows.forEach((row, i) => {
-        const role = i % 2 === 0 ? "user" : "assistant";
+        const last = messages.at(-1);
         if (typeof row.content !== "string" || (row.role !== "user" && row.role !== "assistant")) throw new Error(t.badFile.line(i + 1));
-        if (row.role !== role) throw new Error(t.badFile.order(i + 1));
-        messages.push(message(row, conversation.id, messageId(), messages.at(-1)?.id ?? null));
+        if (row.role === "assistant" && last?.role !== "user") throw new Error(t.badFile.order(i + 1));
+        // A question that was never answered is a branch beside the one that was asked after it.
+        const parent = last?.role === row.role ? last.parent : (last?.id ?? null);
+        messages.push(message(row, conversation.id, messageId(), parent));
     });
     return finished(conversation, messages, messages.at(-1)?.id ?? null);
 }

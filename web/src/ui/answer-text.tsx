@@ -77,7 +77,7 @@ function LiveLine({ live }: { live: Answering }) {
 /** Why the answer ended, where that was not the model's will. */
 function Ending({ message }: { message: Message }) {
     if (message.error) return <p class="ending error" role="alert">{message.error}</p>;
-    const why: Record<string, string> = { length: t.cut, interrupted: t.stopped, lost: t.lost, content_filter: t.filtered };
+    const why: Record<string, string> = { length: t.cut, context_full: t.cut, interrupted: t.stopped, lost: t.lost, content_filter: t.filtered };
     const said = why[message.finish_reason ?? ""];
     return said ? <p class="ending">{said}</p> : null;
 }
