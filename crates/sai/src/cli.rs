@@ -18,6 +18,7 @@ Examples:
   sai chat                                  talk to the small model that comes with sai
   sai chat --model 42dot-sft                talk to 42dot LLM, in Korean and English
   sai generate -m m.gguf -p \"The capital of Korea is\" -n 32
+  sai serve -m 42dot-sft                    an API for OpenAI's clients, at 127.0.0.1:8042
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
   sai perplexity -m m.gguf -f text.txt
   sai quantize m.gguf small.gguf q4_k_m      a smaller file: about 5 bits a weight
@@ -48,7 +49,7 @@ pub(crate) struct Cli {
 
 /// The verbs in the order of `sai --help`, under the headings that they stand under there.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Talk", &["chat", "generate"]),
+    ("Talk", &["chat", "generate", "serve"]),
     ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
     ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
@@ -125,6 +126,7 @@ pub(crate) enum Verb {
     Push(crate::push::Push),
     Quantize(crate::quantize::Quantize),
     Sample(crate::sample::Sample),
+    Serve(crate::serve::Serve),
     Imatrix(crate::imatrix::Imatrix),
     Bench(crate::bench::Bench),
     Tokenizer(crate::tokenizer::Tokenizer),
@@ -151,6 +153,7 @@ impl Verb {
             Self::Push(verb) => verb.run(ui),
             Self::Quantize(verb) => verb.run(ui),
             Self::Sample(verb) => verb.run(ui),
+            Self::Serve(verb) => verb.run(ui),
             Self::Imatrix(verb) => verb.run(ui),
             Self::Bench(verb) => verb.run(ui),
             Self::Tokenizer(verb) => verb.run(ui),

@@ -36,6 +36,7 @@ mod quantize;
 mod ranks;
 mod run_watch;
 mod sample;
+mod serve;
 mod svg;
 mod terminal;
 mod text_file;

@@ -25,7 +25,7 @@ use crate::ui::Ui;
 use choose::WantedFiles;
 use hub::{HubId, Pasted};
 
-pub(crate) use open::open;
+pub(crate) use open::{open, open_within};
 pub(crate) use verb::Models;
 
 /// Where the model called `asked` is: in the program, in a file or a folder, fetched from the Hub where that is its home.

@@ -16,6 +16,14 @@ use crate::ui::Ui;
 /// # Errors
 /// There is no such model, it is damaged or of a kind that sai does not run, or it does not fit.
 pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
+    open_within(args, None, ui)
+}
+
+/// As [`open`], if it takes no more than `most` bytes.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_within(args: &ModelArgs, most: Option<u64>, ui: &Ui) -> anyhow::Result<Model> {
     if let Device::Cuda | Device::Metal = args.device {
         let name =
             args.device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
@@ -30,7 +38,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         threads: args.threads,
         context: args.context,
         cache_type: args.cache_type.into(),
-        memory_limit: memory::available(),
+        memory_limit: memory::available().into_iter().chain(most).min(),
         template,
         template_name,
         now: Some(jiff::ZonedDateTime::now().datetime()),
