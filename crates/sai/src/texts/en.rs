@@ -149,6 +149,17 @@ pub(crate) static ENGLISH: Texts = Texts {
         )
     },
 
+    serving: |models, address| format!("serving {models} at http://{address}"),
+    serving_a_page: "a browser finds a chat there, clients the API below /v1; Ctrl-C ends it",
+    host_without_keys: |host| {
+        format!(
+            "--host {host}: others can reach it; give --api-key-file FILE, or --no-keys to serve everybody"
+        )
+    },
+    port_taken: |address| {
+        format!("{address} cannot be listened at; is another server there? --port takes another")
+    },
+
     engine_error: |_| None,
 
     yes_or_no: "[y/N]",

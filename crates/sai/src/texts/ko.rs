@@ -153,6 +153,17 @@ pub(crate) static KOREAN: Texts = Texts {
         format!("{id}: 사용권에 동의한 사람만 받을 수 있습니다. {page} 에서 동의하고 HF_TOKEN을 설정하세요")
     },
 
+    serving: |models, address| format!("http://{address} 에서 답합니다 · 모델: {models}"),
+    serving_a_page: "브라우저로 열면 대화 화면이 나오고, API는 /v1 아래에 있습니다. 끝내려면 Ctrl-C",
+    host_without_keys: |host| {
+        format!(
+            "--host {host}: 다른 사람도 들어올 수 있는 주소입니다. --api-key-file FILE로 키를 정하거나, 누구에게나 열려면 --no-keys를 주세요"
+        )
+    },
+    port_taken: |address| {
+        format!("{address} 주소를 쓸 수 없습니다. 다른 서버가 쓰고 있나요? --port로 다른 포트를 고르세요")
+    },
+
     engine_error,
 
     yes_or_no: "[y/N, ㅛ=예]",

@@ -138,6 +138,13 @@ pub(crate) struct Texts {
     /// The id, and the page of its licence.
     pub(crate) licence_first: Of2,
 
+    // A server.
+    /// The models, and the address.
+    pub(crate) serving: Of2,
+    pub(crate) serving_a_page: &'static str,
+    pub(crate) host_without_keys: Of,
+    pub(crate) port_taken: Of,
+
     // What the engine refuses.
     /// In other words than the engine's own, if there are any.
     pub(crate) engine_error: fn(&Error) -> Option<String>,

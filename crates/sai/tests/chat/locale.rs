@@ -78,6 +78,16 @@ fn what_a_newcomer_is_refused_is_said_in_korean() {
 }
 
 #[test]
+fn a_server_is_refused_in_korean_where_others_could_reach_it() {
+    let home = home(KOREAN);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sai"));
+    command.args(["serve", "--host", "0.0.0.0", "--port", "0"]).env_clear().envs(home.environment());
+    let output = command.output().expect("sai ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--no-keys를 주세요"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn json_is_english_everywhere() {
     let long = "가나다라 ".repeat(2000) + "\n안녕?\n";
     let output = chat(&home(KOREAN), &["--json"], long.as_bytes());
