@@ -15,6 +15,8 @@ pub(crate) struct Answer<'m> {
     /// Tokens so far.
     pub(crate) length: usize,
     pub(crate) text: String,
+    /// The token that ended it.
+    pub(crate) end: Option<Step>,
     /// A stop string has come.
     pub(crate) stopped: bool,
 }
@@ -41,6 +43,7 @@ impl<'m> Answer<'m> {
             shown_special: request.shown_special.clone(),
             length: 0,
             text: String::new(),
+            end: None,
             stopped: false,
         })
     }
@@ -56,19 +59,27 @@ impl<'m> Answer<'m> {
                 }
             }
         };
-        if self.model.is_end(pick.token) {
+        let mut step = Step {
+            token: pick.token,
+            text: String::new(),
+            logprob: pick.logprob,
+            raw: pick.raw,
+            processed: pick.processed,
+        };
+        if self.model.is_end(step.token) {
+            self.end = Some(step);
             return Chosen::End;
         }
         if let Some(constraint) = &mut self.constraint
-            && constraint.take(pick.token).is_none()
+            && constraint.take(step.token).is_none()
         {
             return Chosen::ConstraintFailed;
         }
         self.length += 1;
-        let piece = match self.shown_special.contains(&pick.token) {
+        let piece = match self.shown_special.contains(&step.token) {
             // What is unfinished before it stays so.
-            true => self.stream.finish() + &self.model.tokenizer.decode_with_special(&[pick.token]),
-            false => self.stream.push(pick.token),
+            true => self.stream.finish() + &self.model.tokenizer.decode_with_special(&[step.token]),
+            false => self.stream.push(step.token),
         };
         let text = match self.stops.push(&piece) {
             StopCheck::Text(text) => text,
@@ -78,13 +89,8 @@ impl<'m> Answer<'m> {
             }
         };
         self.text.push_str(&text);
-        Chosen::Token(Step {
-            token: pick.token,
-            text,
-            logprob: pick.logprob,
-            raw: pick.raw,
-            processed: pick.processed,
-        })
+        step.text = text;
+        Chosen::Token(step)
     }
 
     /// Whether nothing can follow, by the constraint.

@@ -267,11 +267,12 @@ impl<'m> Engine<'m> {
         }
         let Task { mut usage, timings, mut tokens, prompt, .. } = task;
         match task.work {
-            Work::Generate { answer, .. } => {
+            Work::Generate { mut answer, .. } => {
                 usage.completion_tokens = answer.length;
                 let tokens = tokens.split_off(prompt);
+                let end = answer.end.take();
                 let text = answer.finish();
-                Output::Completion(Completion { tokens, text, finish_reason, usage, timings })
+                Output::Completion(Completion { tokens, text, end, finish_reason, usage, timings })
             }
             Work::Score { mut scores, .. } => {
                 scores.usage = usage;

@@ -147,6 +147,8 @@ pub struct Completion {
     pub tokens: Vec<u32>,
     /// Its text.
     pub text: String,
+    /// The token that ended it, where one did; it is no part of it.
+    pub end: Option<Step>,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// What it took.

@@ -27,6 +27,7 @@ mod handlers;
 mod job;
 mod keys;
 mod metrics;
+mod openapi;
 mod options;
 mod page;
 mod registry;

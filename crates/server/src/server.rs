@@ -2,11 +2,11 @@
 
 use crate::admission::Admission;
 use crate::guard::{Guard, guard};
-use crate::handlers::{App, chat, models, state};
+use crate::handlers::{App, chat, completions, embeddings, models, responses, state, tokens};
 use crate::metrics::Metrics;
 use crate::options::{Limits, ServerOptions};
 use crate::registry::Registry;
-use crate::{ApiError, page};
+use crate::{ApiError, openapi, page};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
@@ -55,6 +55,13 @@ impl Server {
         });
         let router = Router::new()
             .route("/v1/chat/completions", post(chat::chat))
+            .route("/v1/completions", post(completions::completions))
+            .route("/v1/responses", post(responses::responses))
+            .route("/openapi.json", get(openapi::openapi))
+            .route("/v1/embeddings", post(embeddings::embeddings))
+            .route("/tokenize", post(tokens::tokenize))
+            .route("/detokenize", post(tokens::detokenize))
+            .route("/tokenizer_info", get(tokens::tokenizer_info))
             .route("/v1/models", get(models::list))
             .route("/v1/models/{*model}", get(models::one))
             .route("/health", get(state::health))

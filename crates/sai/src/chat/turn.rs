@@ -78,6 +78,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
         stop: settings.stop.clone(),
         candidates: if talk.debug { CANDIDATES } else { 0 },
         draft: talk.draft.into(),
+        ..Request::default()
     };
 
     talk.signals.take_interrupt();

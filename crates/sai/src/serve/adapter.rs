@@ -46,7 +46,8 @@ impl Adapter {
             .context("there is no room for the merged weights; TMPDIR takes another place")?;
         let merged = folder.path().join("merged");
         let model = FolderModel::merged(&self.base, &self.adapter, None)?;
-        model.write(&merged, false, &mut |_| ControlFlow::Continue(()))?;
+        // Nobody breaks it off.
+        let _ = model.write(&merged, false, &mut |_| ControlFlow::Continue(()))?;
         open_folder(&merged, &self.args, most, &self.ui)
     }
 }

@@ -34,7 +34,7 @@ Ctrl-C or SIGTERM finishes what is asked and takes no more; a second one leaves 
 pub(crate) struct Serve {
     /// A model as of `sai chat`, or NAME=MODEL to give it a name; may be given again. The first is opened at once, others
     /// when they are asked for [SAI_MODEL, else mini]
-    #[arg(short, long, default_value = default_model(), hide_default_value = true, value_name = "[NAME=]MODEL")]
+    #[arg(short, long, default_values_t = [default_model()], hide_default_value = true, value_name = "[NAME=]MODEL")]
     model: Vec<String>,
 
     /// A LoRA adapter as a model of its own: a folder of `sai finetune` or peft, of the first model, or of the model named

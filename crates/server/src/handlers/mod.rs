@@ -1,10 +1,14 @@
 //! The endpoints.
 
 pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod embeddings;
 mod logprobs;
 pub(crate) mod models;
+pub(crate) mod responses;
 mod sse;
 pub(crate) mod state;
+pub(crate) mod tokens;
 
 use crate::admission::{Admission, Permit};
 use crate::error::ApiError;

@@ -42,11 +42,6 @@ impl Events {
     async fn write(&self, text: String) -> Result<(), Left> {
         self.0.send(text.into()).await.map_err(|_| Left)
     }
-
-    /// Ends once nobody reads any more.
-    pub(crate) async fn left(&self) {
-        self.0.closed().await;
-    }
 }
 
 fn line<T: Serialize>(value: &T) -> String {

@@ -6,10 +6,12 @@ mod chat;
 mod common;
 mod completions;
 mod embeddings;
+mod responses;
 mod tokens;
 
 pub use chat::*;
 pub use common::*;
 pub use completions::*;
 pub use embeddings::*;
+pub use responses::*;
 pub use tokens::*;
