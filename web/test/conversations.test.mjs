@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { answerText, ask, lastAnswer, launch, open, startMock } from "./browser.mjs";
+import { answerText, ask, launch, open, startMock } from "./browser.mjs";
+import { words } from "./mock.mjs";
 
 let browser, mock;
 before(async () => ([browser, mock] = await Promise.all([launch(), startMock()])));
@@ -208,6 +209,39 @@ test("a saved file of sai chat comes in, with a question that was never answered
     await page.locator(".message.last").getByRole("button", { name: "다시 답하기" }).click();
     await answerText(page);
     assert.deepEqual(mock.requests.at(-1).messages.map(({ content }) => content), ["하나", "답 하나", "대답 없는 질문"]);
+    await context.close();
+});
+
+test("a conversation of 1,000 messages opens and takes keys at once", async () => {
+    const { page, context } = await open(browser, mock);
+    const rows = [{ sai_conversation: 1, id: "x", created: "2026-11-30T12:00:00+09:00", model: "mini" }];
+    for (let i = 0; i < 500; i++) {
+        rows.push({ role: "user", content: `질문 ${i}` });
+        rows.push({ role: "assistant", content: `답 ${i}: **굵게** ${words(80, i).join(" ")}\n\n- 하나\n- 둘\n`, finish_reason: "stop" });
+    }
+    await importInto(page, [{ name: "long.jsonl", text: rows.map((row) => `${JSON.stringify(row)}\n`).join("") }]);
+    await page.getByText("답 499:").waitFor();
+    await page.reload();
+    const began = Date.now();
+    await page.getByText("답 499:").waitFor();
+    const opened = Date.now() - began;
+    await page.locator("#message").focus();
+    const typed = await page.evaluate(async () => {
+        const box = document.getElementById("message");
+        const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+        const times = [];
+        for (let i = 0; i < 20; i++) {
+            await frame();
+            const at = performance.now();
+            box.value += "가";
+            box.dispatchEvent(new InputEvent("input", { bubbles: true }));
+            document.body.offsetHeight;
+            times.push(performance.now() - at);
+        }
+        return times.sort((a, b) => a - b)[10];
+    });
+    console.log(`1,000 messages: opened in ${opened} ms; a key takes ${typed.toFixed(1)} ms`);
+    assert.ok(opened < 5000 && typed < 50);
     await context.close();
 });
 

@@ -1,6 +1,6 @@
 // Where one writes. What is written is kept with its conversation before it is sent.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { app, useApp } from "../state/app";
 import { t } from "../texts";
 import { readText, withFiles } from "./attach";
@@ -33,7 +33,7 @@ export function Composer() {
         keep();
         app.leaveDraft();
     };
-    useEffect(() => {
+    useLayoutEffect(() => {
         const { current: box } = area;
         if (!box) return;
         grow(box);

@@ -1,6 +1,6 @@
 // A message in other words. What was there stays, as the branch beside it.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { app } from "../state/app";
 import type { Message } from "../state/types";
 import { t } from "../texts";
@@ -10,7 +10,7 @@ import { grow } from "./grow";
 export function Edit({ message, busy, onDone }: { message: Message; busy: boolean; onDone: () => void }) {
     const area = useRef<HTMLTextAreaElement>(null);
     const isQuestion = message.role === "user";
-    useEffect(() => {
+    useLayoutEffect(() => {
         const { current } = area;
         if (!current) return;
         grow(current);

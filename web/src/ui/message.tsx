@@ -57,8 +57,8 @@ function View({ message, siblings, live, busy, last, context }: Props) {
             {mode === "text" && !live && (
                 <div class="below">
                     <Branches message={message} siblings={siblings} busy={busy} />
-                    <Actions message={message} busy={busy} last={last} onEdit={() => setMode("edit")} onWords={() => setMode("words")} />
                     {!isQuestion && <Stats message={message} context={context} />}
+                    <Actions message={message} busy={busy} last={last} onEdit={() => setMode("edit")} onWords={() => setMode("words")} />
                 </div>
             )}
         </li>
