@@ -90,12 +90,12 @@ test("an answer of 10,000 tokens stays at 60 frames a second", async () => {
     // A machine with other work drops a frame here and there.
     assert.ok(rate > 50 && busy < 8, shown);
     // What was made block by block is what the whole text makes.
-    const came = await lastAnswer(page).locator(".markdown").evaluate((m) => m.innerText);
+    const came = await lastAnswer(page).locator(".markdown").evaluate((m) => m.textContent.replace(/\s+/g, " "));
     await page.reload();
     await lastAnswer(page).locator(".below").waitFor();
     await page.waitForTimeout(300);
-    assert.equal(await lastAnswer(page).locator(".markdown").evaluate((m) => m.innerText), came);
-    assert.ok(came.length > 0.8 * markdown(7400).length);
+    assert.equal(await lastAnswer(page).locator(".markdown").evaluate((m) => m.textContent.replace(/\s+/g, " ")), came);
+    assert.ok(came.length > 0.7 * markdown(7400).length);
     await context.close();
 });
 

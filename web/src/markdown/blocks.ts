@@ -1,10 +1,12 @@
 // Markdown that grows. Only the last block of a text can still change, so that what is before it is made once and stays; an
 // answer of 10,000 tokens costs no more a frame than its last paragraph.
 
+import { breakLongLines } from "./lines";
 import { codeFrame, elements, md, type Tokens } from "./render";
 
 /** An item of a list, or the whole of one, is taken as settled beyond this many characters. */
 const LONG_LIST = 1500;
+const LONG_TEXT = 20_000;
 
 export class Blocks {
     private source = "";
@@ -19,8 +21,11 @@ export class Blocks {
 
     constructor(private readonly root: HTMLElement) {}
 
-    /** Shows `text`, which is complete if `done`. */
-    update(text: string, done: boolean): void {
+    /** Shows `whole`, which is complete if `done`. */
+    update(whole: string, done: boolean): void {
+        const text = breakLongLines(whole);
+        // Of a long text only what is in sight is laid out (markdown.css).
+        this.root.classList.toggle("long", done && text.length > LONG_TEXT);
         if (!text.startsWith(this.source) || (done && (this.approximate || refers(text)))) this.clear();
         this.source = text;
         const fresh = text.slice(this.settled);

@@ -8,7 +8,7 @@ import { t } from "../texts";
 import { PlainText } from "./plain-text";
 
 /** An answer beyond this many characters is no reading matter: the rest is shown without Markdown, a part at a time. */
-const MARKDOWN = 200_000;
+const MARKDOWN = 100_000;
 
 export function AnswerText({ message, live }: { message: Message; live: Answering | undefined }) {
     const text = useRef<HTMLDivElement>(null);

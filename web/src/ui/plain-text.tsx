@@ -3,10 +3,12 @@
 import { useState } from "preact/hooks";
 import { t } from "../texts";
 
-const PART = 100_000;
+/** Characters of an element, of which only those in sight are laid out; and of what is shown at once. */
+const PART = 8_000;
+const SHOWN = 100_000;
 
 export function PlainText({ text }: { text: string }) {
-    const [shown, setShown] = useState(PART);
+    const [shown, setShown] = useState(SHOWN);
     const parts = [];
     for (let at = 0; at < Math.min(shown, text.length); at = next(text, at)) parts.push(text.slice(at, next(text, at)));
     const end = parts.reduce((sum, part) => sum + part.length, 0);
@@ -14,7 +16,7 @@ export function PlainText({ text }: { text: string }) {
         <>
             {parts.map((part, i) => <div key={i} class="plain">{part}</div>)}
             {end < text.length && (
-                <button type="button" class="fold" onClick={() => setShown(shown + PART)}>{t.more(t.bytes(text.length - end))}</button>
+                <button type="button" class="fold" onClick={() => setShown(shown + SHOWN)}>{t.more(t.bytes(text.length - end))}</button>
             )}
         </>
     );
