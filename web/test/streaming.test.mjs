@@ -99,6 +99,30 @@ test("an answer of 10,000 tokens stays at 60 frames a second", async () => {
     await context.close();
 });
 
+test("Markdown that came piece by piece is what the whole text makes", async () => {
+    const { page, context } = await open(browser, mock);
+    const text = [
+        "머리말\n===", "[뒤에 정한 링크][가] 그리고 $a_1 < b$ 값은 $5, $6", "> 인용\n이어진 줄\n\n- 하나\n  - 안쪽\n\n    둘째 문단\n- 둘",
+        Array.from({ length: 24 }, (_, i) => `${i + 3}. 항목 ${i} ${"긴 말 ".repeat(16)}`).join("\n"),
+        "~~~\n```\n**그대로**\n~~~", "```rust\nfn main() { let x = \"<b>\"; }\n```", "| a | b |\n|:-:|--:|\n| 1 | `x|y` |", "\\[ x^2 \\]",
+        "가 &amp; 나 &lt;b&gt; &#x1F600; ~~지움~~ **굵게**입니다", "[가]: https://example.org/a", "끝 `",
+    ].join("\n\n");
+    await ask(page, `echo ${text}`);
+    await answerText(page);
+    await lastAnswer(page).locator("math").nth(1).waitFor();
+    await lastAnswer(page).locator(".hljs-keyword").first().waitFor();
+    const html = () => lastAnswer(page).locator(".markdown").innerHTML();
+    const came = await html();
+    assert.match(came, /<a [^>]*href="https:\/\/example\.org\/a"/);
+    assert.match(came, /<ol start="3">/);
+    assert.equal((came.match(/<ol/g) ?? []).length, 1, "a list that was cut while it grew is one again");
+    await page.reload();
+    await lastAnswer(page).locator("math").nth(1).waitFor();
+    await lastAnswer(page).locator(".hljs-keyword").first().waitFor();
+    assert.equal(await html(), came);
+    await context.close();
+});
+
 test("a server that goes away and comes back costs no word", async () => {
     const own = await startMock();
     const { page, context } = await open(browser, own);

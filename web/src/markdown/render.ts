@@ -32,6 +32,8 @@ const ALLOWED = {
         ..."a b blockquote br code del div em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong table tbody td th thead tr ul".split(" "),
     ],
     ALLOWED_ATTR: ["href", "class", "start", "title"],
+    // The rule for addresses is for those alone.
+    ADD_URI_SAFE_ATTR: ["start"],
     ALLOWED_URI_REGEXP: /^(https?:|mailto:)/i,
     RETURN_DOM_FRAGMENT: true as const,
 };
