@@ -15,7 +15,7 @@ function speed({ completion_tokens, first, seconds }: Usage): number {
 export function Stats({ message, context }: { message: Message; context: number | null }) {
     const { usage } = message;
     if (!usage) return null;
-    const { prompt_tokens, completion_tokens, first, seconds } = usage;
+    const { prompt_tokens, completion_tokens, first } = usage;
     const said = [t.stats.tokens(completion_tokens)];
     if (completion_tokens > 1) said.push(t.stats.speed(speed(usage).toFixed(1)));
     said.push(t.stats.context(prompt_tokens + completion_tokens, context));
