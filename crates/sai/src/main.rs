@@ -41,6 +41,7 @@ mod serve;
 mod svg;
 mod terminal;
 mod text_file;
+mod texts;
 mod tokenizer;
 mod ui;
 mod watched;

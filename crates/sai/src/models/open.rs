@@ -8,6 +8,7 @@ use sai_generation::{ChatTemplate, LoadOptions, Model};
 
 use super::{locate, memory};
 use crate::cli::{Device, ModelArgs};
+use crate::texts::texts;
 use crate::ui::Ui;
 
 /// Finds the model of `args`, fetches it where it must be, and opens it if the memory that is free can hold it.
@@ -26,9 +27,7 @@ pub(crate) fn open_within(args: &ModelArgs, most: Option<u64>, ui: &Ui) -> anyho
     if let Device::Cuda | Device::Metal = args.device {
         let name =
             args.device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        bail!(
-            "--device {name}: this build computes on the CPU only (a GPU device is not written yet); leave --device out, or give --device cpu"
-        );
+        bail!((texts().no_gpu)(&name));
     }
     let source = locate(&args.model, ui)?;
     let (template, template_name) = match args.chat_template.as_deref() {

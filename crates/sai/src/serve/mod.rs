@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use sai_server::{ApiKeys, Limits, Server, ServerOptions};
 
 use crate::cli::{CacheKind, MOST, default_model, whole};
+use crate::texts::texts;
 use crate::ui::Ui;
 
 const EXAMPLES: &str = "\
@@ -128,15 +129,10 @@ impl Serve {
     pub(crate) fn run(self, ui: &Ui) -> anyhow::Result<()> {
         let keys = self.keys()?;
         if !self.host.is_loopback() && keys.is_empty() && !self.no_keys {
-            bail!(
-                "--host {}: others can reach it; give --api-key-file FILE, or --no-keys to serve everybody",
-                self.host
-            );
+            bail!((texts().host_without_keys)(&self.host));
         }
         let address = SocketAddr::new(self.host, self.port);
-        let listener = TcpListener::bind(address).with_context(|| {
-            format!("{address} cannot be listened at; is another server there? --port takes another")
-        })?;
+        let listener = TcpListener::bind(address).with_context(|| (texts().port_taken)(&address))?;
         let address = listener.local_addr().context("the port that is listened at is not known")?;
         log::install(self.log)?;
         let options = ServerOptions {
@@ -162,7 +158,8 @@ impl Serve {
         runtime.block_on(async {
             let stop = signals::stop()?;
             server.open().await.map_err(|fact| anyhow!(fact))?;
-            ui.note(format_args!("serving {} at http://{address}", self.names().join(", ")));
+            ui.note((texts().serving)(&self.names().join(", "), &address));
+            ui.note(texts().serving_a_page);
             server.run(listener, stop).await.context("the server cannot listen")
         })
     }
