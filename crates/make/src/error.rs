@@ -33,6 +33,9 @@ pub enum Error {
     /// A model that cannot be opened or converted, or a text that it cannot read.
     #[error(transparent)]
     Generation(#[from] sai_generation::Error),
+    /// Tasks that cannot be asked.
+    #[error(transparent)]
+    Evals(#[from] sai_evals::Error),
     /// A file or folder that is not what it should be.
     #[error("{}: {fact}", path.display())]
     Data {

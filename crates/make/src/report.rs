@@ -34,6 +34,7 @@ impl Facts {
         }
         out += "<h1>What it knows and says</h1>";
         out += &self.knows();
+        out += &self.tasks();
         out += &self.talks();
         let _ = write!(out, "<h2>Recipe</h2><pre>{}</pre>", escape(at.recipe.text()));
         out += "</html>\n";
@@ -89,6 +90,22 @@ impl Facts {
             true => table(&heads, rows),
             false => format!("<p>{NOT_HELD_OUT}</p>"),
         }
+    }
+
+    fn tasks(&self) -> String {
+        let mut out = String::new();
+        for of in &self.evaluation.tables {
+            let heads: Vec<&str> =
+                std::iter::once(of.title.as_str()).chain(of.columns.iter().map(String::as_str)).collect();
+            let rows = of.rows.iter().map(|(name, cells)| {
+                let cell = |cell: &Option<sai_evals::Cell>| {
+                    cell.map_or("–".to_owned(), |c| format!("{:.3}", c.value))
+                };
+                std::iter::once(name.clone()).chain(cells.iter().map(cell)).collect()
+            });
+            out += &table(&heads, rows);
+        }
+        out
     }
 
     fn talks(&self) -> String {
