@@ -9,6 +9,7 @@ FOLDER is a Hugging Face folder in f32, which both read. Prints a line for each 
 further away than a thousandth, or a choice or figure differs.
 """
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -84,7 +85,7 @@ def clock(who):
 
 def of_sai(args, names, folder):
     samples = folder / "samples.jsonl"
-    command = [args.sai, "evaluate", args.quantized or args.model, "--profile", "main", "--tasks", ",".join(names), "--data", args.data, "--samples", samples, "--json", "--threads", str(args.threads)]
+    command = [args.sai, "evaluate", args.quantized or args.model, "--profile", args.profile, "--tasks", ",".join(names), "--data", args.data, "--samples", samples, "--json", "--threads", str(args.threads)]
     command += ["--limit", str(args.limit)] if args.limit else []
     command += ["--max-length", str(args.max_length)] if args.max_length else []
     start = clock(resource.RUSAGE_CHILDREN)
@@ -93,12 +94,30 @@ def of_sai(args, names, folder):
     return json.loads(said)["tasks"][0]["results"], lines, clock(resource.RUSAGE_CHILDREN) - start
 
 
+def of_branch(args, names, folder):
+    """The branch `polyglot`, by the rules that scripts/fixtures/evals.py has in transformers; in the layout of the harness."""
+    place = Path(__file__).resolve().parents[1] / "scripts/fixtures/evals.py"
+    spec = importlib.util.spec_from_file_location("fixtures", place)
+    fixtures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fixtures)
+    file = lambda stem, split: data_file(args.data, f"{stem}.{split}", folder)
+    start = clock(resource.RUSAGE_SELF)
+    found = fixtures.polyglot_results(args.model.resolve(), 0, names, max_length=args.max_length or 2048, limit=args.limit, file=file, errors=False)
+    seconds = clock(resource.RUSAGE_SELF) - start
+    sample = lambda one: dict(doc_id=one["number"], arguments=one["arguments"], filtered_resps=list(zip(one["lls"], one["greedy"])))
+    return dict(
+        samples={f"own_{name}": [sample(one) for one in of["documents"]] for name, of in found.items()},
+        results={f"own_{name}": {metric: value for metric, (value, _) in of["figures"].items()} for name, of in found.items()},
+    ), seconds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sai", default="target/release/sai")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--quantized", type=Path, help="what sai runs instead, as the same model in q8_0; scores then differ, and figures are compared by their errors")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--profile", choices=["main", "polyglot"], default="main")
     parser.add_argument("--tasks", default="kobest_copa")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--max-length", type=int)
@@ -109,7 +128,7 @@ def main():
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         ours, samples, our_time = of_sai(args, names, Path(folder))
-        theirs, their_time = of_harness(args, names, Path(folder))
+        theirs, their_time = (of_harness if args.profile == "main" else of_branch)(args, names, Path(folder))
     failed = False
     for name in names:
         of_task = {sample["doc_id"]: sample for sample in samples if sample["task"] == name}
