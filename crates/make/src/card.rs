@@ -66,6 +66,16 @@ impl Facts {
         );
         let _ = writeln!(out, "## What it learnt from\n\n{}", self.data());
         let _ = writeln!(out, "## What it knows\n\n{}", self.figures());
+        if !self.evaluation.tables.is_empty() {
+            let rules = at.recipe.evaluate.profile.version();
+            let _ = writeln!(
+                out,
+                "Tasks by the prompts, rules and metrics of lm-evaluation-harness ({rules}), with standard errors.\n"
+            );
+            for table in &self.evaluation.tables {
+                let _ = writeln!(out, "{}", crate::tasks::markdown(table));
+            }
+        }
         if let Some(said) = self.conversations() {
             let _ =
                 writeln!(out, "## What it says\n\nThe likeliest answers, as they are recorded.\n\n{said}");

@@ -39,6 +39,9 @@ pub enum Error {
     /// Answers that cannot be collected or graded.
     #[error(transparent)]
     Judge(#[from] sai_judge::Error),
+    /// Tasks that cannot be asked.
+    #[error(transparent)]
+    Evals(#[from] sai_evals::Error),
     /// A file or folder that is not what it should be.
     #[error("{}: {fact}", path.display())]
     Data {

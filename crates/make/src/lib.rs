@@ -30,6 +30,7 @@ mod recipe;
 mod report;
 mod stage;
 mod stages;
+mod tasks;
 pub mod vocabulary;
 
 pub use error::Error;

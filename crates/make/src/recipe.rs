@@ -3,6 +3,7 @@
 use crate::folder::Folder;
 use crate::{Error, Stage};
 use sai_decoder::Mix;
+use sai_evals::Profile;
 use sai_formats::DType;
 use sai_generation::GenerationConfig;
 use sai_samples::{RulesShare, SampleRecipe};
@@ -88,6 +89,16 @@ pub struct Evaluate {
     pub answer_tokens: Option<usize>,
     /// Bytes of held-out text of each language that are read, at most.
     pub bytes: Option<usize>,
+    /// Tasks and groups of lm-evaluation-harness that are asked.
+    pub tasks: Vec<String>,
+    /// The folder of their data, from the recipe's.
+    pub data: Option<PathBuf>,
+    /// By whose rules.
+    pub profile: Profile,
+    /// Examples before each question; the task's own number where not given.
+    pub fewshot: Option<usize>,
+    /// Documents of each task at most.
+    pub limit: Option<usize>,
 }
 
 /// `[judge]`.
@@ -150,7 +161,8 @@ const CONVERT: Keys = &[
     ("sampling", &["temperature", "repetition_penalty", "top_p", "top_k", "min_p"]),
 ];
 const QUANTIZE: Keys = &[("", &["type"])];
-const EVALUATE: Keys = &[("", &["ask", "answer_tokens", "bytes"])];
+const EVALUATE: Keys =
+    &[("", &["ask", "answer_tokens", "bytes", "tasks", "data", "profile", "fewshot", "limit"])];
 const JUDGE: Keys = &[("", &["model", "prompts", "answer_tokens", "limit"])];
 const CARD: Keys = &[("", &["title", "about", "languages", "license", "tags", "limits"])];
 /// All that may stand outside of tables, and the tables.
@@ -402,11 +414,26 @@ impl MakeRecipe {
 /// `[evaluate]`; of no bytes every model would be a perfect one.
 fn evaluate(said: &RecipeText<'_>) -> Result<Evaluate, Error> {
     let (found, places): (Evaluate, _) = read(&said.table("evaluate"), EVALUATE, &[])?;
-    for (key, value) in [("bytes", found.bytes), ("answer_tokens", found.answer_tokens)] {
+    for (key, value) in
+        [("bytes", found.bytes), ("answer_tokens", found.answer_tokens), ("limit", found.limit)]
+    {
         if value == Some(0) {
             let fact = format!("`evaluate.{key}` is 0; give at least 1, or leave it out");
             return Err(places.wrong(said.path, key, fact).into());
         }
+    }
+    if found.tasks.is_empty() != found.data.is_none() {
+        let (key, fact) = match found.tasks.is_empty() {
+            true => {
+                ("data", "`evaluate.data` is the folder of tasks' data; name the tasks with `evaluate.tasks`")
+            }
+            false => ("tasks", "`evaluate.tasks` wants `evaluate.data`, the folder of the tasks' data"),
+        };
+        return Err(places.wrong(said.path, key, fact).into());
+    }
+    // A name that is no task is said before the first stage.
+    if let Err(error) = sai_evals::select(&sai_evals::Task::own()?, &found.tasks) {
+        return Err(places.wrong(said.path, "tasks", format!("`evaluate.tasks`: {error}")).into());
     }
     Ok(found)
 }

@@ -34,6 +34,7 @@ impl Facts {
         }
         out += "<h1>What it knows and says</h1>";
         out += &self.knows();
+        out += &self.tasks();
         out += &self.talks();
         out += &self.judged();
         let _ = write!(out, "<h2>Recipe</h2><pre>{}</pre>", escape(at.recipe.text()));
@@ -99,6 +100,22 @@ impl Facts {
             let heads: Vec<&str> = one.cells.first().into_iter().flatten().map(String::as_str).collect();
             let rows = table(&heads, one.cells.iter().skip(1).cloned());
             let _ = write!(out, "<h3>{}</h3>{rows}<p>{}</p>", escape(&one.title), escape(&one.remark));
+        }
+        out
+    }
+
+    fn tasks(&self) -> String {
+        let mut out = String::new();
+        for of in &self.evaluation.tables {
+            let heads: Vec<&str> =
+                std::iter::once(of.title.as_str()).chain(of.columns.iter().map(String::as_str)).collect();
+            let rows = of.rows.iter().map(|(name, cells)| {
+                let cell = |cell: &Option<sai_evals::Cell>| {
+                    cell.map_or("–".to_owned(), |c| format!("{:.3}", c.value))
+                };
+                std::iter::once(name.clone()).chain(cells.iter().map(cell)).collect()
+            });
+            out += &table(&heads, rows);
         }
         out
     }

@@ -336,6 +336,64 @@ fn a_sample_of_which_nothing_is_left_ends_the_making_at_its_first_stage() {
 }
 
 #[test]
+fn tasks_of_a_recipe_are_asked_of_each_model_and_stand_in_the_card() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("evals");
+    fs::create_dir(&data).unwrap();
+    let row = |i: usize, premise: &str, label: usize| {
+        format!(
+            "{{\"premise\": \"{premise}\", \"question\": \"{}\", \"alternative_1\": \"문이 열렸다.\", \
+             \"alternative_2\": \"꽃이 피었다.\", \"label\": {label}}}\n",
+            if i % 2 == 0 { "결과" } else { "원인" }
+        )
+    };
+    let write = |last: &str| {
+        let rows = [row(0, "바람이 불었다.", 0), row(1, "봄이 왔다.", 1), row(2, last, 0)];
+        fs::write(data.join("kobest_copa.test.jsonl"), rows.concat()).unwrap();
+    };
+    write("열쇠를 돌렸다.");
+    let with = |line: &str| {
+        let text =
+            recipe(home.path()).replacen("answer_tokens = 8\n", &format!("answer_tokens = 8\n{line}\n"), 1);
+        fs::write(home.path().join("tiny.toml"), text).unwrap();
+    };
+    with("tasks = [\"kobest_copa\"]\ndata = \"evals\"\nprofile = \"main\"");
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &[],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    assert!(making.follow().0);
+    let card = fs::read_to_string(home.path().join("out/README.md")).unwrap();
+    assert!(card.contains("lm-evaluation-harness (0.4.13)"), "{card}");
+    assert!(card.contains("| Korean (macro-F1) | pretrained | fine-tuned | q8_0 |"), "{card}");
+    assert!(card.contains("\n| kobest_copa | 0."), "{card}");
+    let scores = home.path().join("out/stages/evaluate/scores.jsonl");
+    // Of three models, the third with other weights.
+    assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), 18);
+    // Other data is asked, and nothing before it is done again.
+    let before = fs::read_to_string(&scores).unwrap();
+    write("열쇠를 찾았다.");
+    let (_, heard) = making.follow();
+    assert_eq!(heard.done, [Stage::Evaluate, Stage::Card]);
+    assert_ne!(fs::read_to_string(&scores).unwrap(), before);
+
+    for (line, fact) in [
+        ("tasks = [\"kobest\"]", "`evaluate.tasks` wants `evaluate.data`"),
+        ("data = \"evals\"", "name the tasks with `evaluate.tasks`"),
+        ("tasks = [\"kobset\"]\ndata = \"evals\"", "no task or group `kobset`"),
+        ("tasks = [\"kobest\"]\ndata = \"evals\"\nprofile = \"master\"", "profile"),
+    ] {
+        with(line);
+        let error = MakeRecipe::open(&home.path().join("tiny.toml"), &[]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(fact) && error.contains("tiny.toml"), "{error}");
+    }
+}
+
+#[test]
 fn no_text_is_not_predicted_perfectly() {
     let home = tempfile::tempdir().unwrap();
     let empty = home.path().join("empty.jsonl");
