@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Act, KEY, Mock, api, good, grade, grading, plainly, request, run, set, walk};
+use common::{Act, KEY, Mock, api, good, grade, grading, options_of, plainly, request, run, set, walk};
 use sai_judge::{
     ApiModel, ApiOptions, AskOptions, Budget, ChatModel, Grading, Key, Price, Protocol, Report,
     ReportOptions, RetryPolicy, Run, answers, collect_grades, import_answers,
@@ -197,4 +197,33 @@ fn money_that_could_run_out_ends_the_run_and_what_was_bought_is_kept() {
     assert_eq!(mock.count(), 2, "0.1, then 0.002 + 0.1, then 0.104 would be over");
     assert!(small.spent() <= 0.103);
     assert_eq!(grade(&mut run, &judge, &of, &Budget::new(None), price).expect("grades").known, 2);
+}
+
+#[test]
+fn gemini_is_asked_in_its_own_words_and_shown_the_key_in_a_header() {
+    let mock = Mock::start(|asked| {
+        let head = asked.headers.to_ascii_lowercase();
+        assert!(
+            head.starts_with("post /v1/models/gemini-x:generatecontent http/1.1") && !head.contains("?key="),
+            "{head}"
+        );
+        assert!(
+            head.contains(&format!("x-goog-api-key: {KEY}")) && !head.contains("authorization"),
+            "{head}"
+        );
+        assert_eq!(asked.body["contents"][0]["parts"][0]["text"], "hi");
+        let parts = "[{\"text\":\"hmm\",\"thought\":true},{\"text\":\"hello\"}]";
+        let answer =
+            format!("{{\"candidates\":[{{\"content\":{{\"parts\":{parts}}},\"finishReason\":\"STOP\"}}]}}");
+        Act::Status(200, "", answer)
+    });
+    let options = ApiOptions {
+        name: "gemini-x".to_owned(),
+        protocol: Protocol::Gemini,
+        key: Key::new(Some(KEY.to_owned())),
+        ..options_of(&mock)
+    };
+    let model = ApiModel::new(options).expect("is an address");
+    assert_eq!(model.ask(&request("hi"), &false.into()).expect("answers").text, "hello");
+    assert!(!model.identity().contains(KEY));
 }
