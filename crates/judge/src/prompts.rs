@@ -166,7 +166,7 @@ pub(crate) fn unpacked(name: &str, bytes: &[u8]) -> Result<String, Error> {
     if plain.len() as u64 > LONGEST {
         return Err(Error::data(name, "it is larger than 256 MiB; this is no file of prompts or answers"));
     }
-    if let Some(encoding) = sai_corpus::wide_encoding(&plain[..plain.len().min(4096)]) {
+    if let Some(encoding) = sai_documents::wide_encoding(&plain[..plain.len().min(4096)]) {
         let fact = format!("it is {encoding}, not UTF-8; convert it first, for example with iconv");
         return Err(Error::data(name, fact));
     }

@@ -12,7 +12,7 @@ pub(super) fn write(path: &Path, tables: &[Table]) -> anyhow::Result<()> {
     crate::output::write_whole(path, picture.as_bytes())
 }
 
-fn draw(tables: &[Table]) -> anyhow::Result<String> {
+pub(super) fn draw(tables: &[Table]) -> anyhow::Result<String> {
     let bar = |cell: &Cell| {
         let ends = cell.stderr.map(|stderr| ((cell.value - stderr).max(0.0), cell.value + stderr));
         Bar { value: cell.value, ends }

@@ -1,14 +1,16 @@
 //! Tasks of `sai evaluate`: reading them, running models through them, writing what came of it.
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use sai_evals::{Exam, ExamOptions, Journal, Profile, Task, TaskResult};
+use anyhow::bail;
+use sai_evals::{Exam, ExamOptions, Journal, LanguageModel, Profile, Task, TaskResult};
 use sai_generation::{CacheType, LoadOptions, Model, Source};
 
-use super::{chart, table};
+use super::corpus;
+use super::data::Data;
+use super::endpoint::Endpoint;
+use super::output::{OutputArgs, Results};
 use crate::cli::{MOST, whole};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::Ui;
@@ -18,10 +20,10 @@ use crate::ui::Ui;
 #[command(next_help_heading = "Tasks")]
 pub(super) struct TaskArgs {
     /// Tasks and groups of lm-evaluation-harness: kobest, english, all, boolq, …
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "data")]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     tasks: Vec<String>,
 
-    /// The folder of the tasks' data, JSONL or Parquet
+    /// The folder of the tasks' data, JSONL or Parquet; without it the data is fetched from the Hub
     #[arg(long, value_name = "FOLDER", requires = "tasks")]
     data: Option<PathBuf>,
 
@@ -33,9 +35,9 @@ pub(super) struct TaskArgs {
     #[arg(long, value_enum, default_value_t = Branch::Polyglot, requires = "tasks")]
     profile: Branch,
 
-    /// Examples before each question
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole(0..=1000), requires = "tasks")]
-    fewshot: usize,
+    /// Examples before each question [default: the task's own number, mostly 0]
+    #[arg(long, value_name = "N", value_parser = whole(0..=1000), requires = "tasks")]
+    fewshot: Option<usize>,
 
     /// Documents of each task at most; figures of fewer do not compare with published ones
     #[arg(long, value_name = "N", value_parser = whole(1..=MOST), requires = "tasks")]
@@ -49,25 +51,29 @@ pub(super) struct TaskArgs {
     #[arg(long, value_name = "FILE", requires = "tasks")]
     journal: Option<PathBuf>,
 
-    /// Write each document, its log-likelihoods and what was chosen here, a JSON object a line
-    #[arg(long, value_name = "FILE", requires = "tasks")]
-    samples: Option<PathBuf>,
+    /// Judge the model of a completions server too, as http://127.0.0.1:8000/v1; it has to return log-probabilities with
+    /// `echo`, as vLLM and sai do
+    #[arg(long, value_name = "URL", requires_all = ["tasks", "model_name"])]
+    endpoint: Option<String>,
 
-    /// Put the columns that 42dot published before the measured ones
-    #[arg(long, value_enum, requires = "tasks")]
-    compare: Option<Compare>,
+    /// What the server calls its model
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    model_name: Option<String>,
 
-    /// How tables are printed
-    #[arg(long, value_enum, default_value_t = TableFormat::Plain, requires = "tasks", conflicts_with = "json")]
-    table: TableFormat,
+    /// A model on this machine or the Hub that has the server's vocabulary; without it the server cuts texts
+    #[arg(long, value_name = "MODEL", requires = "endpoint")]
+    tokenizer: Option<String>,
 
-    /// Draw the tables as bars into this SVG file
-    #[arg(long, value_name = "FILE", requires = "tasks")]
-    chart: Option<PathBuf>,
+    /// Requests to the server at a time
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = whole(1..=256), requires = "endpoint")]
+    concurrent: usize,
 
-    /// Replace what is at --samples and --chart
-    #[arg(long, requires = "tasks")]
-    force: bool,
+    /// Say which documents occur in a corpus, a folder of documents or of packed shards, and the figures without them
+    #[arg(long, value_name = "DIR", requires = "tasks")]
+    check_corpus: Option<PathBuf>,
+
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -76,16 +82,11 @@ enum Branch {
     Main,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Compare {
-    Published,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum TableFormat {
-    Plain,
-    Markdown,
-    Latex,
+/// Where a model is that is judged.
+enum Contestant<'a> {
+    Local(&'a Source),
+    /// Behind an address.
+    Server(&'a str),
 }
 
 impl TaskArgs {
@@ -117,43 +118,58 @@ impl TaskArgs {
             all.push(task);
         }
         let tasks = sai_evals::select(&all, &self.tasks)?;
-        for target in self.samples.iter().chain(&self.chart) {
-            let reads: Vec<_> = self.journal.iter().chain(&self.data).chain(&self.tasks_from).collect();
-            let reads: Vec<_> =
-                reads.iter().map(|path| path.as_path()).filter(|path| path.is_file()).collect();
-            crate::output::check_file(target, self.force, &reads)?;
-        }
-        if let Some(chart) = &self.chart {
-            crate::svg::check_name(chart)?;
-        }
+        let reads: Vec<_> = self.journal.iter().chain(&self.data).chain(&self.tasks_from).collect();
+        let reads: Vec<_> = reads.iter().map(|path| path.as_path()).filter(|path| path.is_file()).collect();
+        self.output.check(&reads)?;
         let profile = match self.profile {
             Branch::Polyglot => Profile::Polyglot,
             Branch::Main => Profile::Main,
         };
-        let options = ExamOptions { profile, examples: self.fewshot, limit: self.limit };
-        let folder =
-            self.data.as_deref().context("--tasks wants --data FOLDER, where the tasks' data lies")?;
+        let mut data = match &self.data {
+            Some(folder) => Data::Folder(folder),
+            None => Data::Hub(Vec::new()),
+        };
         let mut exams = Vec::new();
         for task in &tasks {
-            let exam = Exam::read(task, folder, options)?;
+            let examples = self.fewshot.unwrap_or(task.file.fewshot);
+            let options = ExamOptions { profile, examples, limit: self.limit };
+            let exam = Exam::of(task, &data.paths(task, examples > 0, ui)?, options)?;
             self.tell(&exam, ui);
             exams.push(exam);
         }
+        let seen = match &self.check_corpus {
+            Some(folder) => {
+                let names: Vec<String> =
+                    models.iter().map(|(name, _)| name.clone()).chain(self.tokenizer.clone()).collect();
+                Some(corpus::check(folder, &exams, &names, interrupt, ui)?)
+            }
+            None => None,
+        };
         let mut journal = match &self.journal {
             Some(path) => Journal::open(path)?,
             None => Journal::in_memory(),
         };
         let mut results: Vec<(String, Vec<TaskResult>)> = Vec::new();
-        for (name, source) in models {
-            // The harness computes in f32: rounded keys and values move log-likelihoods by a thousandth.
-            let options = LoadOptions { threads, cache_type: CacheType::F32, ..LoadOptions::default() };
-            let model = Model::open(source, &options)?;
+        let server = self.endpoint.iter().zip(&self.model_name);
+        let local = models.iter().map(|(name, source)| (name, Contestant::Local(source)));
+        for (name, contestant) in local.chain(server.map(|(url, name)| (name, Contestant::Server(url)))) {
+            let model: Box<dyn LanguageModel> = match contestant {
+                Contestant::Local(source) => {
+                    // The harness computes in f32: rounded keys and values move log-likelihoods by a thousandth.
+                    let options =
+                        LoadOptions { threads, cache_type: CacheType::F32, ..LoadOptions::default() };
+                    Box::new(Model::open(source, &options)?)
+                }
+                Contestant::Server(url) => {
+                    Box::new(Endpoint::open(url, name, self.tokenizer.as_deref(), self.concurrent, ui)?)
+                }
+            };
             let total: usize = exams.iter().map(Exam::requests).sum();
             let bar = ui.bar(total as u64, name);
             let (mut before, mut of_model) = (0, Vec::new());
             for exam in &exams {
                 bar.set_message(format!("{}, {name}", exam.task.name()));
-                let found = sai_evals::run(&model, exam, self.max_length, &mut journal, &mut |done, _| {
+                let found = sai_evals::run(&*model, exam, self.max_length, &mut journal, &mut |done, _| {
                     bar.set_position((before + done) as u64);
                     if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })?;
@@ -178,7 +194,16 @@ impl TaskArgs {
             bar.finish_and_clear();
             results.push((name.clone(), of_model));
         }
-        self.write(&tasks, profile, &results, json)
+        let without = |(name, of_model): &(String, Vec<TaskResult>)| {
+            let each = tasks.iter().zip(of_model).enumerate();
+            let each = each.map(|(i, (task, result))| {
+                seen.as_ref().map(|seen| sai_evals::uncontaminated(task, profile, result, seen.of(i)))
+            });
+            Some((name.clone(), each.collect::<Option<Vec<_>>>()?))
+        };
+        let uncontaminated = results.iter().filter_map(without).collect();
+        let corpus = self.check_corpus.as_ref().map(|folder| folder.display().to_string());
+        self.output.write(&Results { tasks: &tasks, profile, models: results, uncontaminated, corpus }, json)
     }
 
     /// What a person should know before they read the figures.
@@ -187,7 +212,7 @@ impl TaskArgs {
         if exam.documents.len() < exam.available {
             ui.note(format_args!("{name}: {} of {} documents", exam.documents.len(), exam.available));
         }
-        if exam.options.examples < self.fewshot {
+        if exam.options.examples < self.fewshot.unwrap_or(0) {
             ui.note(format_args!("{name}: it has no examples to draw from, and is asked without"));
         }
         let file =
@@ -197,48 +222,5 @@ impl TaskArgs {
                 "{name}: {file} is a part of the split; its figures do not compare with published ones"
             ));
         }
-    }
-
-    fn write(
-        &self,
-        tasks: &[&Task],
-        profile: Profile,
-        results: &[(String, Vec<TaskResult>)],
-        json: Option<&mut serde_json::Map<String, serde_json::Value>>,
-    ) -> anyhow::Result<()> {
-        if let Some(path) = &self.samples {
-            let mut text = String::new();
-            for (model, results) in results {
-                for result in results {
-                    for sample in &result.samples {
-                        let mut line = sai_evals::sample(&result.task, sample);
-                        line["model"] = model.as_str().into();
-                        text += &line.to_string();
-                        text.push('\n');
-                    }
-                }
-            }
-            crate::output::write_whole(path, text.as_bytes())?;
-        }
-        let tables = sai_evals::tables(tasks, results, self.compare == Some(Compare::Published));
-        if let Some(path) = &self.chart {
-            chart::write(path, &tables)?;
-        }
-        if let Some(json) = json {
-            let of_model =
-                |(name, results): &(String, Vec<TaskResult>)| sai_evals::harness(name, profile, results);
-            json.insert("tasks".to_owned(), results.iter().map(of_model).collect());
-            return Ok(());
-        }
-        let mut out = std::io::stdout().lock();
-        for (i, one) in tables.iter().enumerate() {
-            let text = match self.table {
-                TableFormat::Plain => table::plain(one),
-                TableFormat::Markdown => table::markdown(one),
-                TableFormat::Latex => table::latex(one),
-            };
-            write!(out, "{}{text}", if i == 0 { "" } else { "\n" })?;
-        }
-        Ok(())
     }
 }
