@@ -6,7 +6,7 @@
 
 use crate::Error;
 use crate::budget::{Budget, Estimate, Price, prompt_tokens};
-use crate::chat::{ChatError, ChatModel, ChatRequest, Reply};
+use crate::chat::{ChatError, ChatModel, ChatRequest, Finish, Reply};
 use crate::journal::{Entry, Journal, key};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -195,7 +195,9 @@ fn follow(
     let mut replies = Vec::new();
     while let Some(step) = (chain.next)(&replies) {
         let key = step.key(identity);
-        let known = lock(journal).get(&key).cloned();
+        // What did not fit into a model's context on this machine may fit now: another --context is another engine.
+        let lasting = |reply: &Reply| model.is_paid() || reply.finish != Finish::Refused;
+        let known = lock(journal).get(&key).filter(|reply| lasting(reply)).cloned();
         if let Some(reply) = known {
             lock(asked).known += 1;
             replies.push(reply);

@@ -2,15 +2,15 @@
 
 mod common;
 
-use common::{Act, KEY, Mock, api, good, grade, grading, plainly, request, run, set, walk};
+use common::{Act, KEY, Mock, api, good, grade, grading, options_of, plainly, request, run, set, walk};
 use sai_judge::{
-    ApiModel, ApiOptions, AskOptions, Budget, ChatModel, Grading, Key, Price, Protocol, Report,
-    ReportOptions, RetryPolicy, Run, answers, collect_grades, import_answers,
+    ApiModel, ApiOptions, AskOptions, Budget, ChatError, ChatModel, ChatRequest, Finish, Grading, Key, Price,
+    Protocol, Reply, Report, ReportOptions, RetryPolicy, Run, answers, collect_grades, import_answers,
 };
 use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -197,4 +197,78 @@ fn money_that_could_run_out_ends_the_run_and_what_was_bought_is_kept() {
     assert_eq!(mock.count(), 2, "0.1, then 0.002 + 0.1, then 0.104 would be over");
     assert!(small.spent() <= 0.103);
     assert_eq!(grade(&mut run, &judge, &of, &Budget::new(None), price).expect("grades").known, 2);
+}
+
+#[test]
+fn gemini_is_asked_in_its_own_words_and_shown_the_key_in_a_header() {
+    let mock = Mock::start(|asked| {
+        let head = asked.headers.to_ascii_lowercase();
+        assert!(
+            head.starts_with("post /v1/models/gemini-x:generatecontent http/1.1") && !head.contains("?key="),
+            "{head}"
+        );
+        assert!(
+            head.contains(&format!("x-goog-api-key: {KEY}")) && !head.contains("authorization"),
+            "{head}"
+        );
+        assert_eq!(asked.body["contents"][0]["parts"][0]["text"], "hi");
+        let parts = "[{\"text\":\"hmm\",\"thought\":true},{\"text\":\"hello\"}]";
+        let answer =
+            format!("{{\"candidates\":[{{\"content\":{{\"parts\":{parts}}},\"finishReason\":\"STOP\"}}]}}");
+        Act::Status(200, "", answer)
+    });
+    let options = ApiOptions {
+        name: "gemini-x".to_owned(),
+        protocol: Protocol::Gemini,
+        key: Key::new(Some(KEY.to_owned())),
+        ..options_of(&mock)
+    };
+    let model = ApiModel::new(options).expect("is an address");
+    assert_eq!(model.ask(&request("hi"), &false.into()).expect("answers").text, "hello");
+    assert!(!model.identity().contains(KEY));
+}
+
+/// A model on this machine, of some context.
+struct Local {
+    context: usize,
+}
+
+impl ChatModel for Local {
+    fn name(&self) -> &str {
+        "local"
+    }
+
+    fn identity(&self) -> String {
+        "local weights".to_owned()
+    }
+
+    fn ask(&self, request: &ChatRequest, _: &AtomicBool) -> Result<Reply, ChatError> {
+        let refused = request.messages[0].content.len() > self.context;
+        let finish = if refused { Finish::Refused } else { Finish::Stop };
+        Ok(Reply { finish, ..Reply::plain(good([4; 6])) })
+    }
+
+    fn seconds(&self, _: f64, _: f64) -> f64 {
+        0.0
+    }
+
+    fn is_paid(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn what_did_not_fit_is_missing_and_is_asked_again_with_more_room() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut run = run(home.path());
+    let graded = |run: &Run| {
+        let report =
+            Report::of(run, &ReportOptions { resamples: 20, ..ReportOptions::default() }).expect("reports");
+        report.scores[0].rows.iter().map(|row| row.graded).sum::<usize>()
+    };
+    assert_eq!(plainly(&mut run, &Local { context: 10 }, "criteria").replies, 8);
+    assert_eq!(graded(&run), 0);
+    assert_eq!(plainly(&mut run, &Local { context: 100_000 }, "criteria").replies, 8);
+    assert_eq!(graded(&run), 8);
+    assert_eq!(plainly(&mut run, &Local { context: 100_000 }, "criteria").known, 8);
 }

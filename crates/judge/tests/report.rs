@@ -63,6 +63,15 @@ fn a_judge_that_misbehaves_costs_grades_and_never_scores() {
         "{:?}",
         report.warnings
     );
+    assert!(
+        one.categories[2].is_none() && report.tables()[2].cells.len() == 4,
+        "a category without a grade stays"
+    );
+    assert!(
+        report.notes[0].contains("Every prompt counts once") && report.notes[0].contains("95 %"),
+        "{:?}",
+        report.notes
+    );
 }
 
 #[test]
