@@ -1,9 +1,9 @@
-//! Rows of a task's dataset, from a folder of JSONL or Parquet.
+//! Rows of a task's dataset, from JSONL or Parquet: which files they lie in, and reading them.
 
-use crate::{Error, TaskFile};
+use crate::{DatasetOnHub, Error, TaskFile};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row as Columns};
-use sai_corpus::{Format, Options, Place, Reader};
+use sai_documents::{Format, Options, Place, Reader};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -31,17 +31,77 @@ pub struct DataFile {
 /// Names of data files end so, before `.zst` or `.gz`.
 const ENDS: &[&str] = &["jsonl", "json", "parquet"];
 
+/// The files of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataPaths {
+    /// Of the split that is asked.
+    pub documents: Vec<PathBuf>,
+    /// Of the split that examples are drawn from; empty where it is the same or none are wanted.
+    pub examples: Vec<PathBuf>,
+}
+
+impl DataPaths {
+    /// Those of a folder.
+    ///
+    /// # Errors
+    /// Those of [`find`].
+    pub fn in_folder(folder: &Path, task: &TaskFile, with_examples: bool) -> Result<DataPaths, Error> {
+        let documents = find(folder, task, &task.split)?;
+        let examples = match task.other_examples().filter(|_| with_examples) {
+            // The short name of a part that is kept for examples.
+            Some(split) => {
+                find(folder, task, split).or_else(|e| find(folder, task, "fewshot").map_err(|_| e))?
+            }
+            None => Vec::new(),
+        };
+        Ok(DataPaths { documents, examples })
+    }
+}
+
+/// The files of a split among those of a repository of the Hub, as `datasets` finds them by their names:
+/// `CONFIG/SPLIT-*.parquet`, `data/SPLIT-*.parquet`, or `CONFIG/SPLIT/*.parquet`, as the Hub converts data that is no
+/// Parquet on the branch `refs/convert/parquet`. A configuration `*` is all that have the split.
+///
+/// # Errors
+/// There are none.
+pub fn in_repository(names: &[String], of: &DatasetOnHub, split: &str) -> Result<Vec<String>, Error> {
+    let is = |name: &&String| {
+        let Some((folder, file)) = name.strip_suffix(".parquet").and_then(|name| name.rsplit_once('/'))
+        else {
+            return false;
+        };
+        let of_config = |folder: &str| match &of.config {
+            Some(configs) => configs.has(folder) && !folder.contains('/'),
+            None => matches!(folder, "data" | "default" | "plain_text"),
+        };
+        let is_one = of.config.as_ref().is_none_or(|configs| !configs.are_several());
+        let sharded = file.strip_prefix(split).is_some_and(|rest| rest.is_empty() || rest.starts_with("-0"));
+        match folder.rsplit_once('/') {
+            Some((config, of_split)) if of_split == split => of_config(config),
+            _ => sharded && (of_config(folder) || (folder == "data" && is_one)),
+        }
+    };
+    let mut found: Vec<String> = names.iter().filter(is).cloned().collect();
+    found.sort();
+    if found.is_empty() {
+        return Err(Error::Task {
+            origin: format!("{}@{}", of.repository, of.revision),
+            fact: format!(
+                "it has no Parquet of the split {split}{}; give its rows with --data FOLDER",
+                of.config.as_ref().map(|of| format!(" of the configuration {of}")).unwrap_or_default()
+            ),
+        });
+    }
+    Ok(found)
+}
+
 /// The files of a task's split in a folder. They are called, for a task whose file is `boolq` and its split `test`:
 /// `boolq.test.jsonl` (or `.parquet`, and `.zst` or `.gz` behind it; `boolq.test_PART.jsonl` is a part of it), or lie as
 /// on the Hub in `owner/name/config/test-*.parquet`.
 ///
 /// # Errors
 /// There are none, or several that each could be it.
-pub fn find(folder: &Path, task: &TaskFile, split: &str) -> Result<Vec<PathBuf>, Error> {
-    let hub = task.repository.as_ref().map(|repository| {
-        let folder = folder.join(repository);
-        task.config.as_ref().map_or_else(|| folder.clone(), |config| folder.join(config))
-    });
+fn find(folder: &Path, task: &TaskFile, split: &str) -> Result<Vec<PathBuf>, Error> {
     let mut found = matching(folder, &format!("{}.{split}", task.file), "_")?;
     if let [first, second, ..] = &found[..] {
         let fact = format!(
@@ -52,21 +112,39 @@ pub fn find(folder: &Path, task: &TaskFile, split: &str) -> Result<Vec<PathBuf>,
         );
         return Err(Error::Data { folder: folder.to_owned(), fact });
     }
-    if let Some(hub) = hub.as_ref().filter(|hub| found.is_empty() && hub.is_dir()) {
-        found = matching(hub, split, "-")?;
+    let of_hub = task.dataset.as_ref().filter(|of| found.is_empty() && folder.join(&of.repository).is_dir());
+    if let Some(of) = of_hub {
+        let home = folder.join(&of.repository);
+        let mut names = Vec::new();
+        list(&home, "", &mut names)?;
+        let split =
+            if *split == task.split { of.split.as_deref() } else { of.examples.as_deref() }.unwrap_or(split);
+        found = in_repository(&names, of, split)?.iter().map(|name| home.join(name)).collect();
     }
     if found.is_empty() {
         let mut fact = format!(
             "the task {} wants {}.{split}.jsonl (or .parquet; .zst and .gz may follow)",
             task.name, task.file
         );
-        if let Some(repository) = &task.repository {
-            let config = task.config.as_deref().unwrap_or_default();
-            fact += &format!(", or {repository}/{config}/{split}-*.parquet");
+        if let Some(of) = &task.dataset {
+            fact += &format!(", or a copy of the Hub's {}; without --data it is fetched", of.repository);
         }
         return Err(Error::Data { folder: folder.to_owned(), fact });
     }
     Ok(found)
+}
+
+/// The names of the files of a folder, with slashes.
+fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), Error> {
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, e))? {
+        let path = entry.map_err(|e| Error::file(folder, e))?.path();
+        let name = format!("{prefix}{}", name_of(&path));
+        match path.is_dir() {
+            true => list(&path, &format!("{name}/"), names)?,
+            false => names.push(name),
+        }
+    }
+    Ok(())
 }
 
 fn name_of(path: &Path) -> String {
@@ -92,11 +170,12 @@ fn matching(folder: &Path, start: &str, mark: &str) -> Result<Vec<PathBuf>, Erro
     Ok(found)
 }
 
-/// All rows of the files, one file after another, and what the files are.
+/// All rows of the files, one file after another, and what the files are. With `say_config` rows get a column `config` where
+/// they have none: the folder that a dataset has for the configuration.
 ///
 /// # Errors
 /// A file cannot be read, or a line is no JSON object.
-pub fn read(files: &[PathBuf]) -> Result<(Vec<Row>, Vec<DataFile>), Error> {
+pub fn read(files: &[PathBuf], say_config: bool) -> Result<(Vec<Row>, Vec<DataFile>), Error> {
     let (mut rows, mut facts) = (Vec::new(), Vec::new());
     for path in files {
         let before = rows.len();
@@ -107,9 +186,21 @@ pub fn read(files: &[PathBuf]) -> Result<(Vec<Row>, Vec<DataFile>), Error> {
         if rows.len() == before {
             return Err(Error::Row { place: path.display().to_string(), fact: "it has no rows".to_owned() });
         }
+        if let Some(config) = config_of(path).filter(|_| say_config) {
+            for columns in rows[before..].iter_mut().filter_map(|row| row.columns.as_object_mut()) {
+                columns.entry("config").or_insert_with(|| config.clone().into());
+            }
+        }
         facts.push(DataFile { path: path.clone(), sha256: checksum(path)? });
     }
     Ok((rows, facts))
+}
+
+/// `CONFIG/SPLIT-00000-of-00001.parquet`, or `CONFIG/SPLIT/0000.parquet`.
+fn config_of(path: &Path) -> Option<String> {
+    let numbered = path.file_stem()?.to_str()?.chars().all(|c| c.is_ascii_digit());
+    let folder = if numbered { path.parent()?.parent()? } else { path.parent()? };
+    Some(folder.file_name()?.to_str()?.to_owned())
 }
 
 fn lines(path: &Path, rows: &mut Vec<Row>) -> Result<(), Error> {

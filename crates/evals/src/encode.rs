@@ -17,7 +17,10 @@ pub struct Pair {
 /// What the rules need to know of a vocabulary.
 pub trait Vocabulary {
     /// Ids of a text in which special tokens are meant; nothing is added.
-    fn encode(&self, text: &str) -> Vec<u32>;
+    ///
+    /// # Errors
+    /// In words: it is elsewhere, and does not answer.
+    fn encode(&self, text: &str) -> Result<Vec<u32>, String>;
     /// The token that opens a text, where there is one.
     fn bos(&self) -> Option<u32>;
     /// The token that ends a text, where there is one.
@@ -26,13 +29,13 @@ pub trait Vocabulary {
     fn add_bos(&self) -> bool;
     /// Whether the vocabulary ends texts by itself.
     fn add_eos(&self) -> bool;
-    /// How a token is written.
-    fn written(&self, token: u32) -> String;
+    /// How a token is written, where that is known.
+    fn written(&self, token: u32) -> Option<String>;
 }
 
 impl Vocabulary for Tokenizer {
-    fn encode(&self, text: &str) -> Vec<u32> {
-        Tokenizer::encode(self, text)
+    fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        Ok(Tokenizer::encode(self, text))
     }
 
     fn bos(&self) -> Option<u32> {
@@ -51,8 +54,8 @@ impl Vocabulary for Tokenizer {
         Tokenizer::add_eos(self)
     }
 
-    fn written(&self, token: u32) -> String {
-        self.decode_with_special(&[token])
+    fn written(&self, token: u32) -> Option<String> {
+        Some(self.decode_with_special(&[token]))
     }
 }
 
@@ -103,9 +106,9 @@ fn apart(
         true => vec![
             vocabulary.eos().ok_or("the context is empty, and the vocabulary has no token to end a text")?,
         ],
-        false => vocabulary.encode(context),
+        false => vocabulary.encode(context)?,
     };
-    Ok((before, vocabulary.encode(continuation)))
+    Ok((before, vocabulary.encode(continuation)?))
 }
 
 /// `main`: white space at the context's end belongs to the continuation, which is what the whole has after as many tokens
@@ -118,28 +121,60 @@ fn together(
     let prefix = vocabulary.bos().or(vocabulary.eos());
     if context.is_empty() {
         let prefix = prefix.ok_or("the context is empty, and the vocabulary has no token to open a text")?;
-        let mut tokens = vocabulary.encode(continuation);
+        let mut tokens = vocabulary.encode(continuation)?;
         if tokens.first() == Some(&prefix) {
             tokens.remove(0);
         }
         return Ok((vec![prefix], tokens));
     }
-    let opened = |text: &str| {
-        let mut tokens = vocabulary.encode(text);
-        // A text that is opened already is taken as it is.
-        if prefix.is_none_or(|prefix| !text.starts_with(&vocabulary.written(prefix))) {
-            if let Some(bos) = vocabulary.bos().filter(|_| vocabulary.add_bos()) {
-                tokens.insert(0, bos);
-            }
-            tokens.extend(vocabulary.eos().filter(|_| vocabulary.add_eos()));
-        }
-        tokens
-    };
     let kept = python::rstrip(context);
-    let mut whole = opened(&format!("{context}{continuation}"));
-    let before = opened(kept);
+    let mut whole = opened(vocabulary, &format!("{context}{continuation}"))?;
+    let before = opened(vocabulary, kept)?;
     let continuation = whole.split_off(before.len().min(whole.len()));
     Ok((before, continuation))
+}
+
+/// `main`: a text with the tokens that open and end one, as the vocabulary adds them.
+fn opened(vocabulary: &dyn Vocabulary, text: &str) -> Result<Vec<u32>, String> {
+    let prefix = vocabulary.bos().or(vocabulary.eos());
+    let mut tokens = vocabulary.encode(text)?;
+    // A text that is opened already is taken as it is.
+    let written = prefix.and_then(|prefix| vocabulary.written(prefix));
+    if written.is_none_or(|written| !text.starts_with(&written)) {
+        if let Some(bos) = vocabulary.bos().filter(|_| vocabulary.add_bos()) {
+            tokens.insert(0, bos);
+        }
+        tokens.extend(vocabulary.eos().filter(|_| vocabulary.add_eos()));
+    }
+    Ok(tokens)
+}
+
+/// The tokens of a text that is to be continued by at most `max_tokens`, cut from the left so that they have room.
+///
+/// # Errors
+/// In words: there is no room, or nothing to go on from.
+pub fn encode_context(
+    vocabulary: &dyn Vocabulary,
+    profile: Profile,
+    context: &str,
+    max_tokens: usize,
+    max_length: usize,
+) -> Result<(Vec<u32>, usize), String> {
+    let mut tokens = match profile {
+        Profile::Polyglot => vocabulary.encode(context)?,
+        Profile::Main => opened(vocabulary, context)?,
+    };
+    if tokens.is_empty() {
+        return Err("the context has no tokens, so that there is nothing to go on from".to_owned());
+    }
+    if max_tokens >= max_length {
+        return Err(format!(
+            "an answer may have {max_tokens} tokens, and the model's context has {max_length}"
+        ));
+    }
+    let cut = tokens.len().saturating_sub(max_length - max_tokens);
+    tokens.drain(..cut);
+    Ok((tokens, cut))
 }
 
 #[cfg(test)]
@@ -157,7 +192,7 @@ mod tests {
     const ANSWER: u32 = 3;
 
     impl Vocabulary for Merging {
-        fn encode(&self, text: &str) -> Vec<u32> {
+        fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
             let (mut ids, mut rest) = (Vec::new(), text);
             while let Some(c) = rest.chars().next() {
                 let (id, bytes) = match rest {
@@ -169,7 +204,7 @@ mod tests {
                 ids.push(id);
                 rest = &rest[bytes..];
             }
-            ids
+            Ok(ids)
         }
         fn bos(&self) -> Option<u32> {
             self.bos
@@ -183,8 +218,8 @@ mod tests {
         fn add_eos(&self) -> bool {
             false
         }
-        fn written(&self, token: u32) -> String {
-            if token == 0 { "<s>".to_owned() } else { "</s>".to_owned() }
+        fn written(&self, token: u32) -> Option<String> {
+            Some(if token == 0 { "<s>" } else { "</s>" }.to_owned())
         }
     }
 

@@ -48,10 +48,13 @@ pub enum Error {
     },
     /// A file of the corpus's kinds could not be read.
     #[error(transparent)]
-    Corpus(#[from] sai_corpus::Error),
+    Documents(#[from] sai_documents::Error),
     /// A model could not be run.
     #[error(transparent)]
     Generation(#[from] sai_generation::Error),
+    /// A model that is elsewhere could not be asked, or does not say what is needed.
+    #[error("{0}")]
+    Endpoint(String),
     /// A choice that cannot be scored, or whose score is no number.
     #[error("{task}: {place}: {fact}")]
     Score {

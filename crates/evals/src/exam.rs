@@ -1,8 +1,9 @@
 //! An exam: which documents of a task are asked, with which examples before them.
 
-use crate::data::{self, Row};
+use crate::data::{self, DataPaths, Row};
 use crate::python::Random;
-use crate::{DataFile, Error, Profile, Question, Task};
+use crate::task::{Configs, Sampler};
+use crate::{DataFile, DatasetOnHub, Error, Profile, Question, Task};
 use std::path::Path;
 
 /// The seed by which the branch `polyglot` shuffles documents and draws examples.
@@ -28,6 +29,8 @@ pub struct Document {
     pub number: usize,
     /// File and line.
     pub place: String,
+    /// What it belongs to within the task, where that has parts.
+    pub subtask: Option<String>,
     /// The question, with the examples in its contexts.
     pub question: Question,
 }
@@ -53,18 +56,25 @@ impl<'t> Exam<'t> {
     /// # Errors
     /// The data is not there, or a row does not fit the task: file, line, fact.
     pub fn read(task: &'t Task, folder: &Path, options: ExamOptions) -> Result<Exam<'t>, Error> {
-        let (rows, mut data) = data::read(&data::find(folder, &task.file, &task.file.split)?)?;
+        Exam::of(task, &DataPaths::in_folder(folder, &task.file, options.examples > 0)?, options)
+    }
+
+    /// Reads a task's data from its files.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a row does not fit the task: file, line, fact.
+    pub fn of(task: &'t Task, paths: &DataPaths, options: ExamOptions) -> Result<Exam<'t>, Error> {
+        let several = |of: &DatasetOnHub| of.config.as_ref().is_some_and(Configs::are_several);
+        let say_config = task.file.dataset.as_ref().is_some_and(several);
+        let (rows, mut data) = data::read(&paths.documents, say_config)?;
         let mut options = options;
         let mut examples = Vec::new();
         match &task.file.examples {
             Some(_) if options.examples == 0 => {}
             None => options.examples = 0,
             Some(split) if *split == task.file.split => examples = rows.clone(),
-            Some(split) => {
-                let files = data::find(folder, &task.file, split);
-                // The short name of a part that is kept for examples.
-                let files = files.or_else(|e| data::find(folder, &task.file, "fewshot").map_err(|_| e))?;
-                let (found, files) = data::read(&files)?;
+            Some(_) => {
+                let (found, files) = data::read(&paths.examples, say_config)?;
                 examples = found;
                 data.extend(files);
             }
@@ -85,6 +95,40 @@ fn documents(
     examples: &[Row],
     options: ExamOptions,
 ) -> Result<Vec<Document>, Error> {
+    let mut documents = Vec::new();
+    let mut pools = parts(task, examples)?;
+    for (subtask, rows) in parts(task, rows)? {
+        let pool = pools.iter_mut().find(|(of, _)| *of == subtask).map(|(_, rows)| std::mem::take(rows));
+        part(task, subtask.as_ref(), &rows, &pool.unwrap_or_default(), options, &mut documents)?;
+    }
+    Ok(documents)
+}
+
+/// A part of a task, and its rows with their numbers.
+type Part<'r> = (Option<String>, Vec<(usize, &'r Row)>);
+
+/// The parts of a task, in the order that rows name them in.
+fn parts<'r>(task: &Task, rows: &'r [Row]) -> Result<Vec<Part<'r>>, Error> {
+    let mut parts: Vec<Part<'r>> = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let of = task.subtask(&row.columns).map_err(|fact| Error::Row { place: row.place.clone(), fact })?;
+        match parts.iter_mut().find(|(known, _)| *known == of) {
+            Some((_, rows)) => rows.push((number, row)),
+            None => parts.push((of, vec![(number, row)])),
+        }
+    }
+    Ok(parts)
+}
+
+/// The documents of a part. Each is shuffled and has its examples drawn as if it were a task of its own.
+fn part(
+    task: &Task,
+    subtask: Option<&String>,
+    rows: &[(usize, &Row)],
+    examples: &[(usize, &Row)],
+    options: ExamOptions,
+    documents: &mut Vec<Document>,
+) -> Result<(), Error> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     let mut random = match options.profile {
         Profile::Polyglot => Random::new(SHUFFLE_SEED),
@@ -95,28 +139,38 @@ fn documents(
     }
     order.truncate(options.limit.unwrap_or(usize::MAX));
     let same_split = task.file.examples.as_ref() == Some(&task.file.split);
-    let mut documents = Vec::with_capacity(order.len());
-    for number in order {
-        let row = &rows[number];
+    let pool: Vec<&Row> = examples.iter().map(|(_, row)| *row).collect();
+    for at in order {
+        let (number, row) = rows[at];
         let mut question = question(task, row, options.profile)?;
+        let description = task.description(&row.columns, options.profile);
+        let mut before = description.map_err(|fact| Error::Row { place: row.place.clone(), fact })?;
         if options.examples > 0 {
             let not = same_split.then_some(row);
-            let drawn = draw(examples, options.examples, not, &mut random).ok_or_else(|| Error::Task {
+            let drawn = match task.file.sampler {
+                Sampler::Random => draw(&pool, options.examples, not, &mut random),
+                Sampler::FirstN => first(&pool, options.examples, not),
+            };
+            let drawn = drawn.ok_or_else(|| Error::Task {
                 origin: task.origin.clone(),
-                fact: format!("{} rows are too few for {} examples", examples.len(), options.examples),
+                fact: format!(
+                    "{} rows{} are too few for {} examples",
+                    pool.len(),
+                    subtask.map(|of| format!(" of {of}")).unwrap_or_default(),
+                    options.examples
+                ),
             })?;
-            let mut before = String::new();
             for row in drawn {
                 before += &self::question(task, row, options.profile)?.example();
                 before += "\n\n";
             }
-            for context in &mut question.contexts {
-                context.insert_str(0, &before);
-            }
         }
-        documents.push(Document { number, place: row.place.clone(), question });
+        for context in &mut question.contexts {
+            context.insert_str(0, &before);
+        }
+        documents.push(Document { number, place: row.place.clone(), subtask: subtask.cloned(), question });
     }
-    Ok(documents)
+    Ok(())
 }
 
 fn question(task: &Task, row: &Row, profile: Profile) -> Result<Question, Error> {
@@ -125,17 +179,24 @@ fn question(task: &Task, row: &Row, profile: Profile) -> Result<Question, Error>
 
 /// Draws examples. Where they are drawn from the documents themselves, one more is drawn and `not`, the one that is asked,
 /// left out; copies of it could leave too few, and then all are drawn again without them.
-fn draw<'r>(rows: &'r [Row], n: usize, not: Option<&Row>, random: &mut Random) -> Option<Vec<&'r Row>> {
+fn draw<'r>(rows: &[&'r Row], n: usize, not: Option<&Row>, random: &mut Random) -> Option<Vec<&'r Row>> {
     let Some(not) = not else {
-        return Some(random.sample(rows.len(), n)?.into_iter().map(|i| &rows[i]).collect());
+        return Some(random.sample(rows.len(), n)?.into_iter().map(|i| rows[i]).collect());
     };
     let other = |row: &&Row| row.columns != not.columns;
     let drawn = random.sample(rows.len(), n + 1)?;
-    let mut drawn: Vec<&Row> = drawn.into_iter().map(|i| &rows[i]).filter(other).collect();
+    let mut drawn: Vec<&Row> = drawn.into_iter().map(|i| rows[i]).filter(other).collect();
     drawn.truncate(n);
     if drawn.len() < n {
-        let pool: Vec<&Row> = rows.iter().filter(other).collect();
+        let pool: Vec<&Row> = rows.iter().copied().filter(other).collect();
         drawn = random.sample(pool.len(), n)?.into_iter().map(|i| pool[i]).collect();
     }
     Some(drawn)
+}
+
+/// The first examples that are not the document itself.
+fn first<'r>(rows: &[&'r Row], n: usize, not: Option<&Row>) -> Option<Vec<&'r Row>> {
+    let other = |row: &&Row| not.is_none_or(|not| row.columns != not.columns);
+    let found: Vec<&Row> = rows.iter().copied().filter(other).take(n).collect();
+    (found.len() == n).then_some(found)
 }

@@ -2,7 +2,6 @@
 
 use crate::Error;
 use crate::data::hex;
-use crate::encode::Pair;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -19,6 +18,14 @@ pub struct Score {
     pub greedy: bool,
 }
 
+/// What a journal keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Record {
+    Score(Score),
+    /// What was written.
+    Text(String),
+}
+
 /// What tells a text of a model from all others.
 pub(crate) type Key = [u8; 16];
 
@@ -28,13 +35,28 @@ struct Line {
     key: String,
     /// The task, for whoever reads the file.
     task: String,
-    logprob: f64,
-    greedy: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    logprob: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    greedy: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl Line {
+    fn record(self) -> Option<(String, Record)> {
+        let record = match (self.logprob, self.greedy, self.text) {
+            (Some(logprob), Some(greedy), None) => Record::Score(Score { logprob, greedy }),
+            (None, None, Some(text)) => Record::Text(text),
+            _ => return None,
+        };
+        Some((self.key, record))
+    }
 }
 
 /// Scores by model and tokens, in a file of a JSON object a line, or in memory alone.
 pub struct Journal {
-    known: HashMap<String, Score>,
+    known: HashMap<String, Record>,
     file: Option<(PathBuf, BufWriter<File>)>,
 }
 
@@ -61,7 +83,8 @@ impl Journal {
         for (i, line) in text[..whole].lines().enumerate() {
             let wrong = || Error::Journal { path: path.to_owned(), line: i + 1 };
             let line: Line = serde_json::from_str(line).map_err(|_| wrong())?;
-            known.insert(line.key, Score { logprob: line.logprob, greedy: line.greedy });
+            let (key, record) = line.record().ok_or_else(wrong)?;
+            known.insert(key, record);
         }
         // A file of one line without an end could be anything; it is not shortened.
         if whole == 0 && !text.is_empty() && !text.starts_with("{\"key\":") {
@@ -83,18 +106,34 @@ impl Journal {
         self.known.is_empty()
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Score> {
-        self.known.get(&hex(key)).copied()
+    pub(crate) fn get(&self, key: &Key) -> Option<&Record> {
+        self.known.get(&hex(key))
     }
 
-    pub(crate) fn put(&mut self, key: &Key, task: &str, score: Score) -> Result<(), Error> {
+    pub(crate) fn score(&self, key: &Key) -> Option<Score> {
+        match self.get(key) {
+            Some(Record::Score(score)) => Some(*score),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn put(&mut self, key: &Key, task: &str, record: Record) -> Result<(), Error> {
         if let Some((path, file)) = &mut self.file {
-            let Score { logprob, greedy } = score;
-            let line = Line { key: hex(key), task: task.to_owned(), logprob, greedy };
+            let (score, text) = match &record {
+                Record::Score(score) => (Some(*score), None),
+                Record::Text(text) => (None, Some(text.clone())),
+            };
+            let line = Line {
+                key: hex(key),
+                task: task.to_owned(),
+                logprob: score.map(|score| score.logprob),
+                greedy: score.map(|score| score.greedy),
+                text,
+            };
             let line = serde_json::to_string(&line).map_err(|e| Error::file(path, e.into()))?;
             writeln!(file, "{line}").map_err(|e| Error::file(path, e))?;
         }
-        self.known.insert(hex(key), score);
+        self.known.insert(hex(key), record);
         Ok(())
     }
 
@@ -107,13 +146,13 @@ impl Journal {
     }
 }
 
-/// The key of a text of the model that `identity` stands for.
-pub(crate) fn key(identity: &str, pair: &Pair) -> Key {
+/// The key of a text, scored from token `first` on, of the model that `identity` stands for.
+pub(crate) fn key(identity: &str, tokens: &[u32], first: usize) -> Key {
     let mut sum = Sha256::new();
     sum.update((identity.len() as u64).to_le_bytes());
     sum.update(identity.as_bytes());
-    sum.update((pair.first as u64).to_le_bytes());
-    for token in &pair.tokens {
+    sum.update((first as u64).to_le_bytes());
+    for token in tokens {
         sum.update(token.to_le_bytes());
     }
     let mut key = [0; 16];
@@ -129,22 +168,22 @@ mod tests {
     fn a_journal_cut_in_a_line_goes_on_behind_the_last_whole_one() {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("journal.jsonl");
-        let pair = |n| Pair { tokens: vec![1, n], first: 1, cut: 0 };
-        let (a, b) = (key("m", &pair(2)), key("m", &pair(3)));
-        assert_ne!(a, key("n", &pair(2)), "another model");
+        let (a, b) = (key("m", &[1, 2], 1), key("m", &[1, 3], 1));
+        assert_ne!(a, key("n", &[1, 2], 1), "another model");
         let score = Score { logprob: -1.25, greedy: true };
         let mut journal = Journal::open(&path).expect("opens");
-        journal.put(&a, "t", score).expect("writes");
+        journal.put(&a, "t", Record::Score(score)).expect("writes");
         journal.flush().expect("writes");
         drop(journal);
         let mut file = File::options().append(true).open(&path).expect("opens");
         file.write_all(b"{\"key\":\"12").expect("writes");
         drop(file);
         let mut journal = Journal::open(&path).expect("opens");
-        assert_eq!((journal.len(), journal.get(&a), journal.get(&b)), (1, Some(score), None));
-        journal.put(&b, "t", score).expect("writes");
+        assert_eq!((journal.len(), journal.score(&a), journal.get(&b)), (1, Some(score), None));
+        let text = Record::Text("#### 4".to_owned());
+        journal.put(&b, "t", text.clone()).expect("writes");
         drop(journal);
-        assert_eq!(Journal::open(&path).expect("opens").len(), 2);
+        assert_eq!(Journal::open(&path).expect("opens").get(&b), Some(&text));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //!
 //! A task is a TOML file: the names of a dataset, templates that make contexts and choices of a row, the splits, the
 //! metrics (`task.rs`, `tasks/`). An [`Exam`] is its documents in the order that they are asked in, with examples before
-//! them. [`encode`] cuts contexts and continuations into tokens, [`run`] scores them on the engine and keeps them in a
-//! [`Journal`], `metrics.rs` says what they come to.
+//! them. [`encode`] cuts contexts and continuations into tokens, [`run`] has a [`LanguageModel`] score them, or continue a context,
+//! and keeps what it says in a [`Journal`]; `metrics.rs` and `generation.rs` say what that comes to.
 //!
 //! The harness gives other numbers by its branches under the same names, so that a [`Profile`] is part of every step:
 //! prompts, the order of documents, how examples are drawn, where tokens are cut, which errors figures have. `python.rs` has
@@ -19,7 +19,9 @@ mod data;
 pub mod encode;
 mod error;
 mod exam;
+mod generation;
 mod journal;
+mod language_model;
 mod metrics;
 mod profile;
 pub mod python;
@@ -27,14 +29,17 @@ mod results;
 mod score;
 mod tables;
 mod task;
+mod templates;
 
-pub use data::{DataFile, Row, find, read};
+pub use data::{DataFile, DataPaths, Row, in_repository, read};
 pub use error::Error;
 pub use exam::{Document, Exam, ExamOptions};
+pub use generation::{Filter, GenerateUntil};
 pub use journal::{Journal, Score};
+pub use language_model::{Continuations, Done, LanguageModel};
 pub use metrics::{Figure, Judged, Metric, bits_per_byte, figure};
 pub use profile::Profile;
 pub use results::{harness, sample};
-pub use score::{Progress, Sample, TaskResult, run};
+pub use score::{Progress, Sample, SubtaskResult, TaskResult, run};
 pub use tables::{Cell, Table, tables};
-pub use task::{Prompt, Question, TableRow, Task, TaskFile, select};
+pub use task::{Configs, DatasetOnHub, Prompt, Question, Sampler, TableRow, Task, TaskFile, select};

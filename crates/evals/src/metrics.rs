@@ -26,6 +26,8 @@ pub enum Metric {
     F1,
     /// Whether the likeliest choice is one of the answers, but for case, articles and punctuation.
     Em,
+    /// Whether what was written is the right answer.
+    ExactMatch,
 }
 
 impl Metric {
@@ -40,6 +42,7 @@ impl Metric {
             (Metric::Mc2, Profile::Polyglot) => "mc2",
             (Metric::Mc1 | Metric::Mc2, Profile::Main) => "acc",
             (Metric::Em, _) => "em",
+            (Metric::ExactMatch, _) => "exact_match",
         }
     }
 
@@ -53,15 +56,18 @@ impl Metric {
             Metric::Mc2 => "mc2",
             Metric::F1 => "f1",
             Metric::Em => "em",
+            Metric::ExactMatch => "exact_match",
         }
     }
 }
 
 /// A figure of all documents.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
     /// Which.
     pub metric: Metric,
+    /// What took the answer out of a text that was written.
+    pub filter: Option<String>,
     /// From 0 to 1.
     pub value: f64,
     /// Its standard error, where the branch has one: of a mean by the deviation of its terms, of a macro-F1 by bootstrap on
@@ -78,6 +84,8 @@ pub struct Judged {
     pub question: Question,
     /// Of each choice, in nats.
     pub logprobs: Vec<f64>,
+    /// What was written, where the answer is.
+    pub said: String,
 }
 
 impl Judged {
@@ -109,6 +117,8 @@ impl Judged {
             Metric::Mc2 => self.share_of_right(profile),
             Metric::F1 => best(word_f1),
             Metric::Em => best(exact),
+            // Filters decide what was said; see `generation.rs`.
+            Metric::ExactMatch => f64::NAN,
         }
     }
 
@@ -151,13 +161,32 @@ pub fn figure(metric: Metric, profile: Profile, judged: &[Judged]) -> Figure {
         let stderr = Some(deviation(&draws)).filter(|_| profile == Profile::Polyglot);
         let interval =
             Some([quantile(&draws, 0.025), quantile(&draws, 0.975)]).filter(|_| !judged.is_empty());
-        return Figure { metric, value, stderr, interval };
+        return Figure { metric, filter: None, value, stderr, interval };
     }
     let terms: Vec<f64> = judged.iter().map(|one| one.term(metric, profile)).collect();
+    mean_figure(metric, &terms)
+}
+
+/// The mean of documents' terms.
+pub(crate) fn mean_figure(metric: Metric, terms: &[f64]) -> Figure {
     let n = terms.len() as f64;
     let value = terms.iter().sum::<f64>() / n.max(1.0);
-    let stderr = (terms.len() > 1).then(|| deviation(&terms) / n.sqrt());
-    Figure { metric, value, stderr, interval: None }
+    let stderr = (terms.len() > 1).then(|| deviation(terms) / n.sqrt());
+    Figure { metric, filter: None, value, stderr, interval: None }
+}
+
+/// A figure of several subtasks together: means weigh as their documents, and errors are pooled as the harness pools them.
+pub(crate) fn pooled(metric: Metric, parts: &[(usize, &Figure)]) -> Figure {
+    let n: usize = parts.iter().map(|(size, _)| size).sum();
+    let weigh = |(size, figure): &(usize, &Figure)| *size as f64 * figure.value;
+    let value = parts.iter().map(weigh).sum::<f64>() / n.max(1) as f64;
+    let squares =
+        |&(size, figure): &(usize, &Figure)| Some((size as f64 - 1.0) * figure.stderr?.powi(2) * size as f64);
+    let sum: Option<f64> = parts.iter().map(squares).sum();
+    let stderr =
+        sum.filter(|_| n > parts.len()).map(|sum| (sum / (n - parts.len()) as f64 / n as f64).sqrt());
+    let filter = parts.first().and_then(|(_, figure)| figure.filter.clone());
+    Figure { metric, filter, value, stderr, interval: None }
 }
 
 /// Bits a byte of the right choices of all documents together.
@@ -263,10 +292,9 @@ mod tests {
             delimiter: " ".to_owned(),
             gold,
             items: choices.iter().map(ToString::to_string).collect(),
-            labels: Vec::new(),
-            answers: Vec::new(),
+            ..Question::default()
         };
-        Judged { question, logprobs: logprobs.to_vec() }
+        Judged { question, logprobs: logprobs.to_vec(), said: String::new() }
     }
 
     #[test]

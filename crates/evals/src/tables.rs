@@ -1,6 +1,6 @@
 //! Tables as 42dot published them: rows of tasks, models side by side.
 
-use crate::{Metric, Task, TaskResult};
+use crate::{Figure, Metric, Task, TaskResult};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -44,10 +44,14 @@ struct Published {
 /// The tables that some models' results fill; `with_published` puts 42dot's columns before theirs.
 pub fn tables(tasks: &[&Task], models: &[(String, Vec<TaskResult>)], with_published: bool) -> Vec<Table> {
     let published: BTreeMap<String, Published> = toml::from_str(PUBLISHED).unwrap_or_default();
-    let measured = |task: &str, metric: Metric| -> Vec<Option<Cell>> {
+    let measured = |task: &str, metric: Metric, filter: Option<&str>| -> Vec<Option<Cell>> {
         let of_model = |(_, results): &(String, Vec<TaskResult>)| {
             let figures = &results.iter().find(|result| result.task == task)?.figures;
-            let figure = figures.iter().find(|figure| figure.metric == metric)?;
+            let is = |figure: &&Figure| {
+                figure.metric == metric
+                    && filter.is_none_or(|filter| figure.filter.as_deref() == Some(filter))
+            };
+            let figure = figures.iter().find(is)?;
             Some(Cell { value: figure.value, stderr: figure.stderr })
         };
         models.iter().map(of_model).collect()
@@ -62,7 +66,7 @@ pub fn tables(tasks: &[&Task], models: &[(String, Vec<TaskResult>)], with_publis
             if row.table == key {
                 let published = theirs.rows.get(&row.row);
                 let cell = |i: usize| Some(Cell { value: *published?.get(i)?, stderr: None });
-                let cells = (0..before).map(cell).chain(measured(task.name(), row.metric));
+                let cells = (0..before).map(cell).chain(measured(task.name(), row.metric, None));
                 rows.push((row.row.clone(), cells.collect::<Vec<_>>()));
             }
         }
@@ -99,8 +103,22 @@ pub fn tables(tasks: &[&Task], models: &[(String, Vec<TaskResult>)], with_publis
     let others: Vec<_> = tasks
         .iter()
         .filter(|task| task.file.rows.is_empty())
-        .flat_map(|task| task.file.metrics.iter().map(move |&metric| (task, metric)))
-        .map(|(task, metric)| (format!("{}/{}", task.name(), metric.key()), measured(task.name(), metric)))
+        .flat_map(|task| {
+            let filters: Vec<Option<&str>> = match &task.file.generate {
+                Some(how) if !how.filters.is_empty() => {
+                    how.filters.iter().map(|filter| Some(filter.name.as_str())).collect()
+                }
+                _ => vec![None],
+            };
+            let metrics = task.file.metrics.iter();
+            metrics.flat_map(move |&metric| {
+                filters.clone().into_iter().map(move |filter| (task, metric, filter))
+            })
+        })
+        .map(|(task, metric, filter)| {
+            let behind = filter.map(|filter| format!("/{filter}")).unwrap_or_default();
+            (format!("{}/{}{behind}", task.name(), metric.key()), measured(task.name(), metric, filter))
+        })
         .collect();
     if !others.is_empty() {
         tables.push(plain("Other tasks", others));
@@ -108,11 +126,15 @@ pub fn tables(tasks: &[&Task], models: &[(String, Vec<TaskResult>)], with_publis
     let bits = |task: &&Task| {
         let of_model = |(_, results): &(String, Vec<TaskResult>)| {
             let result = results.iter().find(|result| result.task == task.name())?;
-            Some(Cell { value: result.bits_per_byte, stderr: None })
+            Some(Cell { value: result.bits_per_byte?, stderr: None })
         };
         (task.name().to_owned(), models.iter().map(of_model).collect())
     };
-    tables.push(plain("Bits a byte of the right answer (less is better)", tasks.iter().map(bits).collect()));
+    let chosen = tasks.iter().filter(|task| task.file.generate.is_none());
+    let bits: Vec<_> = chosen.map(bits).collect();
+    if !bits.is_empty() {
+        tables.push(plain("Bits a byte of the right answer (less is better)", bits));
+    }
     tables
 }
 

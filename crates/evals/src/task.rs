@@ -1,10 +1,10 @@
 //! Tasks: TOML files with the names of a dataset, templates, and metrics.
 
-use crate::python;
+use crate::generation::GenerateUntil;
+use crate::templates::{environment, merged, told};
 use crate::{Error, Metric, Profile};
-use minijinja::syntax::SyntaxConfig;
+use minijinja::Environment;
 use minijinja::value::{Serde, Value};
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -34,6 +34,7 @@ const OWN: &[(&str, &str)] = &[
     ("haerae", include_str!("../tasks/haerae.toml")),
     ("kmmlu", include_str!("../tasks/kmmlu.toml")),
     ("mmlu", include_str!("../tasks/mmlu.toml")),
+    ("gsm8k", include_str!("../tasks/gsm8k.toml")),
 ];
 
 /// A task as its file has it. [docs/evaluation.md](../../../docs/evaluation.md) explains each key.
@@ -52,21 +53,31 @@ pub struct TaskFile {
     pub rows: Vec<TableRow>,
     /// What its files begin with.
     pub file: String,
-    /// The dataset's id on the Hub.
+    /// Where the Hub has it.
     #[serde(default)]
-    pub repository: Option<String>,
-    /// The dataset's configuration on the Hub.
-    #[serde(default)]
-    pub config: Option<String>,
+    pub dataset: Option<DatasetOnHub>,
     /// The split that is scored.
     pub split: String,
     /// The split that examples are drawn from; a task without one has no examples.
     #[serde(default)]
     pub examples: Option<String>,
+    /// Expression of what a row belongs to within the task, as its subject: examples are of the same, and each has figures
+    /// of its own.
+    #[serde(default)]
+    pub subtasks: Option<String>,
+    /// How examples are chosen.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// Examples before each question, where no other number is asked for.
+    #[serde(default)]
+    pub fewshot: usize,
     /// Columns that every row has.
     pub columns: Vec<String>,
     /// Metrics, in the order that they are shown in.
     pub metrics: Vec<Metric>,
+    /// How answers are written, where they are not chosen.
+    #[serde(default)]
+    pub generate: Option<GenerateUntil>,
     /// The prompt of both profiles.
     pub prompt: Prompt,
     /// What differs on the branch `polyglot`.
@@ -109,6 +120,10 @@ pub struct Prompt {
     pub answers: Option<String>,
     /// What stands between a context and a choice; a blank where not given.
     pub delimiter: Option<String>,
+    /// Template of what stands before the examples and the question.
+    pub description: Option<String>,
+    /// Template of the right answer, where it is written and not chosen.
+    pub target: Option<String>,
 }
 
 impl Prompt {
@@ -124,7 +139,88 @@ impl Prompt {
             labels: or(&self.labels, &other.labels),
             answers: or(&self.answers, &other.answers),
             delimiter: or(&self.delimiter, &other.delimiter),
+            description: or(&self.description, &other.description),
+            target: or(&self.target, &other.target),
         }
+    }
+}
+
+/// How examples are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampler {
+    /// Drawn anew for each document.
+    #[default]
+    Random,
+    /// The first ones, in their order.
+    FirstN,
+}
+
+/// Where the Hub has a task's data.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetOnHub {
+    /// `owner/name`.
+    pub repository: String,
+    /// The configuration, or several; `*` for all of them.
+    #[serde(default)]
+    pub config: Option<Configs>,
+    /// The commit, so that the data cannot change, or a branch where no Parquet lies beside the source.
+    #[serde(default = "main")]
+    pub revision: String,
+    /// The Hub's name of the split that is scored, where it is another than the task's.
+    #[serde(default)]
+    pub split: Option<String>,
+    /// The Hub's name of the split that examples are drawn from.
+    #[serde(default)]
+    pub examples: Option<String>,
+}
+
+/// Configurations of a dataset.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub enum Configs {
+    /// One.
+    One(String),
+    /// Some, whose rows follow each other.
+    Several(Vec<String>),
+}
+
+impl Configs {
+    /// Whether a configuration is one of them.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Configs::One(one) => one == "*" || one == name,
+            Configs::Several(some) => some.iter().any(|one| one == name),
+        }
+    }
+
+    /// Whether they are more than one, so that rows have to say theirs.
+    pub fn are_several(&self) -> bool {
+        match self {
+            Configs::One(one) => one == "*",
+            Configs::Several(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Configs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Configs::One(one) => f.write_str(one),
+            Configs::Several(some) => f.write_str(&some.join(", ")),
+        }
+    }
+}
+
+fn main() -> String {
+    "main".to_owned()
+}
+
+impl TaskFile {
+    /// The split that examples are drawn from, where it is not the one that is scored.
+    pub fn other_examples(&self) -> Option<&str> {
+        self.examples.as_deref().filter(|split| *split != self.split)
     }
 }
 
@@ -139,11 +235,11 @@ pub struct Task {
 }
 
 /// What a row says, by one profile.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Question {
     /// For each choice, what stands before it.
     pub contexts: Vec<String>,
-    /// The choices, without the delimiter.
+    /// The choices, without the delimiter; the right answer alone where it is to be written.
     pub choices: Vec<String>,
     /// What stands before a choice.
     pub delimiter: String,
@@ -205,11 +301,22 @@ impl Task {
     }
 
     fn check(&self, prompt: &Prompt) -> Result<(), String> {
-        if prompt.context.is_none() || prompt.gold.is_none() {
-            return Err("it wants `context` and `gold`".to_owned());
+        let written = self.file.metrics.contains(&Metric::ExactMatch);
+        if written != self.file.generate.is_some() || (written && self.file.metrics.len() > 1) {
+            return Err("`exact_match` and [generate] want each other, and no other metric".to_owned());
         }
-        if prompt.choices.is_some() == prompt.items.is_some() {
-            return Err("it wants either `choices`, the same for all rows, or `items`".to_owned());
+        match &self.file.generate {
+            Some(_) if prompt.context.is_none() || prompt.target.is_none() => {
+                return Err("it wants `context` and `target`".to_owned());
+            }
+            Some(generate) => generate.check()?,
+            None if prompt.context.is_none() || prompt.gold.is_none() => {
+                return Err("it wants `context` and `gold`".to_owned());
+            }
+            None if prompt.choices.is_some() == prompt.items.is_some() => {
+                return Err("it wants either `choices`, the same for all rows, or `items`".to_owned());
+            }
+            None => {}
         }
         let needs = |metric: Metric| self.file.metrics.contains(&metric);
         if needs(Metric::Mc2) && prompt.labels.is_none() {
@@ -218,11 +325,12 @@ impl Task {
         if (needs(Metric::F1) || needs(Metric::Em)) && prompt.answers.is_none() {
             return Err("`f1` and `em` want `answers`".to_owned());
         }
-        for template in prompt.context.iter().chain(&prompt.choice) {
+        let templates = [&prompt.context, &prompt.choice, &prompt.description, &prompt.target];
+        for template in templates.into_iter().flatten() {
             self.env.template_from_str(template).map_err(|e| format!("`{template}`: {}", told(&e)))?;
         }
-        for expression in [&prompt.items, &prompt.gold, &prompt.labels, &prompt.answers].into_iter().flatten()
-        {
+        let expressions = [&prompt.items, &prompt.gold, &prompt.labels, &prompt.answers, &self.file.subtasks];
+        for expression in expressions.into_iter().flatten() {
             self.env.compile_expression(expression).map_err(|e| format!("`{expression}`: {}", told(&e)))?;
         }
         Ok(())
@@ -255,18 +363,26 @@ impl Task {
         }
         let prompt = self.prompt(profile);
         let row = Value::from(Serde(row));
+        let context = prompt.context.as_deref().unwrap_or_default();
+        let delimiter = prompt.delimiter.clone().unwrap_or_else(|| " ".to_owned());
+        if let Some(target) = &prompt.target {
+            let target = self.render(target, &row)?;
+            return Ok(Question {
+                contexts: vec![self.render(context, &row)?],
+                choices: vec![target.clone()],
+                delimiter,
+                answers: vec![target],
+                ..Question::default()
+            });
+        }
         let items: Vec<Value> = match (&prompt.choices, &prompt.items) {
             (Some(choices), _) => choices.iter().map(|choice| Value::from(choice.as_str())).collect(),
             (None, items) => self.list(items.as_deref().unwrap_or_default(), &row)?,
         };
         let mut question = Question {
-            contexts: Vec::new(),
-            choices: Vec::new(),
-            delimiter: prompt.delimiter.clone().unwrap_or_else(|| " ".to_owned()),
-            gold: 0,
+            delimiter,
             items: items.iter().map(Value::to_string).collect(),
-            labels: Vec::new(),
-            answers: Vec::new(),
+            ..Question::default()
         };
         for item in &items {
             let with_item = merged(&row, [("item", item.clone())]);
@@ -278,7 +394,7 @@ impl Task {
                 return Err(format!("choice {} is empty", question.choices.len() + 1));
             }
             question.choices.push(choice);
-            question.contexts.push(self.render(prompt.context.as_deref().unwrap_or_default(), &with_item)?);
+            question.contexts.push(self.render(context, &with_item)?);
         }
         let n = question.choices.len();
         if n == 0 {
@@ -300,6 +416,27 @@ impl Task {
             question.answers = self.list(answers, &with_items)?.iter().map(Value::to_string).collect();
         }
         Ok(question)
+    }
+
+    /// What stands before the examples and the question of a row.
+    ///
+    /// # Errors
+    /// In words: what the template does not find.
+    pub fn description(&self, row: &serde_json::Value, profile: Profile) -> Result<String, String> {
+        match &self.prompt(profile).description {
+            Some(template) => self.render(template, &Value::from(Serde(row))),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// What a row belongs to within the task.
+    ///
+    /// # Errors
+    /// In words: what the expression does not find.
+    pub fn subtask(&self, row: &serde_json::Value) -> Result<Option<String>, String> {
+        let Some(expression) = &self.file.subtasks else { return Ok(None) };
+        let value = self.value(expression, &Value::from(Serde(row)))?.to_string();
+        Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
     fn render(&self, template: &str, context: &Value) -> Result<String, String> {
@@ -343,45 +480,4 @@ pub fn select<'t>(tasks: &'t [Task], asked: &[String]) -> Result<Vec<&'t Task>, 
         }
     }
     Ok(tasks.iter().filter(|task| asked.iter().any(|name| is(task, name))).collect())
-}
-
-fn merged<const N: usize>(row: &Value, more: [(&str, Value); N]) -> Value {
-    minijinja::value::merge_maps([row.clone(), Value::from_pairs(more)])
-}
-
-/// Templates as the harness runs them: what is not there is an error, and the last line end stays.
-fn environment() -> Environment<'static> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-        env.set_syntax(syntax);
-    }
-    env.add_filter("strip", |text: &str| python::strip(text).to_owned());
-    env.add_filter("capitalize", |text: &str| python::capitalize(text));
-    env.add_filter("resub", |text: &str, pattern: &str, by: &str| {
-        let pattern = fancy_regex::Regex::new(pattern).map_err(|e| invalid(e.to_string()))?;
-        Ok::<_, minijinja::Error>(pattern.replace_all(text, by).into_owned())
-    });
-    env.add_filter("before", |text: &str, mark: &str| cut(text, mark).map(|(before, _)| before));
-    env.add_filter("after", |text: &str, mark: &str| cut(text, mark).map(|(_, after)| after));
-    env.add_function("index", |list: Value, value: Value| {
-        let place = list.try_iter()?.position(|item| item == value);
-        place.ok_or_else(|| invalid(format!("`{value}` is not among {list}")))
-    });
-    env
-}
-
-fn cut(text: &str, mark: &str) -> Result<(String, String), minijinja::Error> {
-    let cut = text.split_once(mark).map(|(before, after)| (before.to_owned(), after.to_owned()));
-    cut.ok_or_else(|| invalid(format!("no `{mark}` in it")))
-}
-
-fn invalid(fact: String) -> minijinja::Error {
-    minijinja::Error::new(ErrorKind::InvalidOperation, fact)
-}
-
-fn told(error: &minijinja::Error) -> String {
-    let fact = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    fact.replace(['\n', '\r'], " ")
 }

@@ -2,7 +2,7 @@
 //! `scripts/fixtures/evals.py` made what is expected.
 
 use sai_evals::{Exam, ExamOptions, Journal, Profile, Task, TaskResult, harness, run};
-use sai_generation::{LoadOptions, Model};
+use sai_generation::{CacheType, LoadOptions, Model};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -30,6 +30,8 @@ struct Document {
     arguments: Vec<(String, String)>,
     lls: Vec<f64>,
     greedy: Vec<bool>,
+    #[serde(default)]
+    said: String,
 }
 
 fn fixtures() -> PathBuf {
@@ -43,8 +45,9 @@ fn runs(profile: Profile) -> Vec<Run> {
 }
 
 fn open(model: &str) -> Model {
-    Model::open(&fixtures().join(model), &LoadOptions { threads: 1, ..LoadOptions::default() })
-        .expect("the model")
+    // What the harness computes in, too.
+    let options = LoadOptions { threads: 1, cache_type: CacheType::F32, ..LoadOptions::default() };
+    Model::open(&fixtures().join(model), &options).expect("the model")
 }
 
 fn score(model: &Model, exam: &Exam<'_>, max_length: usize, journal: &mut Journal) -> TaskResult {
@@ -78,12 +81,16 @@ fn as_the_harness(profile: Profile) {
                     assert!((ours - theirs).abs() <= 1e-3 * theirs.abs(), "{at}: {ours} {theirs}");
                 }
                 assert_eq!(sample.greedy, document.greedy, "{at}");
+                assert_eq!(sample.judged.said, document.said, "{at}");
             }
             // Of the tasks with a short context, WinoGrande's texts fit into it.
             assert_eq!(result.cut > 0, expected.max_length > 0 && name != "winogrande", "{at}");
             assert_eq!(result.figures.len(), of_task.figures.len(), "{at}");
             for figure in &result.figures {
-                let (value, stderr) = of_task.figures[figure.metric.name(profile)];
+                let name = figure.metric.name(profile);
+                let name =
+                    figure.filter.as_ref().map_or(name.to_owned(), |filter| format!("{name},{filter}"));
+                let (value, stderr) = of_task.figures[&name];
                 assert!((figure.value - value).abs() < 5e-5, "{at}: {figure:?} {value}");
                 assert_eq!(figure.stderr.is_some(), stderr.is_some(), "{at}: {figure:?} {stderr:?}");
                 let difference = figure.stderr.unwrap_or(0.0) - stderr.unwrap_or(0.0);

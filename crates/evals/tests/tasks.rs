@@ -1,6 +1,6 @@
 //! Tasks and data that are not as they should be.
 
-use sai_evals::{Exam, ExamOptions, Profile, Task, select};
+use sai_evals::{DatasetOnHub, Exam, ExamOptions, Profile, Task, in_repository, select};
 use serde_json::json;
 use std::path::Path;
 
@@ -8,12 +8,14 @@ const COLOURS: &str = r#"
 name = "colours"
 about = "The colour of a thing."
 file = "colours"
-repository = "somebody/colours"
-config = "plain"
 split = "test"
 examples = "test"
 columns = ["thing", "colours", "label"]
 metrics = ["acc"]
+
+[dataset]
+repository = "somebody/colours"
+config = "plain"
 
 [prompt]
 context = "{{ thing }} is"
@@ -63,21 +65,16 @@ fn a_row_that_does_not_fit_is_refused_with_its_file_and_line() {
 }
 
 #[test]
-fn data_is_found_compressed_and_as_the_hub_lays_it_out_and_never_twice() {
+fn data_is_found_compressed_and_never_twice() {
     let home = tempfile::tempdir().expect("a folder");
     let task = colours();
     let read = || Exam::read(&task, home.path(), ExamOptions::default());
     let error = read().expect_err("nothing there").to_string();
     assert!(
-        error.contains("colours.test.jsonl") && error.contains("somebody/colours/plain/test-*.parquet"),
+        error.contains("colours.test.jsonl") && error.contains("a copy of the Hub's somebody/colours"),
         "{error}"
     );
     let row = r#"{"thing": "Snow", "colours": ["white", "red"], "label": 0}"#;
-    let hub = home.path().join("somebody/colours/plain");
-    std::fs::create_dir_all(&hub).expect("folders");
-    std::fs::write(hub.join("test-00000-of-00002.jsonl"), row).expect("writes");
-    std::fs::write(hub.join("test-00001-of-00002.jsonl"), row).expect("writes");
-    assert_eq!(read().expect("rows").documents.len(), 2);
     let packed = zstd::encode_all(row.as_bytes(), 1).expect("packs");
     std::fs::write(home.path().join("colours.test.jsonl.zst"), packed).expect("writes");
     assert_eq!(read().expect("rows").documents.len(), 1);
@@ -136,7 +133,7 @@ fn a_task_that_makes_no_sense_is_refused_with_its_file() {
         ("items = \"colours\"\n", "", "either `choices`, the same for all rows, or `items`"),
         ("[\"acc\"]", "[]", "`metrics` is empty"),
         ("[\"acc\"]", "[\"mc2\"]", "`mc2` wants `labels`"),
-        ("[\"acc\"]", "[\"accuracy\"]", "line 10: unknown variant `accuracy`"),
+        ("[\"acc\"]", "[\"accuracy\"]", "line 8: unknown variant `accuracy`"),
         ("split =", "spilt =", "unknown field `spilt`"),
     ];
     for (old, new, fact) in cases {
@@ -156,14 +153,12 @@ fn rows_of_tasks_beyond_the_tables_become_questions() {
         "mmlu",
         json!({"question": " How many? ", "subject": "high_school_maths", "choices": ["1", "2", "3", "4"], "answer": 2}),
     );
-    assert_eq!(
-        mmlu.contexts[0],
-        "The following are multiple choice questions (with answers) about high school maths.\n\nHow many?\n\
-         A. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
-    );
+    assert_eq!(mmlu.contexts[0], "How many?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:");
     assert_eq!((mmlu.gold, mmlu.choices[2].as_str()), (2, "C"));
-    let kmmlu =
-        ask("kmmlu", json!({"question": "몇 개?", "A": "1", "B": "2", "C": "3", "D": "4", "answer": 4}));
+    let kmmlu = ask(
+        "kmmlu",
+        json!({"question": "몇 개?", "A": "1", "B": "2", "C": "3", "D": "4", "answer": 4, "Category": "수학"}),
+    );
     assert_eq!((kmmlu.contexts[0].as_str(), kmmlu.gold), ("몇 개?\nA. 1\nB. 2\nC. 3\nD. 4\n정답：", 3));
     let haerae = ask("haerae", json!({"query": "다음 중?", "answer": "(C)"}));
     assert_eq!((haerae.choices.len(), haerae.gold), (5, 2));
@@ -178,4 +173,85 @@ fn rows_of_tasks_beyond_the_tables_become_questions() {
     let click = ask("click", row("CSAT_korean_22_1", "글"));
     assert_eq!(click.choices.len(), 5);
     assert!(click.contexts[0].contains("답하시오.\n\n맥락: 글\n질문: "), "{}", click.contexts[0]);
+}
+
+#[test]
+fn the_files_of_a_split_are_found_in_each_layout_of_the_hub() {
+    let of = |config: &str| -> DatasetOnHub {
+        toml::from_str(&format!("repository = \"a/b\"\n{config}")).expect("a dataset")
+    };
+    let found = |config: &str, names: &[&str]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        in_repository(&names, &of(config), "test").map_err(|e| e.to_string())
+    };
+    let one = "config = \"x\"";
+    // Files by configuration, of one configuration alone, and as the Hub converts them.
+    let shards = ["x/test-00000-of-00002.parquet", "x/test-00001-of-00002.parquet"];
+    let others = [
+        "y/test-00000-of-00001.parquet",
+        "x/train-00000-of-00001.parquet",
+        "x/test_r1-00000-of-00001.parquet",
+        "README.md",
+    ];
+    assert_eq!(found(one, &[&shards[..], &others[..]].concat()).expect("two"), shards);
+    assert_eq!(
+        found("", &["data/test-00000-of-00001.parquet", "data/train-00000-of-00001.parquet"])
+            .expect("one")
+            .len(),
+        1
+    );
+    let converted = ["x/test/0000.parquet", "y/test/0000.parquet", "x/dev/0000.parquet"];
+    assert_eq!(found(one, &converted).expect("one"), converted[..1]);
+    assert_eq!(found("config = \"*\"", &converted).expect("both"), converted[..2]);
+    assert_eq!(found("config = [\"y\"]", &converted).expect("one"), converted[1..2]);
+    let error = found(one, &["data/Accounting-test.csv"]).expect_err("no Parquet");
+    assert_eq!(
+        error,
+        "a/b@main: it has no Parquet of the split test of the configuration x; give its rows with --data FOLDER"
+    );
+}
+
+#[test]
+fn a_copy_of_the_hub_s_files_is_read_and_lists_in_columns_too() {
+    let tasks = Task::own().expect("sound tasks");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for name in ["kobest_copa", "truthfulqa_mc2"] {
+        let task = tasks.iter().find(|task| task.name() == name).expect("the task");
+        let read =
+            |folder: &str| Exam::read(task, &fixtures.join(folder), ExamOptions::default()).expect("rows");
+        let questions =
+            |exam: Exam<'_>| exam.documents.into_iter().map(|document| document.question).collect::<Vec<_>>();
+        assert_eq!(questions(read("hub")), questions(read("data")), "{name}");
+    }
+}
+
+#[test]
+fn examples_are_of_the_same_part_of_a_task_and_its_first_ones_in_order() {
+    let home = tempfile::tempdir().expect("a folder");
+    let tasks = Task::own().expect("sound tasks");
+    let task = tasks.iter().find(|task| task.name() == "mmlu").expect("the task");
+    let row = |question: &str, subject: &str| {
+        json!({"question": question, "subject": subject, "choices": ["1", "2", "3", "4"], "answer": 1})
+            .to_string()
+    };
+    let write = |split: &str, rows: &[String]| {
+        std::fs::write(home.path().join(format!("mmlu.{split}.jsonl")), rows.join("\n")).expect("writes");
+    };
+    write("test", &[row("a?", "bird_law"), row("b?", "maths"), row("c?", "bird_law")]);
+    write("dev", &[row("one?", "maths"), row("two?", "bird_law"), row("three?", "bird_law")]);
+    let options = ExamOptions { profile: Profile::Main, examples: 2, limit: None };
+    let error = Exam::read(task, home.path(), options).expect_err("one example of maths").to_string();
+    assert!(error.contains("1 rows of maths are too few for 2 examples"), "{error}");
+    let options = ExamOptions { examples: 1, ..options };
+    let exam = Exam::read(task, home.path(), options).expect("rows");
+    let asked: Vec<(usize, Option<&str>)> =
+        exam.documents.iter().map(|document| (document.number, document.subtask.as_deref())).collect();
+    assert_eq!(asked, [(0, Some("bird_law")), (2, Some("bird_law")), (1, Some("maths"))]);
+    let options = "\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:";
+    assert_eq!(
+        exam.documents[1].question.contexts[0],
+        format!(
+            "The following are multiple choice questions (with answers) about bird law.\n\ntwo?{options} B\n\nc?{options}"
+        )
+    );
 }

@@ -155,6 +155,24 @@ impl<'m> Engine<'m> {
         Ok(id)
     }
 
+    /// Asks for the log-probability of each of some tokens as the one after a text: one pass over it, where each of the texts
+    /// with one of them at its end would want its own.
+    ///
+    /// # Errors
+    /// The text is empty or longer than the context, or holds a token that the model does not have.
+    pub fn score_next(&mut self, tokens: Vec<u32>, candidates: Vec<u32>) -> Result<RequestId, Error> {
+        if tokens.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        if tokens.len() > self.context() {
+            return Err(Error::PromptTooLong { tokens: tokens.len(), context: self.context() });
+        }
+        self.check(&tokens)?;
+        let id = self.new_id();
+        self.schedule.waiting.push_back(Task::score_next(id, tokens, candidates));
+        Ok(id)
+    }
+
     fn check(&self, tokens: &[u32]) -> Result<(), Error> {
         let vocab_size = self.runner.vocab_size();
         match tokens.iter().find(|&&token| token as usize >= vocab_size) {
@@ -246,7 +264,7 @@ impl<'m> Engine<'m> {
                 let text = answer.finish();
                 Output::Completion(Completion { tokens, text, finish_reason, usage, timings })
             }
-            Work::Score { mut scores, .. } => {
+            Work::Score { mut scores, .. } | Work::ScoreNext { mut scores, .. } => {
                 scores.usage = usage;
                 Output::Scores(scores)
             }

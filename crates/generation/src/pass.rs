@@ -81,6 +81,7 @@ impl Task<'_> {
             Work::Generate { .. } if self.computed == self.tokens.len() => self.choose(context, logits, on),
             Work::Generate { .. } => {}
             Work::Score { .. } => self.score_rows(logits),
+            Work::ScoreNext { .. } => self.score_candidates(logits),
         }
     }
 
@@ -128,15 +129,20 @@ impl Task<'_> {
     fn score_rows(&mut self, logits: &mut dyn Iterator<Item = &[f32]>) {
         let Work::Score { first, scores } = &mut self.work else { return };
         for logits in logits {
-            let token = self.tokens[*first + scores.logprobs.len()] as usize;
-            // A token that the model does not have is impossible.
-            let logit = logits.get(token).copied().unwrap_or(f32::NEG_INFINITY);
-            scores.logprobs.push(logit - log_sum_exp(logits));
-            // Written so that no number at all is never the likeliest.
-            let below = |(other, &value): (usize, &f32)| value < logit || (value == logit && other >= token);
-            scores.greedy.push(logits.iter().enumerate().all(below));
+            let token = self.tokens[*first + scores.logprobs.len()];
+            scores.add(token, logits, log_sum_exp(logits));
         }
         if *first + scores.logprobs.len() == self.tokens.len() {
+            self.finished = Some(FinishReason::Stop);
+        }
+    }
+
+    /// Scores what may follow its last row.
+    fn score_candidates(&mut self, logits: &mut dyn Iterator<Item = &[f32]>) {
+        let Work::ScoreNext { candidates, scores } = &mut self.work else { return };
+        if let Some(logits) = logits.next() {
+            let sum = log_sum_exp(logits);
+            candidates.iter().for_each(|&token| scores.add(token, logits, sum));
             self.finished = Some(FinishReason::Stop);
         }
     }

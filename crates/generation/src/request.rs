@@ -137,6 +137,19 @@ pub struct Scores {
     pub usage: Usage,
 }
 
+impl Scores {
+    /// Adds a token by the logits of the row before it and the log of their sum.
+    pub(crate) fn add(&mut self, token: u32, logits: &[f32], log_sum_exp: f32) {
+        let token = token as usize;
+        // A token that the model does not have is impossible.
+        let logit = logits.get(token).copied().unwrap_or(f32::NEG_INFINITY);
+        self.logprobs.push(logit - log_sum_exp);
+        // Written so that no number at all is never the likeliest.
+        let below = |(other, &value): (usize, &f32)| value < logit || (value == logit && other >= token);
+        self.greedy.push(logits.iter().enumerate().all(below));
+    }
+}
+
 /// What came of a request.
 #[derive(Clone, Debug)]
 pub enum Output {

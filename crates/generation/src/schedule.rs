@@ -51,8 +51,20 @@ pub(crate) struct Task<'m> {
 
 /// What is to be done with a text.
 pub(crate) enum Work<'m> {
-    Generate { answer: Box<Answer<'m>>, drafter: Drafter, max_new_tokens: usize },
-    Score { first: usize, scores: Scores },
+    Generate {
+        answer: Box<Answer<'m>>,
+        drafter: Drafter,
+        max_new_tokens: usize,
+    },
+    Score {
+        first: usize,
+        scores: Scores,
+    },
+    /// Tokens that may follow the text are scored after its last row.
+    ScoreNext {
+        candidates: Vec<u32>,
+        scores: Scores,
+    },
 }
 
 /// A running request's pages.
@@ -85,6 +97,10 @@ impl<'m> Task<'m> {
         Task::new(id, tokens, Work::Score { first: first.max(1), scores: Scores::default() })
     }
 
+    pub(crate) fn score_next(id: RequestId, tokens: Vec<u32>, candidates: Vec<u32>) -> Task<'m> {
+        Task::new(id, tokens, Work::ScoreNext { candidates, scores: Scores::default() })
+    }
+
     fn new(id: RequestId, tokens: Vec<u32>, work: Work<'m>) -> Task<'m> {
         Task {
             id,
@@ -107,7 +123,7 @@ impl<'m> Task<'m> {
     /// Tokens that have to be computed: all, but the last of a text that is scored.
     pub(crate) fn goal(&self) -> usize {
         match self.work {
-            Work::Generate { .. } => self.tokens.len(),
+            Work::Generate { .. } | Work::ScoreNext { .. } => self.tokens.len(),
             Work::Score { .. } => self.tokens.len().saturating_sub(1),
         }
     }
@@ -115,7 +131,7 @@ impl<'m> Task<'m> {
     /// The first token after whose row something has to be chosen or scored.
     pub(crate) fn wanted_from(&self) -> usize {
         match &self.work {
-            Work::Generate { .. } => self.tokens.len() - 1,
+            Work::Generate { .. } | Work::ScoreNext { .. } => self.tokens.len() - 1,
             Work::Score { first, scores } => first - 1 + scores.logprobs.len(),
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::stages::RunContext;
 use crate::{Error, Evaluation};
-use sai_corpus::Count;
 use sai_generation::{Config, GenerationConfig};
+use sai_samples::Count;
 use sai_trainer::{FinetuneRecipe, Length, Metrics, Recipe};
 use std::fmt::Write;
 use std::path::Path;

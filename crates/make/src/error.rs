@@ -11,7 +11,10 @@ pub enum Error {
     Trainer(#[from] sai_trainer::Error),
     /// Documents that cannot be read.
     #[error(transparent)]
-    Corpus(#[from] sai_corpus::Error),
+    Documents(#[from] sai_documents::Error),
+    /// A sample that cannot be drawn or made.
+    #[error(transparent)]
+    Samples(#[from] sai_samples::Error),
     /// A vocabulary that cannot be learnt.
     #[error(transparent)]
     Learning(#[from] sai_tokenizer::train::TrainError),

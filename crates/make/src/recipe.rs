@@ -2,10 +2,10 @@
 
 use crate::folder::Folder;
 use crate::{Error, Stage};
-use sai_corpus::{RulesShare, SampleRecipe};
 use sai_decoder::Mix;
 use sai_formats::DType;
 use sai_generation::GenerationConfig;
+use sai_samples::{RulesShare, SampleRecipe};
 use sai_trainer::recipe::{Keys, RecipeText, nearest, read};
 use sai_trainer::{FinetuneRecipe, Model, Recipe};
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use crate::card::{Facts, NOT_HELD_OUT, megabytes, thousands};
 use crate::stages::RunContext;
 use crate::{Error, Stage};
-use sai_corpus::{Options, Reader};
+use sai_documents::{Options, Reader};
 use sai_tokenizer::Tokenizer;
 use sai_tokenizer::eval::{SYLLABLES, judge, syllables};
 use sai_trainer::{Sample, curves, escape, page, read_samples};

@@ -336,7 +336,7 @@ fn no_text_is_not_predicted_perfectly() {
     let options = |bytes| sai_make::EvaluationOptions {
         models: Vec::new(),
         texts: vec![("ko".to_owned(), vec![empty.clone()])],
-        reading: sai_corpus::Options::default(),
+        reading: sai_documents::Options::default(),
         bytes,
         ask: Vec::new(),
         answer_tokens: 8,

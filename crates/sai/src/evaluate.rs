@@ -1,6 +1,9 @@
 //! `sai evaluate`: what models know of texts, what they say, and how they do in tasks.
 
 mod chart;
+mod data;
+mod endpoint;
+mod remote_vocabulary;
 mod table;
 mod tasks;
 
@@ -33,7 +36,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
     /// GGUF files, Hugging Face folders, Hub ids or short names
-    #[arg(required = true, value_name = "MODEL")]
+    #[arg(required_unless_present = "endpoint", value_name = "MODEL")]
     models: Vec<String>,
 
     /// Documents and the name of their language; may be given again
@@ -89,6 +92,11 @@ impl Evaluate {
             bail!(
                 "there is nothing to find out; give texts with --texts LANG=FILE, a question with --ask, or --tasks"
             );
+        }
+        if self.models.is_empty()
+            && !(self.texts.is_empty() && self.ask.is_empty() && self.ask_file.is_none())
+        {
+            bail!("--texts and --ask are for models on this machine; name one, or leave them out");
         }
         let mut models: Vec<(String, Source)> = Vec::new();
         for name in self.models {

@@ -20,6 +20,8 @@ type Headers = &'static [(&'static str, &'static str)];
 /// What the server holds and how it behaves.
 struct Behaviour {
     repo: &'static str,
+    /// What stands before the id in addresses of files.
+    prefix: &'static str,
     commit: &'static str,
     files: BTreeMap<String, Vec<u8>>,
     /// The licence must be accepted: files need this token.
@@ -53,6 +55,7 @@ impl Hub {
         let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
         let state = Behaviour {
             repo: "owner/name",
+            prefix: "",
             commit: COMMIT,
             files,
             token: None,
@@ -128,10 +131,10 @@ impl Behaviour {
             return http(status, headers, body.as_bytes());
         }
         let path = path.split('?').next().unwrap_or_default();
-        let repo = self.repo;
-        if path == format!("/api/models/{repo}/revision/main")
-            || path == format!("/api/models/{repo}/revision/v1")
-        {
+        let (repo, prefix) = (self.repo, self.prefix);
+        let kind = if prefix.is_empty() { "models" } else { "datasets" };
+        let known = ["main", "v1", "refs%2Fconvert%2Fparquet", self.commit];
+        if known.iter().any(|revision| path == format!("/api/{kind}/{repo}/revision/{revision}")) {
             let siblings: Vec<_> = self
                 .files
                 .iter()
@@ -141,17 +144,17 @@ impl Behaviour {
                 serde_json::json!({ "sha": self.commit, "siblings": siblings, "gated": false }).to_string();
             return http("200 OK", &[], body.as_bytes());
         }
-        if path.starts_with("/api/models/") {
+        if path.starts_with("/api/") {
             // As the Hub says to a stranger, who shall not learn whether a private model is there.
             return http("401 Unauthorized", &[("X-Error-Code", "RepoNotFound")], b"{}");
         }
-        if let Some(name) = path.strip_prefix(&format!("/{repo}/resolve/{}/", self.commit)) {
+        if let Some(name) = path.strip_prefix(&format!("/{prefix}{repo}/resolve/{}/", self.commit)) {
             if self.token.is_some_and(|wanted| token != Some(wanted)) {
                 return http("401 Unauthorized", &[("X-Error-Code", "GatedRepo")], b"{}");
             }
             let Some(bytes) = self.files.get(name) else { return http("404 Not Found", &[], b"") };
             let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            if name.ends_with(".safetensors") || name.ends_with(".gguf") {
+            if [".safetensors", ".gguf", ".parquet"].iter().any(|end| name.ends_with(end)) {
                 let (location, etag) = (format!("{address}/store/{name}"), format!("\"{hash}\""));
                 let headers = [
                     ("Location", location.as_str()),
@@ -575,4 +578,76 @@ fn a_file_of_certificates_that_is_none_is_named() {
     assert!(error.contains("none.pem: holds no certificate"), "{error}");
     let error = fails(hub.command(home.path(), "owner/name").env("REQUESTS_CA_BUNDLE", "missing.pem"));
     assert!(error.contains("missing.pem: the certificates cannot be read"), "{error}");
+}
+
+/// The dataset of the tests of `evals`, of which a file is the split `test` of a task.
+fn dataset() -> Hub {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../evals/tests/fixtures/hub/skt/kobest_v1");
+    let read = |name: &str| std::fs::read(fixtures.join(name)).expect("the fixture");
+    let files = ["copa/test/0000.parquet", "copa/train/0000.parquet"].map(|name| (name, read(name)));
+    Hub::new(&files).with(|state| (state.repo, state.prefix) = ("skt/kobest_v1", "datasets/"))
+}
+
+fn evaluate(hub: &Hub, home: &Path) -> Command {
+    let mut command = sai(home);
+    command.env("HF_ENDPOINT", &hub.address).args(["evaluate"]);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../evals/tests/fixtures/model"));
+    command.args(["--tasks", "kobest_copa", "--json"]);
+    command
+}
+
+#[test]
+fn the_data_of_a_task_is_fetched_once_and_only_the_split_that_is_asked() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), dataset().with(|state| state.cuts = 1));
+    let ran = succeeds(&mut evaluate(&hub, home.path()));
+    assert!(ran.err.contains("fetching copa/test/0000.parquet") && ran.err.contains("going on"), "{ran:?}");
+    let log = hub.log();
+    assert!(!log.iter().any(|request| request.contains("train")), "{log:?}");
+    let at = home.path().join("hf/hub/datasets--skt--kobest_v1/snapshots").join(COMMIT);
+    assert!(at.join("copa/test/0000.parquet").exists());
+    let found: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    let file = &found["tasks"][0]["data"]["kobest_copa"][0];
+    assert!(file["path"].as_str().is_some_and(|path| path.contains(COMMIT)), "{file}");
+    let bytes = std::fs::read(at.join("copa/test/0000.parquet")).expect("the file");
+    let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(file["sha256"], sum);
+    // A branch is asked for again, its files are not.
+    assert_eq!(succeeds(&mut evaluate(&hub, home.path())).out, ran.out);
+    assert_eq!(hub.log(), ["/api/datasets/skt/kobest_v1/revision/refs%2Fconvert%2Fparquet"]);
+    // Examples are of another split.
+    succeeds(evaluate(&hub, home.path()).args(["--fewshot", "1"]));
+    assert!(hub.log().iter().any(|request| request.contains("copa/train/0000.parquet")));
+}
+
+#[test]
+fn a_dataset_in_the_cache_needs_no_network_and_what_it_lacks_is_named() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), dataset());
+    let ran = succeeds(&mut evaluate(&hub, home.path()));
+    hub.log();
+    let offline = succeeds(evaluate(&hub, home.path()).env("HF_HUB_OFFLINE", "1"));
+    assert_eq!((offline.out, hub.log().len()), (ran.out, 0));
+    let error = fails(evaluate(&hub, home.path()).env("HF_HUB_OFFLINE", "1").args(["--fewshot", "1"]));
+    assert!(error.contains("lacks copa/train/0000.parquet"), "{error}");
+    let error =
+        fails(evaluate(&hub, home.path()).env("HF_HUB_OFFLINE", "1").args(["--tasks", "kobest_boolq"]));
+    assert!(error.contains("no Parquet of the split test of the configuration boolq"), "{error}");
+    let empty = tempfile::tempdir().expect("a folder");
+    let error = fails(evaluate(&hub, empty.path()).env("HF_HUB_OFFLINE", "1"));
+    assert!(error.contains("does not know this dataset"), "{error}");
+    let dead = hub.with(|state| state.broken = Some(("503 Service Unavailable", &[], "")));
+    let ran = succeeds(&mut evaluate(&dead, home.path()));
+    assert!(ran.err.contains("taking what the cache has"), "{ran:?}");
+}
+
+#[test]
+fn a_dataset_that_is_damaged_private_or_none_is_said_so() {
+    let (home, hub) = (tempfile::tempdir().expect("a folder"), dataset().with(|state| state.corrupt = true));
+    let error = fails(evaluate(&hub, home.path()).arg("--quiet"));
+    assert!(error.contains("copa/test/0000.parquet: what arrived has sha256"), "{error}");
+    let hub = dataset().with(|state| state.token = Some("hf_good"));
+    let error = fails(evaluate(&hub, home.path()).arg("--quiet"));
+    assert!(error.contains("/datasets/skt/kobest_v1 and set HF_TOKEN"), "{error}");
+    let hub = dataset().with(|state| state.repo = "skt/other");
+    let error = fails(&mut evaluate(&hub, home.path()));
+    assert!(error.contains("the Hub has no such public dataset"), "{error}");
 }

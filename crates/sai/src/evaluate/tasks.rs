@@ -4,10 +4,12 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use sai_evals::{Exam, ExamOptions, Journal, Profile, Task, TaskResult};
+use anyhow::bail;
+use sai_evals::{Exam, ExamOptions, Journal, LanguageModel, Profile, Task, TaskResult};
 use sai_generation::{CacheType, LoadOptions, Model, Source};
 
+use super::data::Data;
+use super::endpoint::Endpoint;
 use super::{chart, table};
 use crate::cli::{MOST, whole};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
@@ -18,10 +20,10 @@ use crate::ui::Ui;
 #[command(next_help_heading = "Tasks")]
 pub(super) struct TaskArgs {
     /// Tasks and groups of lm-evaluation-harness: kobest, english, all, boolq, …
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "data")]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     tasks: Vec<String>,
 
-    /// The folder of the tasks' data, JSONL or Parquet
+    /// The folder of the tasks' data, JSONL or Parquet; without it the data is fetched from the Hub
     #[arg(long, value_name = "FOLDER", requires = "tasks")]
     data: Option<PathBuf>,
 
@@ -33,9 +35,9 @@ pub(super) struct TaskArgs {
     #[arg(long, value_enum, default_value_t = Branch::Polyglot, requires = "tasks")]
     profile: Branch,
 
-    /// Examples before each question
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole(0..=1000), requires = "tasks")]
-    fewshot: usize,
+    /// Examples before each question [default: the task's own number, mostly 0]
+    #[arg(long, value_name = "N", value_parser = whole(0..=1000), requires = "tasks")]
+    fewshot: Option<usize>,
 
     /// Documents of each task at most; figures of fewer do not compare with published ones
     #[arg(long, value_name = "N", value_parser = whole(1..=MOST), requires = "tasks")]
@@ -56,6 +58,23 @@ pub(super) struct TaskArgs {
     /// Put the columns that 42dot published before the measured ones
     #[arg(long, value_enum, requires = "tasks")]
     compare: Option<Compare>,
+
+    /// Judge the model of a completions server too, as http://127.0.0.1:8000/v1; it has to return log-probabilities with
+    /// `echo`, as vLLM and sai do
+    #[arg(long, value_name = "URL", requires_all = ["tasks", "model_name"])]
+    endpoint: Option<String>,
+
+    /// What the server calls its model
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    model_name: Option<String>,
+
+    /// A model on this machine or the Hub that has the server's vocabulary; without it the server cuts texts
+    #[arg(long, value_name = "MODEL", requires = "endpoint")]
+    tokenizer: Option<String>,
+
+    /// Requests to the server at a time
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = whole(1..=256), requires = "endpoint")]
+    concurrent: usize,
 
     /// How tables are printed
     #[arg(long, value_enum, default_value_t = TableFormat::Plain, requires = "tasks", conflicts_with = "json")]
@@ -86,6 +105,13 @@ enum TableFormat {
     Plain,
     Markdown,
     Latex,
+}
+
+/// Where a model is that is judged.
+enum Contestant<'a> {
+    Local(&'a Source),
+    /// Behind an address.
+    Server(&'a str),
 }
 
 impl TaskArgs {
@@ -130,12 +156,15 @@ impl TaskArgs {
             Branch::Polyglot => Profile::Polyglot,
             Branch::Main => Profile::Main,
         };
-        let options = ExamOptions { profile, examples: self.fewshot, limit: self.limit };
-        let folder =
-            self.data.as_deref().context("--tasks wants --data FOLDER, where the tasks' data lies")?;
+        let mut data = match &self.data {
+            Some(folder) => Data::Folder(folder),
+            None => Data::Hub(Vec::new()),
+        };
         let mut exams = Vec::new();
         for task in &tasks {
-            let exam = Exam::read(task, folder, options)?;
+            let examples = self.fewshot.unwrap_or(task.file.fewshot);
+            let options = ExamOptions { profile, examples, limit: self.limit };
+            let exam = Exam::of(task, &data.paths(task, examples > 0, ui)?, options)?;
             self.tell(&exam, ui);
             exams.push(exam);
         }
@@ -144,16 +173,26 @@ impl TaskArgs {
             None => Journal::in_memory(),
         };
         let mut results: Vec<(String, Vec<TaskResult>)> = Vec::new();
-        for (name, source) in models {
-            // The harness computes in f32: rounded keys and values move log-likelihoods by a thousandth.
-            let options = LoadOptions { threads, cache_type: CacheType::F32, ..LoadOptions::default() };
-            let model = Model::open(source, &options)?;
+        let server = self.endpoint.iter().zip(&self.model_name);
+        let local = models.iter().map(|(name, source)| (name, Contestant::Local(source)));
+        for (name, contestant) in local.chain(server.map(|(url, name)| (name, Contestant::Server(url)))) {
+            let model: Box<dyn LanguageModel> = match contestant {
+                Contestant::Local(source) => {
+                    // The harness computes in f32: rounded keys and values move log-likelihoods by a thousandth.
+                    let options =
+                        LoadOptions { threads, cache_type: CacheType::F32, ..LoadOptions::default() };
+                    Box::new(Model::open(source, &options)?)
+                }
+                Contestant::Server(url) => {
+                    Box::new(Endpoint::open(url, name, self.tokenizer.as_deref(), self.concurrent, ui)?)
+                }
+            };
             let total: usize = exams.iter().map(Exam::requests).sum();
             let bar = ui.bar(total as u64, name);
             let (mut before, mut of_model) = (0, Vec::new());
             for exam in &exams {
                 bar.set_message(format!("{}, {name}", exam.task.name()));
-                let found = sai_evals::run(&model, exam, self.max_length, &mut journal, &mut |done, _| {
+                let found = sai_evals::run(&*model, exam, self.max_length, &mut journal, &mut |done, _| {
                     bar.set_position((before + done) as u64);
                     if interrupt.pending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })?;
@@ -187,7 +226,7 @@ impl TaskArgs {
         if exam.documents.len() < exam.available {
             ui.note(format_args!("{name}: {} of {} documents", exam.documents.len(), exam.available));
         }
-        if exam.options.examples < self.fewshot {
+        if exam.options.examples < self.fewshot.unwrap_or(0) {
             ui.note(format_args!("{name}: it has no examples to draw from, and is asked without"));
         }
         let file =
@@ -209,9 +248,9 @@ impl TaskArgs {
         if let Some(path) = &self.samples {
             let mut text = String::new();
             for (model, results) in results {
-                for result in results {
+                for (result, task) in results.iter().zip(tasks) {
                     for sample in &result.samples {
-                        let mut line = sai_evals::sample(&result.task, sample);
+                        let mut line = sai_evals::sample(task, sample);
                         line["model"] = model.as_str().into();
                         text += &line.to_string();
                         text.push('\n');

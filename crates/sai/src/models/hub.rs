@@ -1,4 +1,4 @@
-//! Models from the Hub, into the cache that all of Hugging Face's tools share.
+//! Models and datasets from the Hub, into the cache that all of Hugging Face's tools share.
 //!
 //! One request asks what the repository holds; a file that the cache has is never fetched again. A download
 //! that was cut goes on where it stopped, in this run or the next, and what arrives is held to the size and
@@ -6,6 +6,7 @@
 
 mod cache;
 mod client;
+mod dataset;
 mod download;
 mod id;
 mod local;
@@ -24,6 +25,7 @@ use download::Download;
 use id::Settings;
 use refusal::{describe, is_unreachable, refused, unreachable};
 
+pub(crate) use dataset::Dataset;
 pub(super) use id::{HubId, Pasted, cache_folder, is_offline};
 pub(super) use local::LocalRepository;
 pub(crate) use push::{CARD, Outgoing, Push};
@@ -55,13 +57,7 @@ pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<
         }
         Err(error) => return Err(refused(id, &settings, None, &error)),
     };
-    if !is_commit(&listing.sha) {
-        bail!(
-            "{id}: {} answered with `{}` where a commit belongs; is HF_ENDPOINT right?",
-            settings.endpoint,
-            listing.sha
-        );
-    }
+    check_commit(id, &settings, &listing.sha)?;
 
     let download = Download { id, settings: &settings, client: &client, listing: &listing, ui };
     let names: Vec<String> = listing.siblings.iter().map(|s| s.rfilename.clone()).collect();
@@ -84,7 +80,7 @@ pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<
         }
     };
     // Written last: a revision that the cache knows by name is whole.
-    let known = settings.cache.repository(&id.repo);
+    let known = settings.cache.repository(id.repo_type, &id.repo);
     known
         .set_commit(&id.revision, &listing.sha)
         .with_context(|| format!("{}: cannot be written", settings.cache.folder.display()))?;
@@ -93,7 +89,7 @@ pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<
 
 /// The copy of `id` in the cache, if a whole one is there.
 fn cached(id: &HubId, wanted: WantedFiles, cache: &Cache) -> anyhow::Result<Option<PathBuf>> {
-    let repository = cache.repository(&id.repo);
+    let repository = cache.repository(id.repo_type, &id.repo);
     let commit = repository.commit(&id.revision).unwrap_or_else(|| id.revision.clone());
     if !is_commit(&commit) {
         return Ok(None);
@@ -128,6 +124,17 @@ fn list_into(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>)
         } else if path.is_dir() && depth < 3 {
             list_into(&path, &format!("{prefix}{name}/"), depth + 1, names);
         }
+    }
+}
+
+/// Holds what the Hub calls a commit to being one.
+fn check_commit(id: &HubId, settings: &Settings, sha: &str) -> anyhow::Result<()> {
+    match is_commit(sha) {
+        true => Ok(()),
+        false => bail!(
+            "{id}: {} answered with `{sha}` where a commit belongs; is HF_ENDPOINT right?",
+            settings.endpoint
+        ),
     }
 }
 

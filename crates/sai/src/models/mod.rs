@@ -164,6 +164,14 @@ pub(crate) fn hub_cache() -> anyhow::Result<PathBuf> {
     hub::cache_folder()
 }
 
+/// A dataset of the Hub, `owner/name` or `owner/name@revision`.
+///
+/// # Errors
+/// One line that says why it cannot be had.
+pub(crate) fn dataset(asked: &str, ui: &Ui) -> anyhow::Result<hub::Dataset> {
+    hub::Dataset::open(asked, ui)
+}
+
 /// Whether the person said that the Hub is not to be asked.
 pub(crate) fn is_offline() -> bool {
     hub::is_offline()

@@ -1,7 +1,9 @@
-//! Where models of the Hub lie on this machine, as all of Hugging Face's tools keep them: contents by their checksum under
+//! Where repositories of the Hub lie on this machine, as all of Hugging Face's tools keep them: contents by their checksum under
 //! `blobs`, links to them under `snapshots/COMMIT`, and under `refs` the commit of each name.
 
 use std::path::{Path, PathBuf};
+
+use super::id::RepoType;
 
 /// The folder of all repositories.
 pub(super) struct Cache {
@@ -9,8 +11,9 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn repository(&self, repo: &str) -> CachedRepository {
-        CachedRepository { folder: self.folder.join(format!("models--{}", repo.replace('/', "--"))) }
+    pub(super) fn repository(&self, repo_type: RepoType, repo: &str) -> CachedRepository {
+        let name = format!("{}s--{}", repo_type.name(), repo.replace('/', "--"));
+        CachedRepository { folder: self.folder.join(name) }
     }
 }
 
@@ -43,6 +46,11 @@ impl CachedRepository {
         let path = self.reference(revision);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         std::fs::write(path, commit)
+    }
+
+    /// Where the list of a commit's files is kept, which the cache of Hugging Face's tools does not have.
+    pub(super) fn listing(&self, commit: &str) -> PathBuf {
+        self.folder.join("listings").join(format!("{commit}.json"))
     }
 
     fn reference(&self, revision: &str) -> PathBuf {

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Body, SendBody};
@@ -49,14 +49,14 @@ pub(super) enum RequestError {
 }
 
 /// A file of a repository, as the list of it says.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub(super) struct Sibling {
     pub(super) rfilename: String,
     pub(super) size: Option<u64>,
 }
 
 /// What a repository holds at one commit.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub(super) struct Listing {
     pub(super) sha: String,
     #[serde(default)]
@@ -100,7 +100,8 @@ impl<'a> Client<'a> {
     /// What the repository holds at the revision of `id`.
     pub(super) fn listing(&self, id: &HubId) -> Result<Listing, RequestError> {
         let (endpoint, revision) = (&self.settings.endpoint, escaped(&id.revision, false));
-        let url = format!("{endpoint}/api/models/{}/revision/{revision}?blobs=true", id.repo);
+        let of = id.repo_type.name();
+        let url = format!("{endpoint}/api/{of}s/{}/revision/{revision}?blobs=true", id.repo);
         let (mut response, hop) = self.get(&url, None, |_| false)?;
         let body = response.body_mut().with_config().limit(LONGEST_LISTING).read_to_string();
         let text = body.map_err(connection)?;
@@ -155,7 +156,8 @@ impl<'a> Client<'a> {
     }
 
     fn url(&self, id: &HubId, commit: &str, name: &str) -> String {
-        format!("{}/{}/resolve/{commit}/{}", self.settings.endpoint, id.repo, escaped(name, true))
+        let (endpoint, prefix) = (&self.settings.endpoint, id.repo_type.prefix());
+        format!("{endpoint}/{prefix}{}/resolve/{commit}/{}", id.repo, escaped(name, true))
     }
 
     fn get(

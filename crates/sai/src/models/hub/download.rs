@@ -33,7 +33,7 @@ pub(super) struct Download<'a> {
 
 impl Download<'_> {
     fn repository(&self) -> CachedRepository {
-        self.settings.cache.repository(&self.id.repo)
+        self.settings.cache.repository(self.id.repo_type, &self.id.repo)
     }
 
     pub(super) fn folder(&self) -> PathBuf {

@@ -1,4 +1,4 @@
-//! What a model of the Hub is called, and where this machine keeps and looks for it.
+//! What a repository of the Hub is called, and where this machine keeps and looks for it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,34 @@ use ureq::tls::{Certificate, PemItem, parse_pem};
 
 use super::cache::Cache;
 
+/// What a repository is of, which decides its addresses and its place in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::models) enum RepoType {
+    Model,
+    Dataset,
+}
+
+impl RepoType {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Dataset => "dataset",
+        }
+    }
+
+    /// What stands before the id in the address of a page or a file.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::Model => "",
+            Self::Dataset => "datasets/",
+        }
+    }
+}
+
 /// `owner/name`, with an optional `@revision` and an optional `:file.gguf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::models) struct HubId {
+    pub(in crate::models) repo_type: RepoType,
     pub(in crate::models) repo: String,
     pub(in crate::models) revision: String,
     pub(in crate::models) file: Option<String>,
@@ -30,7 +55,14 @@ impl HubId {
                 && w.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
         };
         let good = word(owner) && word(name) && revision.split('/').all(word);
-        good.then(|| Self { repo: repo.to_owned(), revision: revision.to_owned(), file })
+        let (repo, revision) = (repo.to_owned(), revision.to_owned());
+        good.then_some(Self { repo_type: RepoType::Model, repo, revision, file })
+    }
+
+    /// Reads the id of a dataset, `owner/name` with an optional `@revision`; `None` where `text` cannot be one.
+    pub(in crate::models) fn parse_dataset(text: &str) -> Option<Self> {
+        let id = Self::parse(text).filter(|id| id.file.is_none())?;
+        Some(Self { repo_type: RepoType::Dataset, ..id })
     }
 }
 

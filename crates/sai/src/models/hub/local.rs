@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use super::cache::Cache;
-use super::id::cache_folder;
+use super::id::{RepoType, cache_folder};
 use super::is_commit;
 use crate::models::remove::{Removal, bytes_of};
 
@@ -43,7 +43,7 @@ impl LocalRepository {
     /// The model `owner/name` in the cache.
     pub(in crate::models) fn find(repo: &str) -> anyhow::Result<Option<Self>> {
         let folder = cache_folder()?;
-        let named = Cache { folder: folder.clone() }.repository(repo).name();
+        let named = Cache { folder: folder.clone() }.repository(RepoType::Model, repo).name();
         // Some disks tell `A` from `a`, and the Hub does not.
         let name = names(&folder).into_iter().find(|name| name.eq_ignore_ascii_case(&named));
         Ok(name.and_then(|name| Self::read(&folder, &name)))

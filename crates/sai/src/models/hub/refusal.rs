@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 
 use super::client::RequestError;
-use super::id::{HubId, Settings};
+use super::id::{HubId, RepoType, Settings};
 
 /// Whether the Hub did not answer, or not now: what another try or the cache may mend.
 pub(super) fn is_unreachable(error: &RequestError) -> bool {
@@ -32,6 +32,7 @@ pub(super) fn describe(error: &RequestError) -> String {
 pub(super) fn unreachable(id: &HubId, settings: &Settings, error: &RequestError) -> anyhow::Error {
     let (endpoint, cache) = (&settings.endpoint, settings.cache.folder.display());
     let why = describe(error);
+    let way = local(id.repo_type);
     match error {
         RequestError::Status { status: 429, retry_after, .. } => {
             let wait = match retry_after.as_deref() {
@@ -42,13 +43,19 @@ pub(super) fn unreachable(id: &HubId, settings: &Settings, error: &RequestError)
             anyhow!("{id}: {endpoint} answers with {why}; run the command again {wait}{token}")
         }
         RequestError::Status { .. } => anyhow!(
-            "{id}: {endpoint} answers with {why}, and {cache} holds no whole copy; try again later, or give --model \
-             a local file"
+            "{id}: {endpoint} answers with {why}, and {cache} holds no whole copy; try again later, or give {way}"
         ),
         _ => anyhow!(
-            "{id}: the Hub at {endpoint} cannot be reached ({why}) and {cache} holds no whole copy; check the network, \
-             or give --model a local file"
+            "{id}: the Hub at {endpoint} cannot be reached ({why}) and {cache} holds no whole copy; check the network, or give {way}"
         ),
+    }
+}
+
+/// What stands in for the Hub.
+pub(super) fn local(repo_type: RepoType) -> &'static str {
+    match repo_type {
+        RepoType::Model => "--model a local file",
+        RepoType::Dataset => "a folder of its files",
     }
 }
 
@@ -60,7 +67,8 @@ pub(super) fn refused(
     error: &RequestError,
 ) -> anyhow::Error {
     let endpoint = &settings.endpoint;
-    let page = format!("{endpoint}/{}", id.repo);
+    let (what_it_is, page) =
+        (id.repo_type.name(), format!("{endpoint}/{}{}", id.repo_type.prefix(), id.repo));
     let what = file.map(|file| format!(" {file}:")).unwrap_or_default();
     match error {
         RequestError::Status { status: 401 | 403, host, with_token, .. } => match (&settings.token, file) {
@@ -82,14 +90,14 @@ pub(super) fn refused(
                 "{id}: its files are for people who accepted the licence; accept it at {page} and set HF_TOKEN"
             ),
             (None, None) => anyhow!(
-                "{id}: the Hub has no such public model; check the id, or set HF_TOKEN if the model is private"
+                "{id}: the Hub has no such public {what_it_is}; check the id, or set HF_TOKEN if it is private"
             ),
         },
         RequestError::Status { status: 404, .. } if file.is_none() && id.revision != "main" => {
-            anyhow!("{id}: the Hub has no such model or revision; check both at {endpoint}")
+            anyhow!("{id}: the Hub has no such {what_it_is} or revision; check both at {endpoint}")
         }
         RequestError::Status { status: 404, .. } if file.is_none() => {
-            anyhow!("{id}: no such file or folder here, and no such model at {endpoint}; check the id")
+            anyhow!("{id}: no such file or folder here, and no such {what_it_is} at {endpoint}; check the id")
         }
         RequestError::Status { status, host, .. } => {
             anyhow!("{id}:{what} the Hub at {host} answered with status {status}")
