@@ -75,7 +75,10 @@ fn is_frame(node: &NodeRef<'_>, name: &str) -> bool {
         "nav" | "footer" | "aside" | "dialog" | "menu" => return true,
         // The header of an article holds its title.
         "header" => {
-            return node.parent().and_then(|parent| parent.node_name()).is_none_or(|name| &*name != "article");
+            return node
+                .parent()
+                .and_then(|parent| parent.node_name())
+                .is_none_or(|name| &*name != "article");
         }
         "article" | "main" | "body" | "h1" | "p" | "pre" | "table" | "td" | "tr" | "li" => {
             return hidden(node);
