@@ -67,6 +67,8 @@ pub fn text(html: &str, options: &Extract) -> Page {
     let document = Document::from(html.as_ref());
     let kind = kind::of(&document);
     let lang = document.select_single("html").attr("lang").map(|lang| lang.to_string());
+    // Numbers beside code are a column of their own in many pages.
+    document.select(GUTTERS).remove();
     let outline = outline::outline(&document);
     let config = Config { text_mode: TextMode::Raw, disable_json_ld: true, ..Config::default() };
     let (mut title, mut article) = (String::new(), String::new());
@@ -82,6 +84,10 @@ pub fn text(html: &str, options: &Extract) -> Page {
     }
     Page { title, lang, text, by, kind, cuts }
 }
+
+/// Elements that hold the numbers of lines of code, and marks that link to a title.
+const GUTTERS: &str = "td.gutter, .lineno, .linenos, .linenodiv, .line-numbers-rows, .hljs-ln-numbers, .rouge-gutter, .blob-num, .headerlink, \
+    .anchorjs-link, a.anchor, .visually-hidden, .sr-only, .screen-reader-text";
 
 /// The article, or all blocks where the page has none.
 fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -> (String, Extractor) {

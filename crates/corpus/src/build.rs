@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::cleaner::{Cleaner, Finisher, Kit, Perplexity};
+use crate::cleaner::{Cleaner, Kit, Perplexity};
 use crate::error::Error;
+use crate::finisher::Finisher;
 use crate::manifest::Manifest;
 use crate::map::Part;
 use crate::plan::{Plan, write_json};

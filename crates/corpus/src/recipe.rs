@@ -1,11 +1,13 @@
 //! What a corpus is to be made from, and how: the TOML that a person writes.
 
+mod written;
+
 use std::path::{Path, PathBuf};
 
 use sai_cleaning::decontaminate::DecontaminateOptions;
 use sai_cleaning::minhash::MinHashOptions;
-use sai_documents::{Amount, Columns, WrittenAs};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sai_documents::{Columns, WrittenAs};
+use serde::{Deserialize, Serialize};
 
 use crate::clean_set::CleanSet;
 use crate::error::Error;
@@ -64,7 +66,7 @@ pub struct Source {
     /// The licence of documents that do not say it.
     pub license: Option<String>,
     /// The longest record, such as "16MB"; a longer one is passed over and counted.
-    #[serde(default = "longest", deserialize_with = "bytes", serialize_with = "say_bytes")]
+    #[serde(default = "longest", deserialize_with = "written::bytes", serialize_with = "written::say_bytes")]
     pub longest: u64,
 }
 
@@ -87,7 +89,7 @@ pub struct Duplicates {
     /// Whether documents that are the same, letter case, white space and punctuation aside, stay once.
     pub exact: bool,
     /// Documents that are nearly the same, by MinHash; `false` looks for none.
-    #[serde(deserialize_with = "maybe_minhash")]
+    #[serde(deserialize_with = "written::maybe_minhash")]
     pub minhash: Option<MinHashOptions>,
     /// Lines that a host repeats.
     pub lines: Lines,
@@ -178,8 +180,8 @@ pub struct Mixture {
     /// About how much text is written in all, such as "10GB". Where not given, as much as the shares allow without any
     /// document more often than its `epochs`.
     #[serde(
-        deserialize_with = "maybe_bytes",
-        serialize_with = "say_maybe",
+        deserialize_with = "written::maybe_bytes",
+        serialize_with = "written::say_maybe",
         skip_serializing_if = "Option::is_none"
     )]
     pub size: Option<u64>,
@@ -221,33 +223,16 @@ pub enum Order {
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
     /// As what: `jsonl.zst` or `parquet`.
-    #[serde(deserialize_with = "written_as", serialize_with = "say_written_as")]
+    #[serde(deserialize_with = "written::written_as", serialize_with = "written::say_written_as")]
     pub format: WrittenAs,
     /// About how much text a shard has.
-    #[serde(deserialize_with = "bytes", serialize_with = "say_bytes")]
+    #[serde(deserialize_with = "written::bytes", serialize_with = "written::say_bytes")]
     pub shard: u64,
 }
 
 impl Default for Output {
     fn default() -> Output {
         Output { format: WrittenAs::default(), shard: 128 << 20 }
-    }
-}
-
-fn maybe_minhash<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MinHashOptions>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Switch(bool),
-        Options(serde_json::Map<String, serde_json::Value>),
-        None,
-    }
-    match Written::deserialize(from)? {
-        Written::Switch(false) | Written::None => Ok(None),
-        Written::Switch(true) => Ok(Some(MinHashOptions::default())),
-        Written::Options(table) => serde_json::from_value(table.into())
-            .map(Some)
-            .map_err(|e| serde::de::Error::custom(format!("minhash: {e}"))),
     }
 }
 
@@ -261,56 +246,6 @@ fn longest() -> u64 {
 
 fn one() -> f64 {
     1.0
-}
-
-/// A number of bytes, as people write it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Number(u64),
-    Text(String),
-}
-
-fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let wrong = |said: &str| {
-        serde::de::Error::custom(format!(
-            "{said} is no number of bytes; give one such as \"16MB\" or \"1GiB\""
-        ))
-    };
-    match Written::deserialize(from).map_err(|_| wrong("it"))? {
-        Written::Number(number) if number > 0 => Ok(number),
-        Written::Number(number) => Err(wrong(&number.to_string())),
-        Written::Text(text) => match Amount::parse(&text) {
-            Some(Amount::Bytes(number) | Amount::Count(number)) if number > 0 => Ok(number),
-            _ => Err(wrong(&format!("{text:?}"))),
-        },
-    }
-}
-
-fn maybe_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    bytes(from).map(Some)
-}
-
-fn say_bytes<S: Serializer>(bytes: &u64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(*bytes)
-}
-
-fn say_maybe<S: Serializer>(bytes: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(bytes.unwrap_or_default())
-}
-
-fn written_as<'de, D: Deserializer<'de>>(from: D) -> Result<WrittenAs, D::Error> {
-    match String::deserialize(from)?.as_str() {
-        "jsonl.zst" => Ok(WrittenAs::JsonlZst),
-        "parquet" => Ok(WrittenAs::Parquet),
-        other => Err(serde::de::Error::custom(format!(
-            "`{other}` is not written; \"jsonl.zst\" and \"parquet\" are"
-        ))),
-    }
-}
-
-fn say_written_as<S: Serializer>(format: &WrittenAs, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(format.extension())
 }
 
 impl Recipe {

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use sai_documents::{Columns, Format, Options, Reader, Writer, WrittenFile};
 use serde::{Deserialize, Serialize};
 
-use crate::cleaner::{Contaminated, Finisher, without_lines};
 use crate::clusters::{Duplicated, Fate};
 use crate::error::Error;
+use crate::finisher::{Contaminated, Finisher, without_lines};
 use crate::hash;
 use crate::map::{COLUMNS, Part, first_of};
 use crate::mix::{Mixed, Piece};

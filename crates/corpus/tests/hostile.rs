@@ -76,7 +76,7 @@ fn a_bomb_of_gzip_is_left() {
     let mut zip = GzEncoder::new(Vec::new(), Compression::best());
     zip.write_all(b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 5000000000\r\n\r\n").unwrap();
     let zeros = vec![0; 1 << 20];
-    for _ in 0..1100 {
+    for _ in 0..300 {
         zip.write_all(&zeros).unwrap();
     }
     let bytes = [made::gzip(&page(1)), zip.finish().unwrap(), made::gzip(&page(2))].concat();
@@ -84,7 +84,7 @@ fn a_bomb_of_gzip_is_left() {
     let (records, faults) = read(&path, Format::Warc).unwrap();
     assert_eq!(urls(&records), ["1", "2"]);
     assert!(faults.broken.contains_key("a record is longer than the limit"), "{faults:?}");
-    assert!(faults.broken.keys().any(|kind| kind.contains("a thousand megabytes")), "{faults:?}");
+    assert!(faults.broken.keys().any(|kind| kind.contains("hundreds of megabytes")), "{faults:?}");
 }
 
 #[test]

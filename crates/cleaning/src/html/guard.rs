@@ -11,11 +11,13 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 /// Elements within one another, those aside that the next one of their kind ends (`p`, `li`, `td`, …).
-pub const MOST_DEPTH: usize = 256;
+pub const MOST_DEPTH: usize = 128;
 /// Formatting elements that are open.
 const MOST_FORMATTING: usize = 64;
-/// Tags of a page; html of a megabyte has some 20,000.
-pub const MOST_TAGS: usize = 200_000;
+/// Tags of a page; HTML of a megabyte has some 20,000.
+pub const MOST_TAGS: usize = 100_000;
+/// Entities of a page.
+const MOST_ENTITIES: usize = 100_000;
 /// Attributes of a tag.
 const MOST_ATTRIBUTES: usize = 128;
 /// Bytes of a page that are looked at.
@@ -61,13 +63,19 @@ pub(crate) fn guard(html: &str) -> (Cow<'_, str>, Cuts) {
             _ => result.push(' '),
         }
     }
-    match result {
+    let mut page = match result {
         Some(mut result) => {
             result.push_str(&html[copied..]);
-            (Cow::Owned(result), cuts)
+            Cow::Owned(result)
         }
-        None => (Cow::Borrowed(html), cuts),
+        None => Cow::Borrowed(html),
+    };
+    // A parser takes the text apart at each of them.
+    if let Some(at) = memchr::memchr_iter(b'&', page.as_bytes()).nth(MOST_ENTITIES) {
+        let (head, tail) = page.split_at(at);
+        page = Cow::Owned(format!("{head}{}", tail.replace('&', " ")));
     }
+    (page, cuts)
 }
 
 #[derive(PartialEq)]

@@ -262,12 +262,22 @@ pub(super) fn detect(text: &str) -> Language {
     if best.0 >= 1.5 && share > 0.1 && best.0 > second * 1.3 {
         return Language::new(best.1, (0.4 + share).min(0.95));
     }
-    if guess == super::UNKNOWN || words == 0 || vowelless * 3 > words {
+    let words_of_english = scores[0] > 0.0 && scores[0] >= second;
+    if words == 0 || vowelless * 3 > words {
         return Language::unknown();
     }
-    if words <= 6 && best.0 < 1.0 && words > 1 {
-        let sure: f32 = if guess == "en" && plain { 0.55 } else { 0.4 };
-        return if guess == "en" && plain { Language::new("en", sure) } else { Language::unknown() };
+    // A few words in plain letters, which no other language claims by its own: English, and not sure. Below one half, so that a rule that asks
+    // for a probability does not take it.
+    let claimed = best.0 >= 1.0 && best.1 != "en";
+    if words <= FEW && plain && !claimed {
+        let sure = if words_of_english { 0.6 } else { 0.4 };
+        return Language::new("en", sure);
+    }
+    if words <= FEW && best.0 >= 1.0 {
+        return Language::new(best.1, 0.5);
     }
     Language::unknown()
 }
+
+/// Words of a text that is too short for statistics.
+const FEW: usize = 5;

@@ -3,6 +3,14 @@
 use super::Language;
 use crate::unicode::{is_hangul, is_letter};
 
+/// Characters of JIS X 0208, level 1, that neither GB 2312 nor Big5 has: forms that Japan alone uses.
+const SHINJITAI: &str = "気働込畑辻峠円広実図対戦総経発県駅関権済検険験拝拠抜毎売読続変歩団圧囲栄桜応価仮絵覚楽帰亀拡勧観顔巻挙暁駆恵渓\
+    鶏撃剣圏効鉱黒砕斎剤雑桟児釈収従渋獣縦粛処奨焼浄剰畳縄壌嬢譲醸粋酔穂髄瀬専銭繊捜挿巣荘騒増蔵臓帯滝択沢単弾遅鋳\
+    庁聴鉄転稲闘徳悩脳廃髪晩払仏辺満黙訳薬揺様謡頼覧両猟緑塁涙齢歴労録営厳戸姉査亜唖穐悪鯵鮎壱鰯隠欝頴鋭閲焔縁艶薗\
+    塩汚鴬鴎穏菓壊廻懐鈎撹殻樫梶渇椛竃噛栢苅寛歓潅諌陥舘巌贋戯犠郷尭倶駈喰粂勲薫啓掲継繋蛍軽頚倹顕鹸袴呉娯碁砿麹狛\
+    歳冴堺榊咲笹皐産讃賛歯鴫宍雫舎呪繍衆讐渉粧醤乗穣靭椙斉摂説絶賎曽疎遡惣掻痩窓聡楕駄騨凧竪値徴勅栂壷逓兎妬嶋梼涜\
+    栃瀞呑凪弐匂韮廼嚢覇楳蝿硲畠鉢溌醗噺樋姫氷鋲冨塀箆舗峯頬柾桝侭麿麺杢戻籾匁鑓裏竜隣瑠隷霊暦錬篭蝋脇枠鰐椀";
+
 /// How many letters of which script a text has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scripts {
@@ -30,8 +38,14 @@ pub struct Scripts {
     pub other: usize,
     /// Letters of Ukrainian and no Russian, of Kazakh, of Mongolian: which Cyrillic it is.
     cyrillic_of: [usize; 4],
+    /// ъ, which Bulgarian has for a vowel.
+    hard_signs: usize,
+    /// Letters of Serbian.
+    serbian: usize,
     /// Arabic letters that Arabic itself has not.
     persian: usize,
+    /// Chinese characters in the form that Japan alone gave them.
+    shinjitai: usize,
 }
 
 impl Scripts {
@@ -57,7 +71,9 @@ impl Scripts {
                             counts.cyrillic_of[1] += 1
                         }
                         'ө' | 'ү' | 'Ө' | 'Ү' => counts.cyrillic_of[2] += 1,
-                        'ы' | 'э' | 'ё' | 'ъ' => counts.cyrillic_of[3] += 1,
+                        'ы' | 'э' | 'ё' => counts.cyrillic_of[3] += 1,
+                        'ъ' => counts.hard_signs += 1,
+                        'ј' | 'љ' | 'њ' | 'ћ' | 'ђ' | 'џ' => counts.serbian += 1,
                         _ => {}
                     }
                 }
@@ -111,16 +127,22 @@ impl Scripts {
                     share(self.kana + self.han).min(0.5 + 4.0 * share(self.kana)),
                 ));
             }
-            return Some(Language::new("zh", share(self.han)));
+            if self.kana == 0 && self.shinjitai * 20 >= self.han {
+                return Some(Language::new("ja", 0.7));
+            }
+            // A word or two of characters that both have may be either.
+            let short = if self.han < 6 { 0.6 } else { 1.0 };
+            return Some(Language::new("zh", share(self.han) * short));
         }
         if enough(self.cyrillic) {
             let [ukrainian, kazakh, mongolian, russian] = self.cyrillic_of;
             let code = match () {
                 () if kazakh * 50 >= self.cyrillic => "kk",
-                () if mongolian * 50 >= self.cyrillic => "mn",
+                () if mongolian * 100 >= self.cyrillic => "mn",
+                () if self.serbian * 50 >= self.cyrillic => "sr",
                 () if ukrainian > russian => "uk",
-                () if russian > 0 || self.cyrillic < 20 => "ru",
-                () => return Some(Language::new(super::UNKNOWN, 0.3)),
+                () if russian == 0 && self.hard_signs * 80 >= self.cyrillic => "bg",
+                () => "ru",
             };
             return Some(Language::new(code, share(self.cyrillic) * 0.95));
         }

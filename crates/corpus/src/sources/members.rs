@@ -20,7 +20,7 @@ const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// What compressed data may become: deflate makes at most 1,032 bytes of one, pages some twenty. A member beyond both of
 /// these is a bomb, and left.
 const BOMB_RATIO: u64 = 200;
-const BOMB_BYTES: u64 = 1 << 30;
+const BOMB_BYTES: u64 = 1 << 28;
 
 /// What a damaged member swallowed of those behind it is read again, up to so many bytes of a file.
 const AGAIN: u64 = 64 << 20;

@@ -118,7 +118,7 @@ impl WarcReader {
             self.faults.add(match fault {
                 Interrupted::Truncated => "a compressed member ends before its end",
                 Interrupted::Damaged => "a compressed member is damaged",
-                Interrupted::Bomb => "a compressed member becomes more than a thousand megabytes of nothing",
+                Interrupted::Bomb => "a compressed member becomes hundreds of megabytes of next to nothing",
                 Interrupted::Junk => "something else stands between compressed members",
             });
         }
