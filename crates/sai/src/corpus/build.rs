@@ -109,12 +109,11 @@ impl Build {
         match outcome? {
             Outcome::Whole(manifest) => say(ui, &manifest, &self.output),
             Outcome::Part { step, missing } => {
-                let (what, way) = match step {
-                    Step::Map => ("units of the first step", "--only map"),
-                    Step::Keys => ("duplicates", "--only keys, in one process"),
-                    Step::Write => ("shards of the last step", "--only write"),
-                };
-                ui.note(format_args!("{output}: done; {missing} {what} are to come ({way})"));
+                // What was asked for could not begin: a scheduler is not to think that it is done.
+                if options.only.is_some_and(|only| only > step) {
+                    bail!("{output}: {}", waits(step, missing));
+                }
+                ui.note(format_args!("{output}: done; {}", waits(step, missing)));
             }
             Outcome::Interrupted => {
                 ui.note(format_args!("interrupted; the same command goes on in {output}"));
@@ -122,6 +121,15 @@ impl Build {
             }
         }
         Ok(())
+    }
+}
+
+/// What a build still waits for.
+fn waits(step: Step, missing: usize) -> String {
+    match step {
+        Step::Map => format!("{missing} units of the first step are to come (--only map)"),
+        Step::Keys => "the duplicates are to come (--only keys, in one process)".to_owned(),
+        Step::Write => format!("{missing} shards of the last step are to come (--only write)"),
     }
 }
 
