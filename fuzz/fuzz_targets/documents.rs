@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sai_corpus::{Options, Reader};
+use sai_documents::{Options, Reader};
 
 fuzz_target!(|input: (u8, bool, Vec<u8>)| {
     let (block, skip_broken, bytes) = input;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use sai_corpus::Rules;
+use sai_samples::Rules;
 
 fuzz_target!(|text: &str| {
     match Rules::parse(text, Path::new("rules.toml")) {

@@ -1,159 +1,87 @@
-//! What can be wrong with the files of a corpus.
+//! Why a corpus cannot be built.
 
-use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where in its file a document stands. Numbers begin with 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// Line of a JSONL file.
-    Line(u64),
-    /// Row of a table.
-    Row(u64),
-    /// Document of a text file.
-    Document(u64),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Line(n) => write!(f, "line {n}"),
-            Place::Row(n) => write!(f, "row {n}"),
-            Place::Document(n) => write!(f, "document {n}"),
-        }
-    }
-}
-
-/// A part of a document that [`Columns`](crate::Columns) names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// Its text.
-    Text,
-    /// Its language.
-    Lang,
-    /// Where it comes from.
-    Source,
-    /// Under which licence it is given.
-    License,
-}
-
-/// What is wrong with a document, and the column that it is about.
-pub(crate) struct Fault {
-    pub(crate) fact: String,
-    pub(crate) column: Option<Column>,
-}
-
-impl From<String> for Fault {
-    fn from(fact: String) -> Fault {
-        Fault { fact, column: None }
-    }
-}
-
-/// Why documents could not be read. Displays as one line: the file, the fact, the way out.
+/// What is wrong with a recipe, a file or a folder. Displays as one line: the file, the fact, the way out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder could not be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file or folder.
+    /// Documents that cannot be read or written.
+    #[error(transparent)]
+    Documents(#[from] sai_documents::Error),
+    /// A classifier that cannot be read.
+    #[error(transparent)]
+    Classifier(#[from] sai_cleaning::quality::ClassifierError),
+    /// A model of languages that cannot be read.
+    #[error(transparent)]
+    FastText(#[from] sai_cleaning::language::FastTextError),
+    /// A recipe that cannot be followed.
+    #[error("{}: {fact}", path.display())]
+    Recipe {
+        /// The recipe.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// An input that names no file.
-    #[error("{input}: {fact}")]
-    Input {
-        /// What was given.
-        input: String,
-        /// What was found.
+        /// What is wrong, and the way out.
         fact: String,
     },
-    /// A file whose compression or table is damaged, or of a kind that is not read.
+    /// A file or folder that is not what it should be.
     #[error("{}: {fact}", path.display())]
     File {
-        /// The file.
+        /// Which.
         path: PathBuf,
-        /// What was found.
+        /// What is wrong, and the way out.
         fact: String,
     },
-    /// A document that is none.
-    #[error("{}: {place}: {fact}; mend it or take it out", path.display())]
-    Broken {
-        /// The file.
+    /// The disk, or a file that is not there.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// Which.
         path: PathBuf,
-        /// Where in it.
-        place: Place,
-        /// What was found.
-        fact: String,
-        /// The column that it is about, where another may be named.
-        column: Option<Column>,
+        /// What the system says.
+        source: io::Error,
     },
-    /// A file of which most is broken, so that what is left of it is not what its author meant.
-    #[error(
-        "{}: {broken} of {} documents are broken, the first at {first}: {fact}; it is not what it was read as",
-        path.display(), broken + good
-    )]
-    MostBroken {
-        /// The file.
-        path: PathBuf,
-        /// How many documents are none.
-        broken: u64,
-        /// How many are good.
-        good: u64,
-        /// Where the first stands that is none.
-        first: Place,
-        /// What is wrong with it.
-        fact: String,
-        /// The column that it is about, where another may be named.
-        column: Option<Column>,
-    },
-    /// A table without a column that is asked for, or with one that holds something else.
-    #[error("{}: {fact}", path.display())]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// The column that is meant.
-        column: Column,
-        /// What was found.
-        fact: String,
-    },
-    /// The file where sampled texts wait could not be written or read.
-    #[error("{}: sampled texts cannot be kept in this folder: {source}", folder.display())]
-    Spool {
-        /// Its folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file of rules that cannot be followed.
-    #[error("{}: line {line}: {fact}", path.display())]
-    Rules {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What was found.
-        fact: String,
-    },
-    /// A sample could not be written.
+    /// The disk refuses.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
-        /// The file or folder.
+        /// Which.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system says.
+        source: io::Error,
     },
-    /// A sample that is described in a way that cannot be followed.
-    #[error("sample: {0}")]
-    Sample(String),
-    /// A thread could not be started, or options that contradict themselves.
-    #[error("documents cannot be read: {0}")]
-    Setup(String),
+    /// Work that takes more memory than it was given.
+    #[error("{what} takes {} MB of memory, and {} are given; {way_out}", need / 1_000_000, given / 1_000_000)]
+    Memory {
+        /// What takes it.
+        what: &'static str,
+        /// How much, in bytes.
+        need: u64,
+        /// How much there may be.
+        given: u64,
+        /// What can be done.
+        way_out: &'static str,
+    },
+    /// Files of the Hub that cannot be had.
+    #[error("{0}")]
+    Fetch(String),
+    /// A thread could not be started.
+    #[error("no thread can be started: {0}")]
+    Threads(io::Error),
 }
 
 impl Error {
+    pub(crate) fn read(path: &Path, source: io::Error) -> Error {
+        Error::Read { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn write(path: &Path, source: io::Error) -> Error {
+        Error::Write { path: path.to_owned(), source }
+    }
+
     pub(crate) fn file(path: &Path, fact: impl Into<String>) -> Error {
         Error::File { path: path.to_owned(), fact: fact.into() }
+    }
+
+    pub(crate) fn recipe(path: &Path, fact: impl Into<String>) -> Error {
+        Error::Recipe { path: path.to_owned(), fact: fact.into() }
     }
 }

@@ -1,59 +1,64 @@
-//! # corpus: documents in
+//! # corpus: from the raw web to a clean, deduplicated, mixed corpus
 //!
-//! In: files, folders and globs of JSONL, Parquet and plain text, compressed with gzip or zstd or not at all, told
-//! apart by what they hold. Out: [`Batch`]es of documents, each with its text, its language and its source as the
-//! [`Columns`] name them, and the file and line that it stands in.
+//! In: a [`Recipe`], which names sources (WARC and WET, web pages, dumps of MediaWiki, JSONL, Parquet, text, data sets of the
+//! Hub), the rules of cleaning, and how much of what is wanted. Out: a folder of shards of documents, and a manifest that
+//! says what became of everything that was read.
 //!
-//! The order is always the same: by the names of the files, whatever the number of threads. [`Reader`] reads and
-//! decompresses on threads of its own and hands out [`Raw`] blocks of whole lines; whoever takes one turns it into
-//! documents with [`Raw::parse`] on its own thread, so that the parsing spreads over as many threads as the work
-//! behind it. [`in_order`] does this for work that wants every core and its results in order; as an iterator a
-//! [`Reader`] gives batches to a single thread. Queues are short: a reader that is not asked reads no further, and
-//! one that is dropped ends its threads.
+//! A build is one plan of four steps ([`Plan::build`]), and only the second and the third see more than one document:
 //!
-//! Files are hostile. What is compressed is decompressed in pieces, so that a bomb costs time and no memory but zstd's
-//! window; a line, or a document of a text file, has a limit. A file that is of no kind that is read, such as a JSON
-//! array, a table of text or UTF-16, is refused as a whole, with the way out. A line that is no document is an error with
-//! its file and its number, or is counted and passed over where [`Options::skip_broken`] says so; a file of which most
-//! is broken is an error all the same. The memory in use is some blocks of [`Options::block`] bytes for each thread, and
-//! as much as the longest document.
+//! ```text
+//!  sources ─▶ 1 map ──▶ clean documents ─────────────────────────▶ 4 write ─▶ shards, manifest
+//!               │       (Parquet, in parts)                          ▲
+//!               └─────▶ keys ─▶ 2 keys: what meets ─▶ 3 clusters ────┘
+//!                       (hash, bands, host, lines)     which one stays, which lines are cut
+//! ```
 //!
-//! [`sample`](fn@sample) draws what a small model is made from out of a corpus, and adds what [`rules`] make:
-//! conversations and short documents from a small grammar. [`DocumentSampler`] is the drawing.
+//! Keys move, text never. The first and the fourth step are plain functions of a unit of files, and of a shard: threads do
+//! them, or the tasks of any scheduler, each a share ([`Options::share`]). What a manifest says is done is not done again, and
+//! what is made is the same bit for bit on any number of threads and shares, and after any interruption. What grows with the
+//! corpus lies on the disk, in partitions of a size that [`Options::memory`] decides.
 //!
-//! This room prints nothing and knows nothing of tokens.
+//! Cleaning itself is [`sai_cleaning`], called in one place (`cleaner.rs`): this room knows how documents and keys move, and no
+//! rule. It prints nothing and fetches nothing.
 
-mod amount;
-mod batch;
-mod cut;
-mod draw;
+mod build;
+mod clean_set;
+mod cleaner;
+mod clusters;
 mod error;
-mod in_order;
-mod inputs;
-pub mod json;
-mod options;
-mod parquet;
-mod parse;
-mod random;
-mod reader;
-pub mod rules;
-mod sample;
-mod sniff;
-mod source;
-mod spares;
-mod words;
+mod evaluations;
+mod explain;
+mod finisher;
+mod hash;
+mod keys;
+mod manifest;
+mod map;
+mod mix;
+mod plan;
+mod recipe;
+mod report;
+mod sources;
+mod tables;
+mod tally;
+mod write;
 
-pub use amount::Amount;
-pub use batch::{Batch, BrokenDocument, Document};
-pub use draw::{DocumentSampler, SampleSize, SampledDocuments};
-pub use error::{Column, Error, Place};
-pub use in_order::{BatchResult, in_order};
-pub use inputs::{InputFiles, file_names, find, find_files, is_parquet};
-pub use options::{Columns, Format, Options};
-pub use reader::{Raw, Reader};
-pub use rules::Rules;
-pub use sample::{
-    Clean, ConversationCheck, Conversations, Count, Documents, Progress, RulesShare, SampleRecipe, Sampled,
-    sample,
+pub use build::{Options, Outcome, Progress, Step, Watch};
+pub use clean_set::CleanSet;
+pub use cleaner::Perplexity;
+pub use clusters::{Cluster, Duplicated};
+pub use error::Error;
+pub use explain::{Explained, Signal, Wanted, explain};
+pub use finisher::Contaminated;
+pub use manifest::{Flow, Manifest};
+pub use mix::{Mixed, MixedShare};
+pub use plan::{InputFile, Plan, Unit};
+pub use recipe::{
+    Action, Decontamination, Duplicates, Keep, Lines, Mixture, Order, Output, Recipe, Share, Source,
 };
-pub use sniff::wide_encoding;
+pub use report::report;
+pub use sources::{
+    Access, Block, Body, Faults, Format, Preset, Reading, Record, Settings, WikiPage, format_of, preset,
+    presets,
+};
+pub use tally::{Count, Group, Histogram, Sample, Tally, least_of, step_of};
+pub use write::ShardFile;

@@ -3,7 +3,7 @@
 use crate::{DatasetOnHub, Error, TaskFile};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row as Columns};
-use sai_corpus::{Format, Options, Place, Reader};
+use sai_documents::{Format, Options, Place, Reader};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

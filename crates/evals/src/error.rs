@@ -48,7 +48,7 @@ pub enum Error {
     },
     /// A file of the corpus's kinds could not be read.
     #[error(transparent)]
-    Corpus(#[from] sai_corpus::Error),
+    Documents(#[from] sai_documents::Error),
     /// A model could not be run.
     #[error(transparent)]
     Generation(#[from] sai_generation::Error),

@@ -94,6 +94,7 @@ fn run(engine: &mut Engine<'_>, asked: &[Asked]) -> Vec<Heard> {
                     heard.logprobs = scores.logprobs.iter().map(|logprob| logprob.to_bits()).collect();
                     heard.greedy = scores.greedy;
                 }
+                Output::Embedding(_) => unreachable!("no text was to be embedded"),
             }
         }
     }

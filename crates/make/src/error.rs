@@ -11,7 +11,10 @@ pub enum Error {
     Trainer(#[from] sai_trainer::Error),
     /// Documents that cannot be read.
     #[error(transparent)]
-    Corpus(#[from] sai_corpus::Error),
+    Documents(#[from] sai_documents::Error),
+    /// A sample that cannot be drawn or made.
+    #[error(transparent)]
+    Samples(#[from] sai_samples::Error),
     /// A vocabulary that cannot be learnt.
     #[error(transparent)]
     Learning(#[from] sai_tokenizer::train::TrainError),
@@ -33,6 +36,9 @@ pub enum Error {
     /// A model that cannot be opened or converted, or a text that it cannot read.
     #[error(transparent)]
     Generation(#[from] sai_generation::Error),
+    /// Answers that cannot be collected or graded.
+    #[error(transparent)]
+    Judge(#[from] sai_judge::Error),
     /// Tasks that cannot be asked.
     #[error(transparent)]
     Evals(#[from] sai_evals::Error),

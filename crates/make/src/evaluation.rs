@@ -1,7 +1,7 @@
 //! What models know of texts, and what the last of them says: the work of `sai evaluate`.
 
 use crate::Error;
-use sai_corpus::{Options, Reader};
+use sai_documents::{Options, Reader};
 use sai_formats::Source;
 use sai_generation::{LoadOptions, Model, Turn, chat_replies, cross_entropy};
 use serde::{Deserialize, Serialize};

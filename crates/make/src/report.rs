@@ -3,7 +3,7 @@
 use crate::card::{Facts, NOT_HELD_OUT, megabytes, thousands};
 use crate::stages::RunContext;
 use crate::{Error, Stage};
-use sai_corpus::{Options, Reader};
+use sai_documents::{Options, Reader};
 use sai_tokenizer::Tokenizer;
 use sai_tokenizer::eval::{SYLLABLES, judge, syllables};
 use sai_trainer::{Sample, curves, escape, page, read_samples};
@@ -36,6 +36,7 @@ impl Facts {
         out += &self.knows();
         out += &self.tasks();
         out += &self.talks();
+        out += &self.judged();
         let _ = write!(out, "<h2>Recipe</h2><pre>{}</pre>", escape(at.recipe.text()));
         out += "</html>\n";
         Ok(out)
@@ -90,6 +91,17 @@ impl Facts {
             true => table(&heads, rows),
             false => format!("<p>{NOT_HELD_OUT}</p>"),
         }
+    }
+
+    fn judged(&self) -> String {
+        let Some(tables) = &self.judged else { return String::new() };
+        let mut out = "<h2>What a judge says</h2>".to_owned();
+        for one in tables {
+            let heads: Vec<&str> = one.cells.first().into_iter().flatten().map(String::as_str).collect();
+            let rows = table(&heads, one.cells.iter().skip(1).cloned());
+            let _ = write!(out, "<h3>{}</h3>{rows}<p>{}</p>", escape(&one.title), escape(&one.remark));
+        }
+        out
     }
 
     fn tasks(&self) -> String {
@@ -187,7 +199,7 @@ fn pairs(rows: impl Iterator<Item = (String, String)>) -> String {
 }
 
 fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let head: String = heads.iter().map(|head| format!("<th>{head}")).collect();
+    let head: String = heads.iter().map(|head| format!("<th>{}", escape(head))).collect();
     let row = |cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("<td>{}", escape(cell))).collect();
         format!("<tr>{cells}")

@@ -1,7 +1,7 @@
 //! A vocabulary from documents: what `sai tokenizer train` and the stage of a making have in common.
 
 use crate::Error;
-use sai_corpus::{Reader, in_order};
+use sai_documents::{Reader, in_order};
 use sai_formats::FolderWriter;
 use sai_tokenizer::train::{Counter, RoleNames, Trained};
 use sai_tokenizer::{TemplateSources, Tokenizer};

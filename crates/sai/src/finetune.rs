@@ -157,7 +157,7 @@ fn report(found: &ConversationCounts, what: &str, ui: &Ui) {
         Thousands(found.tokens),
         Thousands(found.trained)
     ));
-    if let Some(names) = sai_corpus::file_names(&found.left_out) {
+    if let Some(names) = sai_documents::file_names(&found.left_out) {
         ui.warn(format_args!("not read: {names}; name what is to be in `data`"));
     }
     for broken in found.examples.iter().take(SHOWN) {

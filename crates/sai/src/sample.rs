@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
-use sai_corpus::{Count, Error, SampleRecipe, Sampled};
+use sai_samples::{Count, Error, SampleRecipe, Sampled};
 
 use crate::ui::{Size, Thousands, Ui};
 
@@ -56,17 +56,17 @@ impl Sample {
         let bar = ui.bytes_bar(0, "sample");
         let mut sampled = Sampled::default();
         let taken = crate::watched::run(ui, bar.clone(), |progress| {
-            let mut so_far = |at: sai_corpus::Progress| {
+            let mut so_far = |at: sai_samples::Progress| {
                 bar.set_length(at.total);
                 progress(at.done)
             };
             let check = &sai_trainer::check_row;
-            let flow = sai_corpus::sample(&recipe, beside, &self.output, threads, check, &mut so_far)?;
+            let flow = sai_samples::sample(&recipe, beside, &self.output, threads, check, &mut so_far)?;
             anyhow::Ok(flow.map_continue(|found| sampled = found))
         });
         taken.map_err(advise)?;
         let Sampled { counts, passed_over, left_out } = sampled;
-        if let Some(names) = sai_corpus::file_names(&left_out) {
+        if let Some(names) = sai_documents::file_names(&left_out) {
             ui.note(format_args!("not read, for they are no documents: {names}"));
         }
         if passed_over > 0 {
@@ -85,7 +85,7 @@ impl Sample {
 /// Says of broken lines which flag helps.
 fn advise(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
-        Some(Error::Broken { path, place, fact, .. }) => {
+        Some(Error::Documents(sai_documents::Error::Broken { path, place, fact, .. })) => {
             let path = path.display();
             anyhow!("{path}: {place}: {fact}; mend it, or pass over what is broken with --skip-broken")
         }

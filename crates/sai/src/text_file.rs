@@ -39,7 +39,7 @@ pub(crate) fn standard_input() -> anyhow::Result<String> {
 /// They are not UTF-8, in a line that begins with `place` and names the encoding where it can be told.
 pub(crate) fn utf8(bytes: Vec<u8>, place: impl Display) -> anyhow::Result<String> {
     const LOOKED_AT: usize = 4096;
-    if let Some(encoding) = sai_corpus::wide_encoding(&bytes[..bytes.len().min(LOOKED_AT)]) {
+    if let Some(encoding) = sai_documents::wide_encoding(&bytes[..bytes.len().min(LOOKED_AT)]) {
         bail!(
             "{place}: it is {encoding}, not UTF-8; convert it first, for example with iconv -f {encoding} -t UTF-8"
         );

@@ -13,7 +13,7 @@ fn vocabulary() -> PathBuf {
 }
 
 fn documents(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/tests/fixtures/documents").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../documents/tests/fixtures/documents").join(name)
 }
 
 fn pack(home: &Path, input: &str, more: &[&str]) -> Command {

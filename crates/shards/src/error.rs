@@ -80,7 +80,7 @@ pub enum Error {
     Refused(String),
     /// The documents could not be read.
     #[error(transparent)]
-    Documents(#[from] sai_corpus::Error),
+    Documents(#[from] sai_documents::Error),
     /// The tokenizer could not be used.
     #[error(transparent)]
     Vocabulary(#[from] sai_tokenizer::Error),

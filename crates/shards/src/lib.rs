@@ -1,6 +1,6 @@
 //! # shards: tokens at rest
 //!
-//! In: documents of `corpus` and a tokenizer. Out: a folder of token shards that a trainer maps into memory. [`pack`]
+//! In: documents of `documents` and a tokenizer. Out: a folder of token shards that a trainer maps into memory. [`pack`]
 //! makes it, [`Shards::open`] reads it: any document's tokens by its number, its language and source, and the bytes
 //! of text that it was, so that losses can be said in bits per byte.
 //!

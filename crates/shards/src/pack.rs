@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use sai_corpus::{Batch, Options, Reader};
+use sai_documents::{Batch, Options, Reader};
 use sai_tokenizer::{Encoder, Tokenizer};
 use sha2::{Digest, Sha256};
 
@@ -110,7 +110,7 @@ pub fn pack(
         }
     }
     let mut failed = None;
-    let flow = sai_corpus::in_order(
+    let flow = sai_documents::in_order(
         reader,
         options.threads,
         || Worker::new(tokenizer),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sai_corpus::Options;
+use sai_documents::Options;
 use sai_formats::Bytes;
 use sai_shards::{Error, PackOptions, Packed, Shard, Shards, Tokens, Total, pack};
 use sai_tokenizer::Tokenizer;

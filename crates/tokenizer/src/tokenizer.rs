@@ -91,6 +91,7 @@ pub(crate) const END_NAMES: &[&str] = &[
     "<|end_of_text|>",
     "<|end|>",
     "<|endofturn|>",
+    "<|stop|>",
     "<|return|>",
     "<end_of_turn>",
     "<end_of_utterance>",

@@ -21,7 +21,7 @@ pub use tokenize::TokenizedConversation;
 
 use crate::permutation::held_out;
 use crate::{BatchSize, Data, Error, FinetuneRecipe, Length};
-use sai_corpus::Place;
+use sai_documents::Place;
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

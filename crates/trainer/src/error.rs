@@ -36,7 +36,7 @@ pub enum Error {
     FolderTemplate(#[from] sai_tokenizer::FolderTemplateError),
     /// Conversations that cannot be read.
     #[error(transparent)]
-    Corpus(#[from] sai_corpus::Error),
+    Documents(#[from] sai_documents::Error),
     /// Data, or a file of the run, that does not suit it.
     #[error("{}: {fact}", path.display())]
     Data {

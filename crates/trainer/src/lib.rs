@@ -65,7 +65,7 @@ pub use recipe::{
     Recipe, Replay, RowForm, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
 };
 pub use report::{curves, escape, page, report};
-pub use sai_corpus::Place;
+pub use sai_documents::Place;
 pub use samples::{Sample, add_sample, read as read_samples};
 pub use schedule::learning_rate;
 pub use train::{Event, Options, Outcome};

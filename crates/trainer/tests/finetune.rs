@@ -281,7 +281,7 @@ fn packed(home: &Path, tokenizer: &Tokenizer) -> PathBuf {
         end: tokenizer.eos().first().copied(),
         tokenizer_name: "fixture".to_owned(),
     };
-    let reading = sai_corpus::Options::default();
+    let reading = sai_documents::Options::default();
     let go_on = &mut |_| ControlFlow::Continue(());
     assert!(
         sai_shards::pack(&target, tokenizer, vec![input], reading, &options, go_on).unwrap().is_continue()

@@ -3,7 +3,7 @@
 
 use crate::stages::{RunContext, sample};
 use crate::{Error, Stage};
-use sai_corpus::SampleSize;
+use sai_samples::SampleSize;
 use std::path::PathBuf;
 
 /// Bytes of a document and of a conversation's line, as they come from files and as rules make them.
@@ -69,7 +69,7 @@ impl Expected {
                 ["jsonl", "json", "txt"].iter().any(|end| path.extension().is_some_and(|e| e == *end));
             if plain { bytes } else { bytes * COMPRESSED }
         };
-        let bytes = sai_corpus::find(&inputs)?.iter().map(size).sum();
+        let bytes = sai_documents::find(&inputs)?.iter().map(size).sum();
         self.read += bytes;
         Ok(bytes)
     }

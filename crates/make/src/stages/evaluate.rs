@@ -57,7 +57,7 @@ pub(crate) fn run(
             .into_iter()
             .map(|(language, file)| (language, vec![file]))
             .collect(),
-        reading: sai_corpus::Options::default(),
+        reading: sai_documents::Options::default(),
         bytes: asked.bytes.unwrap_or(BYTES),
         ask: asked.ask.iter().map(|ask| ask.turns().to_owned()).collect(),
         answer_tokens: asked.answer_tokens.unwrap_or(ANSWER),

@@ -23,7 +23,7 @@ pub(crate) fn run(
 ) -> Result<ControlFlow<(), StageOutcome>, Error> {
     let vocabulary = at.folder.stage(Stage::Tokenizer);
     let tokenizer = Tokenizer::from_folder(&vocabulary)?;
-    let documents = sai_corpus::find(&[at.folder.documents().to_string_lossy()])?;
+    let documents = sai_documents::find(&[at.folder.documents().to_string_lossy()])?;
     let options = PackOptions {
         shard_tokens: at.recipe.pack.shard_tokens.unwrap_or(SHARD),
         threads: threads(at),
@@ -32,7 +32,7 @@ pub(crate) fn run(
     };
     let out = at.folder.stage(Stage::Pack);
     let mut so_far = |p: Progress| told.of(p.bytes_done, p.bytes_total, "");
-    let reading = sai_corpus::Options::default();
+    let reading = sai_documents::Options::default();
     let packed = match sai_shards::pack(&out, &tokenizer, documents, reading, &options, &mut so_far)? {
         ControlFlow::Continue(packed) => packed,
         ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),

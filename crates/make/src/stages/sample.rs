@@ -3,7 +3,7 @@
 use super::{RunContext, StageJob, StageOutcome, threads};
 use crate::event::StageContext;
 use crate::{Error, Stage, files};
-use sai_corpus::{Progress, Sampled, sample};
+use sai_samples::{Progress, Sampled, sample};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     let all = drawn.chain(said).chain(recipe.rules.iter().map(|rules| &rules.files)).flatten();
     let near = near(at);
     let all: Vec<String> = all.map(|input| near.join(input).to_string_lossy().into_owned()).collect();
-    job.inputs = sai_corpus::find(&all)?;
+    job.inputs = sai_documents::find(&all)?;
     Ok(job)
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn run(
         ControlFlow::Continue(sampled) => sampled,
         ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
     };
-    if let Some(names) = sai_corpus::file_names(&left_out) {
+    if let Some(names) = sai_documents::file_names(&left_out) {
         told.note(&format!("not read, for they are no documents: {names}"));
     }
     if passed_over > 0 {

@@ -4,7 +4,7 @@ use super::{RunContext, StageJob, StageOutcome, threads};
 use crate::event::StageContext;
 use crate::vocabulary::{count_documents, write_vocabulary};
 use crate::{Error, Stage, files};
-use sai_corpus::{Columns, Options, Reader};
+use sai_documents::{Columns, Options, Reader};
 use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames};
 use sai_tokenizer::{ChatTemplate, TemplateSources};
 use std::ops::ControlFlow;
@@ -44,7 +44,7 @@ pub(crate) fn run(
     let role = |name: &str| Some(name.to_owned());
     let asked = recipe.vocab_size;
     let counter = Counter::new(recipe, memory(at))?;
-    let documents = sai_corpus::find(&[at.folder.documents().to_string_lossy()])?;
+    let documents = sai_documents::find(&[at.folder.documents().to_string_lossy()])?;
     let read =
         Options { columns: Columns { lang: None, source: None, ..Columns::default() }, ..Options::default() };
     let (threads, reader) = (threads(at), Reader::open(documents, read)?);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::bail;
-use sai_corpus::{Batch, Options, Reader};
+use sai_documents::{Batch, Options, Reader};
 use sai_evals::{Contamination, Exam};
 use sai_generation::Tokenizer;
 use sai_shards::Shards;
@@ -42,7 +42,7 @@ fn documents(folder: &Path, seen: &mut Contamination, interrupt: &Interrupt, ui:
         (documents.len(), batch.broken().len(), runs)
     };
     let mut found = Vec::new();
-    let flow = sai_corpus::in_order(
+    let flow = sai_documents::in_order(
         reader,
         threads,
         || (),

@@ -74,9 +74,10 @@ impl Report {
             Container::Safetensors(_) => ("safetensors".to_owned(), Vec::new(), Vec::new(), None),
         };
         // What the pass follows; the verdict says why where there is no such description.
-        let facts = Config::of(container, path).map(|config| config.facts()).unwrap_or_default();
-        let model =
-            model.into_iter().chain(facts.into_iter().map(|(name, words)| (name, json!(words)))).collect();
+        let model = match Config::of(container, path) {
+            Ok(config) => described(model, &config),
+            Err(_) => model,
+        };
         Ok(Self {
             path: path.display().to_string(),
             container: name,
@@ -95,6 +96,38 @@ impl Report {
     pub(super) fn bits(&self) -> Option<f64> {
         (self.parameters > 0).then(|| self.bytes as f64 * 8.0 / self.parameters as f64)
     }
+}
+
+/// The facts as sai reads them, in place of those of the same name that were copied from the file, whose keys are each
+/// family's own.
+fn described(mut model: Vec<(&'static str, Value)>, config: &Config) -> Vec<(&'static str, Value)> {
+    let sizes = [
+        ("layers", json!(config.num_layers)),
+        ("hidden size", json!(config.hidden_size)),
+        ("feed-forward size", json!(config.intermediate_size)),
+        ("heads", json!(config.num_heads)),
+        ("key-value heads", json!(config.num_kv_heads)),
+        ("head size", json!(config.head_dim)),
+        ("context", json!(config.context_length)),
+        ("vocabulary", json!(config.vocab_size)),
+        ("tied embeddings", json!(config.tie_word_embeddings)),
+    ];
+    let is_title = |name: &str| matches!(name, "architecture" | "name" | "licence");
+    let mut next = model.iter().take_while(|(name, _)| is_title(name)).count();
+    for (name, value) in sizes {
+        match model.iter().position(|(known, _)| *known == name) {
+            Some(place) => {
+                model[place].1 = value;
+                next = place + 1;
+            }
+            None => {
+                model.insert(next, (name, value));
+                next += 1;
+            }
+        }
+    }
+    model.extend(config.facts().into_iter().map(|(name, words)| (name, json!(words))));
+    model
 }
 
 fn types(tensors: &Tensors) -> Vec<TypeSum> {

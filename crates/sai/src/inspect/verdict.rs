@@ -27,9 +27,6 @@ pub(super) fn judge(
     if let Err(error) = Config::of(container, path) {
         return cannot(without_path(&error.into(), path));
     }
-    if let Some(tensor) = container.tensors().iter().find(|t| !t.dtype.is_known()) {
-        return cannot(format!("tensor {} is of type {}", tensor.name, tensor.dtype.name()));
-    }
     let options = LoadOptions {
         memory_limit: memory::available(),
         overrides: overrides.to_vec(),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use sai_corpus::{Amount, Column, Columns, Error, Format, Options, SampleSize};
+use sai_documents::{Amount, Column, Columns, Error, Format, Options};
+use sai_samples::SampleSize;
 
 use crate::generate::escape::unescape;
 use crate::ui::Ui;
@@ -81,6 +82,7 @@ impl ReadingArgs {
                 lang: Some(self.lang_column.clone()),
                 source: Some(self.source_column.clone()),
                 license: None,
+                url: None,
             },
             format,
             separator: self.separator.clone(),
@@ -93,8 +95,8 @@ impl ReadingArgs {
 
 /// The files that inputs name. Says what else is in their folders.
 pub(crate) fn find(ui: &Ui, inputs: &[String]) -> anyhow::Result<Vec<PathBuf>> {
-    let found = sai_corpus::find_files(inputs)?;
-    if let Some(names) = sai_corpus::file_names(&found.left_out) {
+    let found = sai_documents::find_files(inputs)?;
+    if let Some(names) = sai_documents::file_names(&found.left_out) {
         ui.note(format_args!("not read, for they are no documents: {names}"));
     }
     Ok(found.files)
@@ -103,7 +105,7 @@ pub(crate) fn find(ui: &Ui, inputs: &[String]) -> anyhow::Result<Vec<PathBuf>> {
 /// Says of broken documents which flag helps, of those that [`ReadingArgs`] has.
 pub(crate) fn advise(error: anyhow::Error) -> anyhow::Error {
     let of_make = |error: &anyhow::Error| match error.downcast_ref() {
-        Some(sai_make::Error::Corpus(inner)) => Some(advice(inner)),
+        Some(sai_make::Error::Documents(inner)) => Some(advice(inner)),
         _ => None,
     };
     let of_shards = |error: &anyhow::Error| match error.downcast_ref() {
@@ -122,7 +124,7 @@ fn advice(error: &Error) -> Option<String> {
         Column::Text => Some("--text-column"),
         Column::Lang => Some("--lang-column"),
         Column::Source => Some("--source-column"),
-        Column::License => None,
+        Column::License | Column::Url => None,
     };
     let another = |column: Option<Column>| {
         column.and_then(flag).map_or_else(String::new, |flag| format!(", name another column with {flag}"))

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use sai_corpus::{Columns, DocumentSampler, Options, Reader, SampleSize, in_order};
+use sai_documents::{Columns, Options, Reader, in_order};
 use sai_make::vocabulary::{DocumentCounts, count_documents, write_vocabulary};
+use sai_samples::{DocumentSampler, SampleSize};
 use sai_tokenizer::train::{Counter, Pattern, Recipe, RoleNames, Worker};
 use sai_tokenizer::{ChatTemplate, TemplateSources};
 use serde_json::json;
@@ -235,6 +236,7 @@ impl Train {
                 lang: (!self.sample.is_empty()).then(|| self.lang_column.clone()),
                 source: None,
                 license: None,
+                url: None,
             },
             skip_broken: self.skip_broken,
             ..Options::default()

@@ -1,7 +1,7 @@
 //! Which files an entry of a recipe means.
 
 use crate::Error;
-use sai_corpus::InputFiles;
+use sai_documents::InputFiles;
 use std::path::{Path, PathBuf};
 
 /// Words by which files call themselves a part that is not to be trained on.
@@ -18,7 +18,7 @@ pub(super) fn find(path: &Path) -> Result<InputFiles, Error> {
         let fact = "no such file or folder; where it lies elsewhere now, say so: --set data=FILE".to_owned();
         return Err(Error::Data { path: path.to_owned(), fact });
     }
-    let InputFiles { files, mut left_out } = sai_corpus::find_files(&[path.to_string_lossy()])?;
+    let InputFiles { files, mut left_out } = sai_documents::find_files(&[path.to_string_lossy()])?;
     if !path.is_dir() {
         return Ok(InputFiles { files, left_out });
     }
@@ -43,7 +43,7 @@ pub(super) fn find(path: &Path) -> Result<InputFiles, Error> {
 /// Whether a file is a table, or a pointer of Git LFS in the place of one.
 fn is_table(file: &Path) -> bool {
     let named = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"));
-    named || sai_corpus::is_parquet(file).unwrap_or(false)
+    named || sai_documents::is_parquet(file).unwrap_or(false)
 }
 
 /// The bytes of a file, or those of the file that a pointer of Git LFS stands for.

@@ -80,7 +80,7 @@ pub(super) fn parse(line: &str, form: Option<RowForm>, pairs: bool) -> Result<Pa
     // Files that were put together have a mark where the second began.
     let line = line.trim_start_matches('\u{feff}');
     let mended;
-    let row = match (Row::parse(line), sai_corpus::json::without_nan(line)) {
+    let row = match (Row::parse(line), sai_documents::json::without_nan(line)) {
         (Err(_), Some(without)) => {
             mended = without;
             Row::parse(&mended)?

@@ -4,7 +4,7 @@ use super::files;
 use super::tokenize::{Fit, Refusal, Teacher, TokenizedConversation};
 use super::{forms, table};
 use crate::{ConversationFile, Error, RowForm};
-use sai_corpus::{Batch, Format, InputFiles, Options, Place, Reader};
+use sai_documents::{Batch, Format, InputFiles, Options, Place, Reader};
 use sai_tokenizer::{ChatTemplate, Tokenizer};
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
@@ -92,7 +92,7 @@ pub(super) fn read(
             }
             Ok(progress((before + done).min(total), total))
         };
-        let flow = match sai_corpus::is_parquet(path)? {
+        let flow = match sai_documents::is_parquet(path)? {
             true => job.table(path, &mut on)?,
             false => job.lines(path, &mut on)?,
         };
@@ -127,7 +127,7 @@ impl Job<'_> {
             block
         };
         let reader = Reader::open(vec![path.to_owned()], options)?;
-        let flow = sai_corpus::in_order(
+        let flow = sai_documents::in_order(
             reader,
             self.reading.threads,
             || (),

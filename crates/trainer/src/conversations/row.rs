@@ -2,7 +2,7 @@
 //!
 //! What stands in other keys may be anything that Python's `json` writes, NaN and half surrogates with it.
 
-use sai_corpus::json;
+use sai_documents::json;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Conversations as tokens in memory, side by side.
 
 use super::TokenizedConversation;
-use sai_corpus::Place;
+use sai_documents::Place;
 use std::ops::Range;
 
 /// The conversations, or pairs, of one entry of the recipe.

@@ -58,7 +58,7 @@ pub(crate) fn shards_with(folder: &Path, count: usize, length: usize, end: Optio
         tokenizer_name: folder.join("vocabulary").display().to_string(),
     };
     let target = folder.join("packed");
-    let reading = sai_corpus::Options::default();
+    let reading = sai_documents::Options::default();
     let flow = sai_shards::pack(&target, &tokenizer, vec![input], reading, &options, &mut |_| {
         ControlFlow::Continue(())
     });

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::bail;
-use sai_corpus::{Options, Reader};
+use sai_documents::{Options, Reader};
 
 use crate::tokenizer::documents::find;
 use crate::ui::{Thousands, Ui};

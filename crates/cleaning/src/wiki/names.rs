@@ -1,0 +1,105 @@
+//! Names of Korean and English wikis.
+
+/// What a page begins with that points to another.
+pub(super) const REDIRECT: &[&str] = &["#redirect", "#넘겨주기"];
+
+/// Templates of pages that list pages of one name.
+pub(super) const DISAMBIGUATION: &[&str] = &[
+    "동음이의",
+    "동음이의어",
+    "동음이의어 문서",
+    "동명이인",
+    "disambiguation",
+    "disambig",
+    "dab",
+    "hndis",
+    "geodis",
+    "인명 동음이의",
+    "지명 동음이의",
+];
+
+/// Sections that are no text.
+pub(super) const APPENDICES: &[&str] = &[
+    "각주",
+    "주석",
+    "출처",
+    "참고 문헌",
+    "참고문헌",
+    "참고 자료",
+    "참고자료",
+    "외부 링크",
+    "외부링크",
+    "바깥 고리",
+    "바깥고리",
+    "같이 보기",
+    "같이보기",
+    "함께 보기",
+    "관련 항목",
+    "주해",
+    "인용",
+    "갤러리",
+    "references",
+    "external links",
+    "see also",
+    "notes",
+    "further reading",
+    "bibliography",
+    "sources",
+    "footnotes",
+    "citations",
+    "gallery",
+    "works cited",
+    "notes and references",
+];
+
+/// Prefixes of links that show no words: files, categories.
+pub(super) const HIDDEN_LINKS: &[&str] =
+    &["파일", "그림", "분류", "file", "image", "category", "media", "미디어"];
+
+/// Templates that show one of their arguments: name, and which. 0 is the last.
+pub(super) const SHOWN: &[(&str, usize)] = &[
+    ("lang", 2),
+    ("llang", 2),
+    ("언어", 2),
+    ("언어링크", 2),
+    ("nowrap", 1),
+    ("nobr", 1),
+    ("작게", 1),
+    ("small", 1),
+    ("크게", 1),
+    ("big", 1),
+    ("mvar", 1),
+    ("math", 1),
+    ("transl", 0),
+    ("한자", 1),
+    ("ruby", 1),
+    ("윗주", 1),
+    ("abbr", 1),
+    ("색", 0),
+    ("color", 0),
+    ("val", 1),
+    ("convert", 1),
+    ("변환", 1),
+    ("nihongo", 1),
+    ("일본어", 1),
+    ("임시링크", 1),
+    ("ill", 1),
+    ("quote", 1),
+    ("인용문", 1),
+    ("cquote", 1),
+    ("lang-en", 1),
+    ("lang-ko", 1),
+    ("lang-ja", 1),
+    ("lang-zh", 1),
+    ("lang-fr", 1),
+    ("lang-de", 1),
+    ("lang-ru", 1),
+    ("lang-la", 1),
+    ("lang-es", 1),
+    ("영어", 1),
+    ("중국어", 1),
+    ("프랑스어", 1),
+    ("독일어", 1),
+    ("라틴어", 1),
+    ("러시아어", 1),
+];
