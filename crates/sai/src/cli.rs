@@ -49,7 +49,7 @@ pub(crate) struct Cli {
 /// The verbs in the order of `sai --help`, under the headings that they stand under there.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Talk", &["chat", "generate"]),
-    ("Make", &["make", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
+    ("Make", &["make", "corpus", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
     ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
     ("Models", &["models", "push"]),
@@ -112,6 +112,7 @@ impl Cli {
 pub(crate) enum Verb {
     Chat(crate::chat::Chat),
     Convert(crate::convert::Convert),
+    Corpus(crate::corpus::Corpus),
     Evaluate(crate::evaluate::Evaluate),
     Finetune(crate::finetune::Finetune),
     Generate(crate::generate::Generate),
@@ -138,6 +139,7 @@ impl Verb {
         match self {
             Self::Chat(verb) => verb.run(ui),
             Self::Convert(verb) => verb.run(ui),
+            Self::Corpus(verb) => verb.run(ui),
             Self::Evaluate(verb) => verb.run(ui),
             Self::Finetune(verb) => verb.run(ui),
             Self::Generate(verb) => verb.run(ui),

@@ -15,6 +15,7 @@ mod chat;
 mod cli;
 mod confirm;
 mod convert;
+mod corpus;
 mod doctor;
 mod evaluate;
 mod finetune;
