@@ -254,7 +254,7 @@ fn korean(bytes: &[u8]) -> (usize, usize, usize) {
 /// Johab: nearly all pairs of its syllables' range are an initial, a vowel and a final consonant, and CP949 cannot read them.
 fn is_johab(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(DETECT)];
-    let (mut pairs, mut inside, mut syllables, mut at) = (0usize, 0usize, 0usize, 0);
+    let (mut pairs, mut inside, mut syllables, mut high, mut at) = (0usize, 0usize, 0usize, 0usize, 0);
     while at + 1 < head.len() {
         let lead = head[at];
         if lead < 0x80 {
@@ -264,6 +264,7 @@ fn is_johab(bytes: &[u8]) -> bool {
         pairs += 1;
         if (0x84..=0xD3).contains(&lead) {
             inside += 1;
+            high += usize::from(head[at + 1] >= 0x80);
             let code = u16::from_be_bytes([lead, head[at + 1]]);
             let (initial, vowel, last) = ((code >> 10) & 31, (code >> 5) & 31, code & 31);
             let good = (2..=20).contains(&initial)
@@ -273,8 +274,8 @@ fn is_johab(bytes: &[u8]) -> bool {
         }
         at += 2;
     }
-    // The rest is marks, lines of boxes and Chinese characters.
-    if inside < 8 || inside * 3 < pairs || syllables * 100 < inside * 97 {
+    // The rest is marks, lines of boxes and Chinese characters. Where letters follow most of them they are letters themselves.
+    if high * 4 < inside || inside < 8 || inside * 3 < pairs || syllables * 100 < inside * 97 {
         return false;
     }
     let (hangul, other, bad) = korean(head);

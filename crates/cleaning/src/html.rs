@@ -95,8 +95,8 @@ fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -
     // A page of many entries is more than the one entry that looks most like an article; one with a whole article has entries beside it.
     let part = match kind {
         PageKind::Article => false,
-        PageKind::Forum => of_outline > of_article * 3 / 2,
-        PageKind::Listing | PageKind::Product => of_article < WHOLE && of_outline > of_article * 3 / 2,
+        PageKind::Forum | PageKind::Product => of_outline > of_article * 3 / 2,
+        PageKind::Listing => of_article < WHOLE && of_outline > of_article * 3 / 2,
     };
     if short || part { (outline, Extractor::Outline) } else { (article, Extractor::Article) }
 }
