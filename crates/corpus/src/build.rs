@@ -11,7 +11,7 @@ use crate::finisher::Finisher;
 use crate::manifest::Manifest;
 use crate::map::Part;
 use crate::plan::{Plan, write_json};
-use crate::write::gather;
+use crate::write::{Writing, gather};
 
 /// A step of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,9 +128,8 @@ impl Plan {
                 .mine(mixed.shards.len(), options.share)
                 .filter(|&s| self.shard(s, &print).is_none())
                 .collect();
-            let work = |finisher: &mut Finisher, shard: usize| {
-                self.write(shard, &mixed, &parts, &duplicated, &print, finisher, &progress)
-            };
+            let writing = Writing::new(self, &mixed, &parts, &duplicated, &print);
+            let work = |finisher: &mut Finisher, shard: usize| writing.shard(shard, finisher, &progress);
             if each(&mine, options.threads.min(beside), finisher, work)?.is_break() {
                 return Ok(Outcome::Interrupted);
             }
