@@ -24,8 +24,6 @@ pub enum Extractor {
     Article,
     /// All blocks that are not the page's frame.
     Outline,
-    /// The `trafilatura` crate, where it is built in.
-    Trafilatura,
 }
 
 /// The main text of a page.
