@@ -33,6 +33,8 @@ pub struct Batch {
     pub(crate) spans: Vec<Pushed>,
     /// Rows whose logits are wanted, rising.
     pub(crate) wanted: Vec<usize>,
+    /// Rows whose last hidden states are wanted, rising.
+    pub(crate) hidden: Vec<usize>,
 }
 
 impl Batch {
@@ -63,11 +65,20 @@ impl Batch {
         self.spans.push(Pushed { sequence: sequence.index(), rows, length });
     }
 
+    /// Adds rows that continue `sequence`, whose last hidden states are wanted from row `first` of them on and whose logits
+    /// are not; `length` as in [`Batch::push_of`].
+    pub fn push_hidden(&mut self, sequence: &Sequence, tokens: &[u32], first: usize, length: usize) {
+        let rows = self.tokens.len()..self.tokens.len() + tokens.len();
+        self.hidden.extend(rows.start.saturating_add(first)..rows.end);
+        self.push_of(sequence, tokens, LogitRows::None, length);
+    }
+
     /// Takes all rows out, so that the batch can be filled again.
     pub fn clear(&mut self) {
         self.tokens.clear();
         self.spans.clear();
         self.wanted.clear();
+        self.hidden.clear();
     }
 
     /// The tokens of each push, in order.

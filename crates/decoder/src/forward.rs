@@ -30,6 +30,8 @@ pub struct RunState<D: Device> {
     selected: D::Buffer,
     /// (wanted rows, vocab_size)
     logits: D::Buffer,
+    /// What the head would read, of rows whose hidden states are wanted: (those rows, hidden_size).
+    hidden_states: D::Buffer,
 }
 
 impl<D: Device> RunState<D> {
@@ -50,12 +52,18 @@ impl<D: Device> RunState<D> {
             sublayer: [(); 2].map(|()| d.buffer(1, c.hidden_size)),
             selected: d.buffer(1, c.hidden_size),
             logits: d.buffer(1, c.vocab_size),
+            hidden_states: d.buffer(1, c.hidden_size),
         }
     }
 
     /// The logits of the last pass, (wanted rows, vocab_size).
     pub fn logits(&self) -> &D::Buffer {
         &self.logits
+    }
+
+    /// The last hidden states of the last pass that wanted some, after the final norm: (rows of [`Batch::push_hidden`], hidden_size).
+    pub fn hidden_states(&self) -> &D::Buffer {
+        &self.hidden_states
     }
 
     /// Bytes of activations in a pass of [`RunState::ROWS`] rows that wants one row of logits.
@@ -152,6 +160,7 @@ impl<D: Device> Decoder<D> {
             d.activate(&run.gate_up, c.activation, c.gated, &mut run.hidden);
             self.add(&run.hidden, &layer.ffn_down, &layer.ffn_post_norm, &mut run.x, &mut run.sublayer);
         }
+        self.keep_hidden(batch, run);
         // Only the wanted rows are worth the head, which is a quarter of a small model.
         d.select_rows(&run.x, &batch.wanted, &mut run.selected);
         let mut last = self.normed(self.final_norm.as_ref(), &run.selected, &mut run.normed);
@@ -167,6 +176,18 @@ impl<D: Device> Decoder<D> {
             d.pointwise(&mut run.logits, Pointwise::SoftCap(cap));
         }
         Ok(&run.logits)
+    }
+
+    /// The last hidden states of the rows that want them.
+    fn keep_hidden(&self, batch: &Batch, run: &mut RunState<D>) {
+        if batch.hidden.is_empty() {
+            return;
+        }
+        if self.final_norm.is_none() {
+            return self.device.select_rows(&run.x, &batch.hidden, &mut run.hidden_states);
+        }
+        self.device.select_rows(&run.x, &batch.hidden, &mut run.selected);
+        self.normed(self.final_norm.as_ref(), &run.selected, &mut run.hidden_states);
     }
 
     /// How far each row's queries and keys turn, by each rope.

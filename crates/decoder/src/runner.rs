@@ -66,6 +66,12 @@ pub trait Runner: Send {
     /// A token that is no row of the embedding, or no room in the cache; the cache is then as it was.
     fn forward(&mut self, batch: &Batch) -> Result<&[f32], Error>;
 
+    /// The last hidden states of the last pass that wanted some, (rows of [`Batch::push_hidden`], hidden_size), in the order of the rows.
+    fn hidden_states(&mut self) -> &[f32];
+
+    /// Columns of the hidden states.
+    fn hidden_size(&self) -> usize;
+
     /// Bytes of a page in all layers.
     fn page_bytes(&self) -> usize;
 
@@ -120,6 +126,14 @@ impl<D: Device> Runner for DecoderRunner<'_, D> {
     fn forward(&mut self, batch: &Batch) -> Result<&[f32], Error> {
         let logits = self.decoder.forward(&mut self.cache, batch, &mut self.state)?;
         Ok(self.decoder.device.values(logits, &mut self.logits))
+    }
+
+    fn hidden_states(&mut self) -> &[f32] {
+        self.decoder.device.values(self.state.hidden_states(), &mut self.logits)
+    }
+
+    fn hidden_size(&self) -> usize {
+        self.decoder.config.hidden_size
     }
 
     fn page_bytes(&self) -> usize {

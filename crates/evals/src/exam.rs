@@ -33,6 +33,8 @@ pub struct Document {
     pub subtask: Option<String>,
     /// The question, with the examples in its contexts.
     pub question: Question,
+    /// The texts of the task's columns as they lie, by which it is looked for in a corpus.
+    pub texts: Vec<String>,
 }
 
 /// The documents of a task.
@@ -168,9 +170,22 @@ fn part(
         for context in &mut question.contexts {
             context.insert_str(0, &before);
         }
-        documents.push(Document { number, place: row.place.clone(), subtask: subtask.cloned(), question });
+        let mut texts = Vec::new();
+        task.file.columns.iter().for_each(|column| texts_of(&row.columns[column], &mut texts));
+        let (place, subtask) = (row.place.clone(), subtask.cloned());
+        documents.push(Document { number, place, subtask, question, texts });
     }
     Ok(())
+}
+
+/// The texts in a value of a column.
+fn texts_of(value: &serde_json::Value, texts: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts_of(item, texts)),
+        serde_json::Value::Object(items) => items.values().for_each(|item| texts_of(item, texts)),
+        _ => {}
+    }
 }
 
 fn question(task: &Task, row: &Row, profile: Profile) -> Result<Question, Error> {

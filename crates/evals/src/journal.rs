@@ -2,11 +2,10 @@
 
 use crate::Error;
 use crate::data::hex;
+use sai_formats::{JsonLines, JsonLinesError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// What came of a text.
@@ -57,7 +56,7 @@ impl Line {
 /// Scores by model and tokens, in a file of a JSON object a line, or in memory alone.
 pub struct Journal {
     known: HashMap<String, Record>,
-    file: Option<(PathBuf, BufWriter<File>)>,
+    file: Option<(PathBuf, JsonLines)>,
 }
 
 impl Journal {
@@ -71,29 +70,17 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or written, or has another line that is no score.
     pub fn open(path: &Path) -> Result<Journal, Error> {
-        let fail = |e| Error::file(path, e);
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(fail(e)),
-        };
-        // What a stopped run left of a line has no line end.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let (file, lines) = JsonLines::open::<Line>(path, "{\"key\":").map_err(|e| match e {
+            JsonLinesError::Io(e) => Error::file(path, e),
+            JsonLinesError::Line(line) => Error::Journal { path: path.to_owned(), line },
+        })?;
         let mut known = HashMap::new();
-        for (i, line) in text[..whole].lines().enumerate() {
-            let wrong = || Error::Journal { path: path.to_owned(), line: i + 1 };
-            let line: Line = serde_json::from_str(line).map_err(|_| wrong())?;
-            let (key, record) = line.record().ok_or_else(wrong)?;
+        for (i, line) in lines.into_iter().enumerate() {
+            let (key, record) =
+                line.record().ok_or_else(|| Error::Journal { path: path.to_owned(), line: i + 1 })?;
             known.insert(key, record);
         }
-        // A file of one line without an end could be anything; it is not shortened.
-        if whole == 0 && !text.is_empty() && !text.starts_with("{\"key\":") {
-            return Err(Error::Journal { path: path.to_owned(), line: 1 });
-        }
-        let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(fail)?;
-        file.set_len(whole as u64).map_err(fail)?;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(fail)?;
-        Ok(Journal { known, file: Some((path.to_owned(), BufWriter::new(file))) })
+        Ok(Journal { known, file: Some((path.to_owned(), file)) })
     }
 
     /// How many scores it has.
@@ -130,8 +117,7 @@ impl Journal {
                 greedy: score.map(|score| score.greedy),
                 text,
             };
-            let line = serde_json::to_string(&line).map_err(|e| Error::file(path, e.into()))?;
-            writeln!(file, "{line}").map_err(|e| Error::file(path, e))?;
+            file.append(&line).map_err(|e| Error::file(path, e))?;
         }
         self.known.insert(hex(key), record);
         Ok(())
@@ -163,6 +149,8 @@ pub(crate) fn key(identity: &str, tokens: &[u32], first: usize) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use std::io::Write;
 
     #[test]
     fn a_journal_cut_in_a_line_goes_on_behind_the_last_whole_one() {

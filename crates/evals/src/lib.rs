@@ -15,6 +15,7 @@
 //! What would make a figure silently wrong is an error: a choice without a token of its own, a score that is no number, a
 //! label that no choice has. This room never prints and fetches nothing.
 
+mod contamination;
 mod data;
 pub mod encode;
 mod error;
@@ -25,12 +26,14 @@ mod language_model;
 mod metrics;
 mod profile;
 pub mod python;
+mod report;
 mod results;
 mod score;
 mod tables;
 mod task;
 mod templates;
 
+pub use contamination::{Contamination, Occurrence, Uncontaminated, uncontaminated};
 pub use data::{DataFile, DataPaths, Row, in_repository, read};
 pub use error::Error;
 pub use exam::{Document, Exam, ExamOptions};
@@ -39,6 +42,7 @@ pub use journal::{Journal, Score};
 pub use language_model::{Continuations, Done, LanguageModel};
 pub use metrics::{Figure, Judged, Metric, bits_per_byte, figure};
 pub use profile::Profile;
+pub use report::{Report, report};
 pub use results::{harness, sample};
 pub use score::{Progress, Sample, SubtaskResult, TaskResult, run};
 pub use tables::{Cell, Table, tables};

@@ -1,13 +1,13 @@
 //! Tables as 42dot published them: rows of tasks, models side by side.
 
 use crate::{Figure, Metric, Task, TaskResult};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const PUBLISHED: &str = include_str!("published.toml");
 
 /// A cell: a figure and its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// From 0 to 1; bits in the table of those.
     pub value: f64,
@@ -16,7 +16,7 @@ pub struct Cell {
 }
 
 /// A table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// What it shows.
     pub title: String,

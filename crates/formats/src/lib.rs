@@ -17,7 +17,8 @@
 //!
 //! The JSON files beside the weights are read by [`json`], which takes what Python writes.
 //!
-//! Files are written under a temporary name and renamed when they are whole and on the disk.
+//! Files are written under a temporary name and renamed when they are whole and on the disk; only [`JsonLines`] grows, for
+//! journals of long work.
 //!
 //! This room knows nothing of models: that `blk.0.attn_q.weight` is a query projection is the decoder's business.
 //! It never prints, starts no threads but those that sync what is being written, and copies weights only when asked for
@@ -30,12 +31,14 @@ mod dequantize;
 mod dtype;
 mod error;
 mod folder;
+mod json_lines;
 mod open;
 mod quantize;
 mod recognise;
 mod shown;
 mod source;
 mod tensors;
+mod whole;
 mod write;
 
 pub mod blocks;
@@ -49,9 +52,11 @@ pub use dequantize::{dequantize, numbers, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5
 pub use dtype::{DType, UnsupportedType};
 pub use error::{Error, FileKind, KeyProblem, TensorProblem};
 pub use folder::FolderWriter;
+pub use json_lines::{JsonLines, JsonLinesError};
 pub use open::{Container, open};
 pub use quantize::quantize;
 pub use recognise::map as map_file;
 pub use source::Source;
 pub use tensors::{Tensor, Tensors};
+pub use whole::{write_private, write_whole};
 pub use write::{TensorSpec, Writer};

@@ -1,10 +1,12 @@
 //! The one place where tokens go through a model: any number of texts to continue and to score, in shared passes.
 
 use crate::answer::Answer;
-use crate::pages::{NodeId, PrefixCache, root};
+use crate::pages::{NodeId, PrefixCache, plain_root};
 use crate::pass::{self, Listener};
 use crate::schedule::{Limits, Schedule, Task, Work};
-use crate::{Completion, Error, FinishReason, Model, Output, Request, RequestId};
+use crate::{
+    Completion, Embedding, Error, FinishReason, Model, Output, Pooling, Request, RequestId, ScoreRequest,
+};
 use sai_decoder::{Batch, Pages, Runner};
 use std::collections::VecDeque;
 
@@ -140,12 +142,20 @@ impl<'m> Engine<'m> {
     /// The text is longer than the context and one token, which is scored and not computed, or holds a token that the model
     /// does not have.
     pub fn score(&mut self, tokens: Vec<u32>, first: usize) -> Result<RequestId, Error> {
+        self.score_by(tokens, ScoreRequest { first, ..ScoreRequest::default() })
+    }
+
+    /// As [`Engine::score`], with all that can be asked.
+    ///
+    /// # Errors
+    /// As [`Engine::score`].
+    pub fn score_by(&mut self, tokens: Vec<u32>, request: ScoreRequest) -> Result<RequestId, Error> {
         if tokens.len() > self.context() + 1 {
             return Err(Error::PromptTooLong { tokens: tokens.len(), context: self.context() });
         }
         self.check(&tokens[..tokens.len().saturating_sub(1)])?;
         let id = self.new_id();
-        let task = Task::score(id, tokens, first);
+        let task = Task::score(id, tokens, request);
         if task.goal() <= task.wanted_from() {
             let output = self.output(task, FinishReason::Stop);
             self.done.push_back((id, output));
@@ -161,16 +171,32 @@ impl<'m> Engine<'m> {
     /// # Errors
     /// The text is empty or longer than the context, or holds a token that the model does not have.
     pub fn score_next(&mut self, tokens: Vec<u32>, candidates: Vec<u32>) -> Result<RequestId, Error> {
+        self.check_whole(&tokens)?;
+        let id = self.new_id();
+        self.schedule.waiting.push_back(Task::score_next(id, tokens, candidates));
+        Ok(id)
+    }
+
+    /// Asks for a text as a vector.
+    ///
+    /// # Errors
+    /// The text is empty, is longer than the context, or holds a token that the model does not have.
+    pub fn embed(&mut self, tokens: Vec<u32>, pooling: Pooling) -> Result<RequestId, Error> {
+        self.check_whole(&tokens)?;
+        let id = self.new_id();
+        self.schedule.waiting.push_back(Task::embed(id, tokens, pooling));
+        Ok(id)
+    }
+
+    /// Checks a text all of whose tokens are computed.
+    fn check_whole(&self, tokens: &[u32]) -> Result<(), Error> {
         if tokens.is_empty() {
             return Err(Error::EmptyPrompt);
         }
         if tokens.len() > self.context() {
             return Err(Error::PromptTooLong { tokens: tokens.len(), context: self.context() });
         }
-        self.check(&tokens)?;
-        let id = self.new_id();
-        self.schedule.waiting.push_back(Task::score_next(id, tokens, candidates));
-        Ok(id)
+        self.check(tokens)
     }
 
     fn check(&self, tokens: &[u32]) -> Result<(), Error> {
@@ -258,16 +284,18 @@ impl<'m> Engine<'m> {
         }
         let Task { mut usage, timings, mut tokens, prompt, .. } = task;
         match task.work {
-            Work::Generate { answer, .. } => {
+            Work::Generate { mut answer, .. } => {
                 usage.completion_tokens = answer.length;
                 let tokens = tokens.split_off(prompt);
+                let end = answer.end.take();
                 let text = answer.finish();
-                Output::Completion(Completion { tokens, text, finish_reason, usage, timings })
+                Output::Completion(Completion { tokens, text, end, finish_reason, usage, timings })
             }
             Work::Score { mut scores, .. } | Work::ScoreNext { mut scores, .. } => {
                 scores.usage = usage;
                 Output::Scores(scores)
             }
+            Work::Embed { sum, .. } => Output::Embedding(Embedding { vector: unit(&sum), usage }),
         }
     }
 
@@ -277,7 +305,7 @@ impl<'m> Engine<'m> {
     }
 
     fn root(&self, tokens: &[u32]) -> NodeId {
-        root(self.schedule.limits.is_long(tokens.len()))
+        plain_root(self.schedule.limits.is_long(tokens.len()))
     }
 
     /// Forgets what is kept of texts that no request uses.
@@ -342,4 +370,10 @@ impl<'m> Engine<'m> {
         }
         Ok(())
     }
+}
+
+/// A vector of the same direction and of length 1; a mean points where the sum does.
+fn unit(sum: &[f64]) -> Vec<f32> {
+    let length = sum.iter().map(|x| x * x).sum::<f64>().sqrt();
+    sum.iter().map(|x| if length > 0.0 { (x / length) as f32 } else { 0.0 }).collect()
 }

@@ -138,6 +138,12 @@ pub enum Error {
         /// What it said.
         fact: String,
     },
+    /// A grammar for answers that cannot be used.
+    #[error("the grammar cannot be used: {fact}")]
+    Grammar {
+        /// What is wrong with it, and where.
+        fact: String,
+    },
     /// A sampling setting out of its range.
     #[error("{name} is {value}; it must be {range}")]
     Sampling {

@@ -1,6 +1,9 @@
 //! An engine on a thread of its own, for callers on many others.
 
-use crate::{Engine, EngineOptions, EngineStats, Error, Event, Model, Output, Request, RequestId, Step};
+use crate::{
+    Engine, EngineOptions, EngineStats, Error, Event, Model, Output, Pooling, Request, RequestId,
+    ScoreRequest, Step,
+};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +44,8 @@ enum Command {
 
 enum RequestKind {
     Generate { prompt: Vec<u32>, request: Box<Request> },
-    Score { tokens: Vec<u32>, first: usize },
+    Score { tokens: Vec<u32>, request: ScoreRequest },
+    Embed { tokens: Vec<u32>, pooling: Pooling },
 }
 
 /// The way to an engine that computes on a thread of its own. It may be shared; dropping the last one drains it.
@@ -86,7 +90,7 @@ impl EngineHandle {
 
     /// Scores a text, as [`Engine::score`].
     pub fn score(&self, tokens: Vec<u32>, first: usize) -> Stream {
-        self.stream(RequestKind::Score { tokens, first })
+        self.stream(RequestKind::Score { tokens, request: ScoreRequest { first, ..ScoreRequest::default() } })
     }
 
     /// Continues a text and tells `listener` of it.
@@ -95,8 +99,13 @@ impl EngineHandle {
     }
 
     /// Scores a text and tells `listener` of it.
-    pub fn score_with(&self, tokens: Vec<u32>, first: usize, listener: Listener) -> Ticket {
-        self.ask(RequestKind::Score { tokens, first }, listener)
+    pub fn score_with(&self, tokens: Vec<u32>, request: ScoreRequest, listener: Listener) -> Ticket {
+        self.ask(RequestKind::Score { tokens, request }, listener)
+    }
+
+    /// Makes a vector of a text and tells `listener` of it, as [`Engine::embed`].
+    pub fn embed_with(&self, tokens: Vec<u32>, pooling: Pooling, listener: Listener) -> Ticket {
+        self.ask(RequestKind::Embed { tokens, pooling }, listener)
     }
 
     /// Takes a request back before the next pass, be it waiting or running. Its listener hears no more.
@@ -232,7 +241,8 @@ impl Thread<'_> {
             Command::Ask { ticket, asked, mut listener } => {
                 let id = match asked {
                     RequestKind::Generate { prompt, request } => self.engine.generate(prompt, &request),
-                    RequestKind::Score { tokens, first } => self.engine.score(tokens, first),
+                    RequestKind::Score { tokens, request } => self.engine.score_by(tokens, request),
+                    RequestKind::Embed { tokens, pooling } => self.engine.embed(tokens, pooling),
                 };
                 match id {
                     Ok(id) => {

@@ -15,7 +15,8 @@
 //! A [`Session`] is one running text: an engine with one request at a time, so that a prompt that begins as the last one
 //! ended costs only what is new. [`Sampling`] says how the next token
 //! is chosen, with the definitions of `transformers` in the order of 42dot's example, and [`Draft`] how several are
-//! guessed so that one pass checks them together. [`score`], [`cross_entropy`] and [`perplexity`] judge a text instead of making
+//! guessed so that one pass checks them together; a [`Constraint`] says which may be chosen at all, by a JSON schema, a regular
+//! expression or a grammar. [`score`], [`cross_entropy`] and [`perplexity`] judge a text instead of making
 //! one, and a [`Bench`] how fast a model is; [`imatrix()`] watches a model read. The last two drive a [`Runner`], which an
 //! engine stands on too: a decoder with its cache, on whichever device the model was opened.
 //!
@@ -28,6 +29,7 @@
 
 mod answer;
 mod bench;
+mod constraint;
 pub mod convert;
 mod draft;
 mod engine;
@@ -50,6 +52,7 @@ mod stop;
 mod vocabulary;
 
 pub use bench::{Bench, BenchModel, BenchReport, RandomModel, Spread};
+pub use constraint::{Constraint, Grammar, GrammarCompiler};
 pub use draft::Draft;
 pub use engine::{Engine, EngineOptions, EngineStats};
 pub use error::Error;
@@ -61,11 +64,16 @@ pub use prompt::ChatPrompt;
 pub use prompt_cache::check_prompt_cache_target;
 pub use replies::{Turn, answer, chat_replies, continuation};
 pub use request::{
-    Completion, Event, FinishReason, Output, Request, RequestId, Scores, Step, Timings, Usage,
+    Completion, Embedding, Event, FinishReason, Output, Pooling, Request, RequestId, ScoreRequest, Scores,
+    Step, Timings, Usage,
 };
-pub use sai_decoder::{CacheType, Config, Imatrix, LoadedDecoder, Memory, Mix, Plan, Runner};
+pub use sai_decoder::{
+    CacheType, Config, Error as DecoderError, Imatrix, LoadedDecoder, Memory, Mix, Plan, Runner,
+};
 pub use sai_formats::{Source, gguf::Override};
-pub use sai_tokenizer::{ChatTemplate, DateTime, Message, SpecialTokens, TemplateError, Tokenizer};
+pub use sai_tokenizer::{
+    ChatTemplate, DateTime, Message, SpecialTokens, TemplateError, TemplateInput, Tokenizer,
+};
 pub use sampling::{Candidate, SampledToken, Sampler, Sampling, processors};
 pub use scoring::{CrossEntropy, Perplexity, cross_entropy, perplexity, score};
 pub use session::Session;

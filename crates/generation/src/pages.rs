@@ -8,17 +8,15 @@
 use sai_decoder::{Pages, Sequence};
 use std::collections::HashMap;
 
+/// Salts that are remembered before those of no use are forgotten.
+const MANY_SALTS: usize = 256;
+
 /// A node's number; the text's beginning has one too, without a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NodeId(u32);
 
 /// Before the first page of a text, and of one so long that its positions turn otherwise.
 const ROOTS: [NodeId; 2] = [NodeId(0), NodeId(1)];
-
-/// Where a text begins; `long` where it is longer than the model's [`Runner::rope_switch`](sai_decoder::Runner::rope_switch).
-pub(crate) fn root(long: bool) -> NodeId {
-    ROOTS[usize::from(long)]
-}
 
 struct Node {
     parent: NodeId,
@@ -28,6 +26,22 @@ struct Node {
     children: Vec<NodeId>,
     /// The newest use, by [`PrefixCache::clock`].
     used: u64,
+}
+
+impl Node {
+    /// Before a text, and after nothing.
+    fn root(id: NodeId) -> Node {
+        Node { parent: id, tokens: Box::default(), page: u32::MAX, children: Vec::new(), used: 0 }
+    }
+
+    fn is_root(&self) -> bool {
+        self.page == u32::MAX
+    }
+}
+
+/// Where a text without a salt begins.
+pub(crate) fn plain_root(long: bool) -> NodeId {
+    ROOTS[usize::from(long)]
 }
 
 /// What is known of a text's beginning.
@@ -47,6 +61,8 @@ pub(crate) struct PrefixCache {
     /// The first are the roots.
     nodes: Vec<Option<Node>>,
     unused: Vec<NodeId>,
+    /// Where texts begin that share with those of the same salt alone.
+    salted: HashMap<(String, bool), NodeId>,
     /// Full pages by what they follow and hold.
     full: HashMap<(NodeId, Box<[u32]>), NodeId>,
     clock: u64,
@@ -54,10 +70,52 @@ pub(crate) struct PrefixCache {
 
 impl PrefixCache {
     pub(crate) fn new() -> PrefixCache {
-        let node = |parent| {
-            Some(Node { parent, tokens: Box::default(), page: u32::MAX, children: Vec::new(), used: 0 })
-        };
-        PrefixCache { nodes: ROOTS.map(node).into(), unused: Vec::new(), full: HashMap::new(), clock: 0 }
+        PrefixCache {
+            nodes: ROOTS.map(|id| Some(Node::root(id))).into(),
+            unused: Vec::new(),
+            salted: HashMap::new(),
+            full: HashMap::new(),
+            clock: 0,
+        }
+    }
+
+    /// Where a text begins; `long` where it is longer than the model's
+    /// [`Runner::rope_switch`](sai_decoder::Runner::rope_switch).
+    pub(crate) fn root(&mut self, salt: Option<&str>, long: bool) -> NodeId {
+        let Some(salt) = salt else { return plain_root(long) };
+        if let Some(&root) = self.salted.get(&(salt.to_owned(), long)) {
+            return root;
+        }
+        let id = self.new_id();
+        self.nodes[id.0 as usize] = Some(Node::root(id));
+        self.salted.insert((salt.to_owned(), long), id);
+        id
+    }
+
+    /// Whether it is time to forget salts.
+    pub(crate) fn has_many_salts(&self) -> bool {
+        self.salted.len() > MANY_SALTS
+    }
+
+    /// Forgets salts of which nothing is kept, but those that are `running`.
+    pub(crate) fn forget_salts(&mut self, running: &dyn Fn(&str) -> bool) {
+        let (nodes, unused) = (&mut self.nodes, &mut self.unused);
+        self.salted.retain(|(salt, _), root| {
+            let kept = nodes[root.0 as usize].as_ref().is_some_and(|node| !node.children.is_empty());
+            let stays = kept || running(salt);
+            if !stays {
+                nodes[root.0 as usize] = None;
+                unused.push(*root);
+            }
+            stays
+        });
+    }
+
+    fn new_id(&mut self) -> NodeId {
+        self.unused.pop().unwrap_or_else(|| {
+            self.nodes.push(None);
+            NodeId(self.nodes.len() as u32 - 1)
+        })
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -70,7 +128,7 @@ impl PrefixCache {
 
     /// The longest beginning of `tokens` that is there, from `root` on.
     pub(crate) fn find(&self, root: NodeId, tokens: &[u32]) -> Found {
-        let mut found = Found { root, ..Found::nothing() };
+        let mut found = Found::nothing(root);
         let mut last = root;
         for page in tokens.chunks_exact(Pages::LENGTH) {
             // A look-up needs a key of its own; pages are few beside what they save.
@@ -97,13 +155,12 @@ impl PrefixCache {
     }
 
     /// Begins a sequence with what was found; returns its last full node too.
-    pub(crate) fn begin(&mut self, found: &Found, pages: &mut Pages) -> (Sequence, NodeId) {
+    pub(crate) fn begin(&mut self, found: &Found, long: bool, pages: &mut Pages) -> (Sequence, NodeId) {
         self.clock += 1;
         for id in found.nodes() {
             self.node_mut(id).used = self.clock;
         }
         let list: Vec<u32> = found.nodes().map(|id| self.node(id).page).collect();
-        let long = found.root == root(true);
         (pages.start_with(&list, found.tokens, long), found.full.last().copied().unwrap_or(found.root))
     }
 
@@ -143,13 +200,7 @@ impl PrefixCache {
                     return None;
                 }
                 let node = Node { parent, tokens: tokens.into(), page, children: Vec::new(), used: 0 };
-                let id = match self.unused.pop() {
-                    Some(id) => id,
-                    None => {
-                        self.nodes.push(None);
-                        NodeId(self.nodes.len() as u32 - 1)
-                    }
-                };
+                let id = self.new_id();
                 self.nodes[id.0 as usize] = Some(node);
                 self.node_mut(parent).children.push(id);
                 id
@@ -175,8 +226,9 @@ impl PrefixCache {
             .nodes
             .iter()
             .enumerate()
-            .skip(ROOTS.len())
-            .filter_map(|(id, node)| node.as_ref().map(|node| (NodeId(id as u32), node)))
+            .filter_map(|(id, node)| {
+                node.as_ref().filter(|node| !node.is_root()).map(|node| (NodeId(id as u32), node))
+            })
             .filter(|(_, node)| node.children.is_empty() && pages.users(node.page) == 0)
             .min_by_key(|(_, node)| node.used)
             .map(|(id, _)| id);
@@ -199,7 +251,7 @@ impl PrefixCache {
 
     /// Pages that are kept.
     pub(crate) fn len(&self) -> usize {
-        self.nodes.iter().skip(ROOTS.len()).flatten().count()
+        self.nodes.iter().flatten().filter(|node| !node.is_root()).count()
     }
 
     /// The pages that hold the beginning of a text, as many of its tokens as are there, and how many that is.
@@ -210,8 +262,8 @@ impl PrefixCache {
 }
 
 impl Found {
-    pub(crate) fn nothing() -> Found {
-        Found { root: root(false), full: Vec::new(), partial: None, tokens: 0 }
+    pub(crate) fn nothing(root: NodeId) -> Found {
+        Found { root, full: Vec::new(), partial: None, tokens: 0 }
     }
 
     fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {

@@ -1,9 +1,10 @@
 //! One pass: the rows that the schedule chose go through the model, and each request takes its logits.
 
+use crate::answer::Chosen;
 use crate::pages::PrefixCache;
-use crate::sampling::log_sum_exp;
+use crate::sampling::{log_sum_exp, top};
 use crate::schedule::{Rows, Schedule, Task, Work};
-use crate::{Error, Event, FinishReason, RequestId};
+use crate::{Error, Event, FinishReason, Pooling, RequestId};
 use sai_decoder::{Batch, LogitRows, Pages, Runner};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -25,6 +26,11 @@ pub(crate) fn compute(
         let Some(task) = schedule.task(rows.id) else { continue };
         let Some(place) = &task.place else { continue };
         let tokens = &task.tokens[task.computed..task.computed + rows.tokens];
+        if let Work::Embed { pooling, .. } = task.work {
+            let first = task.first_hidden(pooling).saturating_sub(task.computed);
+            batch.push_hidden(&place.sequence, tokens, first, task.goal());
+            continue;
+        }
         let wanted = LogitRows::From(task.wanted_from().saturating_sub(task.computed));
         match task.guesses.is_empty() {
             true => batch.push_of(&place.sequence, tokens, wanted, task.goal()),
@@ -41,6 +47,15 @@ pub(crate) fn compute(
         task.take(rows, context, &mut logits, on);
         // What was not looked at belongs to nobody else.
         logits.for_each(drop);
+    }
+    if plan.iter().any(|rows| schedule.task(rows.id).is_some_and(|task| task.embeds())) {
+        let width = runner.hidden_size();
+        let mut hidden = runner.hidden_states().chunks_exact(width);
+        for rows in plan {
+            if let Some(task) = schedule.task(rows.id) {
+                task.embed_rows(rows, &mut hidden);
+            }
+        }
     }
     for rows in plan {
         let Some(task) = schedule.task(rows.id) else { continue };
@@ -82,6 +97,25 @@ impl Task<'_> {
             Work::Generate { .. } => {}
             Work::Score { .. } => self.score_rows(logits),
             Work::ScoreNext { .. } => self.score_candidates(logits),
+            // Its rows come with the hidden states.
+            Work::Embed { .. } => {}
+        }
+    }
+
+    /// Adds the hidden states of its rows, which are computed.
+    fn embed_rows(&mut self, rows: &Rows, hidden: &mut dyn Iterator<Item = &[f32]>) {
+        let Work::Embed { pooling, sum } = &mut self.work else { return };
+        let (pooling, before) = (*pooling, self.computed - rows.tokens);
+        let first = match pooling {
+            Pooling::Mean => 0,
+            Pooling::Last => self.tokens.len() - 1,
+        };
+        for state in hidden.take(self.computed.saturating_sub(first.max(before))) {
+            sum.resize(state.len(), 0.0);
+            sum.iter_mut().zip(state).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        if self.computed == self.tokens.len() {
+            self.finished = Some(FinishReason::Stop);
         }
     }
 
@@ -100,15 +134,19 @@ impl Task<'_> {
                 break Some(FinishReason::Length);
             }
             let Some(logits) = logits.next() else { break None };
-            let step = answer.step(logits, &self.tokens);
+            let chosen = answer.step(logits, &self.tokens);
             let first = *self.first_token.get_or_insert_with(Instant::now);
             self.timings.time_to_first_token = first - self.asked;
             self.timings.decode = first.elapsed();
-            let Some(step) = step else { break Some(FinishReason::Stop) };
+            let step = match chosen {
+                Chosen::Token(step) => step,
+                Chosen::End => break Some(FinishReason::Stop),
+                Chosen::ConstraintFailed => break Some(FinishReason::ConstraintFailed),
+            };
             self.tokens.push(step.token);
             if on(self.id, Event::Step(&step)).is_break() {
                 break Some(FinishReason::Interrupted);
-            } else if answer.stopped {
+            } else if answer.stopped || answer.is_complete() {
                 break Some(FinishReason::Stop);
             } else if guesses.get(accepted) == Some(&step.token) {
                 // As guessed: what follows it is computed already.
@@ -127,10 +165,13 @@ impl Task<'_> {
 
     /// Scores the tokens after its rows.
     fn score_rows(&mut self, logits: &mut dyn Iterator<Item = &[f32]>) {
-        let Work::Score { first, scores } = &mut self.work else { return };
+        let Work::Score { first, candidates, scores } = &mut self.work else { return };
         for logits in logits {
             let token = self.tokens[*first + scores.logprobs.len()];
             scores.add(token, logits, log_sum_exp(logits));
+            if *candidates > 0 {
+                scores.candidates.push(top(logits, *candidates));
+            }
         }
         if *first + scores.logprobs.len() == self.tokens.len() {
             self.finished = Some(FinishReason::Stop);

@@ -1,6 +1,6 @@
 //! What can be asked of an engine, what it tells on the way, and what comes out.
 
-use crate::{Candidate, Draft, Sampling};
+use crate::{Candidate, Constraint, Draft, Sampling};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -17,6 +17,33 @@ pub struct Request {
     pub candidates: usize,
     /// How tokens are guessed before they are chosen; the same tokens are chosen either way.
     pub draft: Draft,
+    /// What the answer must be a text of.
+    pub constraint: Option<Constraint>,
+    /// Special tokens that are written into the text as they are spelled, and not passed over.
+    pub shown_special: Vec<u32>,
+    /// Beginnings are shared among requests of the same salt alone.
+    pub cache_salt: Option<String>,
+}
+
+/// How to score a text.
+#[derive(Clone, Debug, Default)]
+pub struct ScoreRequest {
+    /// The number of the first token that is scored; the text's first token has no score.
+    pub first: usize,
+    /// How many of the likeliest tokens are listed at each place.
+    pub candidates: usize,
+    /// Beginnings are shared among requests of the same salt alone.
+    pub cache_salt: Option<String>,
+}
+
+/// How a text's hidden states become one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean over all tokens.
+    #[default]
+    Mean,
+    /// That of the last token.
+    Last,
 }
 
 /// A request's number in its engine.
@@ -65,6 +92,8 @@ pub enum FinishReason {
     Interrupted,
     /// The context is full.
     ContextFull,
+    /// [`Request::constraint`] took more work than it may; the answer is not whole.
+    ConstraintFailed,
 }
 
 /// What a request took.
@@ -118,6 +147,8 @@ pub struct Completion {
     pub tokens: Vec<u32>,
     /// Its text.
     pub text: String,
+    /// The token that ended it, where one did; it is no part of it.
+    pub end: Option<Step>,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// What it took.
@@ -133,6 +164,17 @@ pub struct Scores {
     pub logprobs: Vec<f32>,
     /// For each of them, whether it is the likeliest, the first of several that are equally likely.
     pub greedy: Vec<bool>,
+    /// For each of them, the likeliest tokens at its place, as many as [`ScoreRequest::candidates`].
+    pub candidates: Vec<Vec<Candidate>>,
+    /// What it took; the text is the prompt.
+    pub usage: Usage,
+}
+
+/// A text as a vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// (hidden_size); pooled after the model's final norm, and of length 1.
+    pub vector: Vec<f32>,
     /// What it took; the text is the prompt.
     pub usage: Usage,
 }
@@ -157,4 +199,6 @@ pub enum Output {
     Completion(Completion),
     /// A text was scored.
     Scores(Scores),
+    /// A text was embedded.
+    Embedding(Embedding),
 }

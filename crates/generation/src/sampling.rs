@@ -2,9 +2,10 @@
 
 pub mod processors;
 
-use crate::Error;
+use crate::{Constraint, Error};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 
 /// Settings of the choice, with the defaults of 42dot's example.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,10 @@ pub struct Sampling {
     pub top_k: usize,
     /// Tokens of at least this share of the likeliest one's probability; 0 is off. Nguyen et al. 2024.
     pub min_p: f32,
+    /// Taken from the logits of tokens that the answer has; OpenAI's API.
+    pub presence_penalty: f32,
+    /// Taken from the logits of tokens that the answer has, as often as it has them; OpenAI's API.
+    pub frequency_penalty: f32,
     /// Added to the logits of some tokens.
     pub logit_bias: Vec<(u32, f32)>,
     /// Of the random numbers.
@@ -33,6 +38,8 @@ impl Default for Sampling {
             top_p: 0.95,
             top_k: 20,
             min_p: 0.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             logit_bias: Vec::new(),
             seed: 0,
         }
@@ -56,7 +63,9 @@ impl Sampling {
         within("temperature", self.temperature, self.temperature >= 0.0, "0 or more")?;
         within("repetition penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "more than 0")?;
         within("top-p", self.top_p, (0.0..=1.0).contains(&self.top_p), "from 0 to 1")?;
-        within("min-p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1")
+        within("min-p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1")?;
+        within("presence penalty", self.presence_penalty, true, "a number")?;
+        within("frequency penalty", self.frequency_penalty, true, "a number")
     }
 
     /// Turns logits into the scores that a token is drawn by: bias, temperature, repetition penalty, top-p,
@@ -82,6 +91,8 @@ pub struct Candidate {
     pub token: u32,
     /// Its share of the distribution that it is listed in.
     pub probability: f32,
+    /// Natural log of that.
+    pub logprob: f32,
 }
 
 /// A choice.
@@ -102,6 +113,8 @@ pub struct Sampler {
     sampling: Sampling,
     random: ChaCha8Rng,
     scores: Vec<f32>,
+    /// How often each token was chosen, where that matters.
+    chosen: BTreeMap<u32, u32>,
 }
 
 impl Sampler {
@@ -112,7 +125,7 @@ impl Sampler {
     pub fn new(sampling: &Sampling) -> Result<Sampler, Error> {
         sampling.check()?;
         let random = ChaCha8Rng::seed_from_u64(sampling.seed);
-        Ok(Sampler { sampling: sampling.clone(), random, scores: Vec::new() })
+        Ok(Sampler { sampling: sampling.clone(), random, scores: Vec::new(), chosen: BTreeMap::new() })
     }
 
     /// Chooses the token that follows `history`, and lists the `candidates` likeliest before and after
@@ -120,6 +133,32 @@ impl Sampler {
     pub fn pick(&mut self, logits: &[f32], history: &[u32], candidates: usize) -> SampledToken {
         self.scores.clear();
         self.scores.extend_from_slice(logits);
+        self.choose(logits, history, candidates)
+    }
+
+    /// As [`Sampler::pick`], among the tokens that `constraint` allows; `None` where it cannot say which.
+    pub(crate) fn pick_allowed(
+        &mut self,
+        logits: &[f32],
+        history: &[u32],
+        candidates: usize,
+        constraint: &mut Constraint,
+    ) -> Option<SampledToken> {
+        self.scores.clear();
+        self.scores.extend_from_slice(logits);
+        constraint.mask(&mut self.scores)?;
+        Some(self.choose(logits, history, candidates))
+    }
+
+    fn choose(&mut self, logits: &[f32], history: &[u32], candidates: usize) -> SampledToken {
+        let Sampling { presence_penalty, frequency_penalty, .. } = self.sampling;
+        let penalised = presence_penalty != 0.0 || frequency_penalty != 0.0;
+        processors::presence_and_frequency(
+            &mut self.scores,
+            &self.chosen,
+            presence_penalty,
+            frequency_penalty,
+        );
         self.sampling.process(&mut self.scores, history);
         let token = if self.sampling.temperature > 0.0 {
             let uniform = self.uniform();
@@ -127,6 +166,9 @@ impl Sampler {
         } else {
             likeliest(&self.scores)
         };
+        if penalised {
+            *self.chosen.entry(token).or_insert(0) += 1;
+        }
         SampledToken {
             token,
             logprob: logits.get(token as usize).map_or(f32::NEG_INFINITY, |l| l - log_sum_exp(logits)),
@@ -182,7 +224,7 @@ pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
 }
 
 /// The `count` likeliest tokens, likeliest first, of those that are not masked.
-fn top(scores: &[f32], count: usize) -> Vec<Candidate> {
+pub(crate) fn top(scores: &[f32], count: usize) -> Vec<Candidate> {
     if count == 0 {
         return Vec::new();
     }
@@ -197,7 +239,10 @@ fn top(scores: &[f32], count: usize) -> Vec<Candidate> {
     order.sort_unstable_by(by_score);
     order
         .into_iter()
-        .map(|token| Candidate { token, probability: (scores[token as usize] - sum).exp() })
+        .map(|token| {
+            let logprob = scores[token as usize] - sum;
+            Candidate { token, probability: logprob.exp(), logprob }
+        })
         .collect()
 }
 

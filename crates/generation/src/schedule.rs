@@ -13,8 +13,8 @@
 
 use crate::answer::Answer;
 use crate::draft::Drafter;
-use crate::pages::{Found, NodeId, PrefixCache, common_prefix, root};
-use crate::{FinishReason, Request, RequestId, Scores, Timings, Usage};
+use crate::pages::{Found, NodeId, PrefixCache, common_prefix};
+use crate::{FinishReason, Pooling, Request, RequestId, ScoreRequest, Scores, Timings, Usage};
 use sai_decoder::{Pages, Sequence};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -28,6 +28,8 @@ const WORTH_WAITING: usize = 8;
 pub(crate) struct Task<'m> {
     pub(crate) id: RequestId,
     pub(crate) work: Work<'m>,
+    /// Beginnings are shared with tasks of the same alone.
+    pub(crate) salt: Option<String>,
     /// The prompt and what was chosen after it, or the text to score.
     pub(crate) tokens: Vec<u32>,
     /// How many of them were asked for.
@@ -58,12 +60,17 @@ pub(crate) enum Work<'m> {
     },
     Score {
         first: usize,
+        candidates: usize,
         scores: Scores,
     },
     /// Tokens that may follow the text are scored after its last row.
     ScoreNext {
         candidates: Vec<u32>,
         scores: Scores,
+    },
+    Embed {
+        pooling: Pooling,
+        sum: Vec<f64>,
     },
 }
 
@@ -86,25 +93,30 @@ impl<'m> Task<'m> {
         request: &Request,
     ) -> Task<'m> {
         let drafter = Drafter::new(request.draft);
-        Task::new(
-            id,
-            prompt,
-            Work::Generate { answer: Box::new(answer), drafter, max_new_tokens: request.max_new_tokens },
-        )
+        let max_new_tokens = request.max_new_tokens;
+        let work = Work::Generate { answer: Box::new(answer), drafter, max_new_tokens };
+        Task::new(id, prompt, work, request.cache_salt.clone())
     }
 
-    pub(crate) fn score(id: RequestId, tokens: Vec<u32>, first: usize) -> Task<'m> {
-        Task::new(id, tokens, Work::Score { first: first.max(1), scores: Scores::default() })
+    pub(crate) fn score(id: RequestId, tokens: Vec<u32>, request: ScoreRequest) -> Task<'m> {
+        let ScoreRequest { first, candidates, cache_salt } = request;
+        let work = Work::Score { first: first.max(1), candidates, scores: Scores::default() };
+        Task::new(id, tokens, work, cache_salt)
     }
 
     pub(crate) fn score_next(id: RequestId, tokens: Vec<u32>, candidates: Vec<u32>) -> Task<'m> {
-        Task::new(id, tokens, Work::ScoreNext { candidates, scores: Scores::default() })
+        Task::new(id, tokens, Work::ScoreNext { candidates, scores: Scores::default() }, None)
     }
 
-    fn new(id: RequestId, tokens: Vec<u32>, work: Work<'m>) -> Task<'m> {
+    pub(crate) fn embed(id: RequestId, tokens: Vec<u32>, pooling: Pooling) -> Task<'m> {
+        Task::new(id, tokens, Work::Embed { pooling, sum: Vec::new() }, None)
+    }
+
+    fn new(id: RequestId, tokens: Vec<u32>, work: Work<'m>, salt: Option<String>) -> Task<'m> {
         Task {
             id,
             work,
+            salt,
             prompt: tokens.len(),
             usage: Usage { prompt_tokens: tokens.len(), ..Usage::default() },
             tokens,
@@ -123,7 +135,7 @@ impl<'m> Task<'m> {
     /// Tokens that have to be computed: all, but the last of a text that is scored.
     pub(crate) fn goal(&self) -> usize {
         match self.work {
-            Work::Generate { .. } | Work::ScoreNext { .. } => self.tokens.len(),
+            Work::Generate { .. } | Work::ScoreNext { .. } | Work::Embed { .. } => self.tokens.len(),
             Work::Score { .. } => self.tokens.len().saturating_sub(1),
         }
     }
@@ -132,7 +144,28 @@ impl<'m> Task<'m> {
     pub(crate) fn wanted_from(&self) -> usize {
         match &self.work {
             Work::Generate { .. } | Work::ScoreNext { .. } => self.tokens.len() - 1,
-            Work::Score { first, scores } => first - 1 + scores.logprobs.len(),
+            Work::Score { first, scores, .. } => first - 1 + scores.logprobs.len(),
+            Work::Embed { .. } => self.tokens.len(),
+        }
+    }
+
+    /// Tokens at the beginning that need not be computed for it, where somebody else has.
+    fn reach(&self) -> usize {
+        match self.work {
+            Work::Embed { pooling, .. } => self.first_hidden(pooling),
+            _ => self.wanted_from().min(self.tokens.len()),
+        }
+    }
+
+    pub(crate) fn embeds(&self) -> bool {
+        matches!(self.work, Work::Embed { .. })
+    }
+
+    /// The first token whose hidden state counts.
+    pub(crate) fn first_hidden(&self, pooling: Pooling) -> usize {
+        match pooling {
+            Pooling::Mean => 0,
+            Pooling::Last => self.tokens.len() - 1,
         }
     }
 
@@ -259,17 +292,22 @@ impl<'m> Schedule<'m> {
 
     /// Begins requests that wait, as long as there is room.
     fn admit(&mut self, pages: &mut Pages, prefixes: &mut PrefixCache) {
+        if prefixes.has_many_salts() {
+            let running = |salt: &str| self.running.iter().any(|task| task.salt.as_deref() == Some(salt));
+            prefixes.forget_salts(&running);
+        }
         let mut at = 0;
         while at < self.waiting.len().min(LOOKED_AT) && self.running.len() < self.limits.sequences {
             let task = &self.waiting[at];
-            let reach = task.wanted_from().min(task.tokens.len());
+            let reach = task.reach();
             let long = self.limits.is_long(task.goal());
+            let root = prefixes.root(task.salt.as_deref(), long);
             let found = match self.limits.share {
-                true => prefixes.find(root(long), &task.tokens[..reach]),
-                false => Found::nothing(),
+                true => prefixes.find(root, &task.tokens[..reach]),
+                false => Found::nothing(root),
             };
             let computed_soon = |other: &Task<'_>| {
-                if other.place.as_ref().is_some_and(|place| place.long != long) {
+                if other.salt != task.salt || other.place.as_ref().is_some_and(|place| place.long != long) {
                     return false;
                 }
                 let common = common_prefix(&other.tokens[..other.goal()], &task.tokens[..reach]);
@@ -287,7 +325,7 @@ impl<'m> Schedule<'m> {
                 break;
             }
             let Some(mut task) = self.waiting.remove(at) else { break };
-            let (sequence, node) = prefixes.begin(&found, pages);
+            let (sequence, node) = prefixes.begin(&found, long, pages);
             let shared = found.tokens / Pages::LENGTH;
             task.place = Some(Place { sequence, node, shared, long });
             task.computed = found.tokens;

@@ -172,7 +172,7 @@ impl<'m> Scorer<'m> {
         let id = self.0.score(tokens.to_vec(), first)?;
         match self.0.run_until(id, &mut |_, _| ControlFlow::Continue(()))? {
             Output::Scores(scores) => Ok(scores.logprobs),
-            Output::Completion(_) => unreachable!("a text that was to be scored"),
+            _ => unreachable!("a text that was to be scored"),
         }
     }
 }

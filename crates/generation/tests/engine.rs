@@ -94,6 +94,7 @@ fn run(engine: &mut Engine<'_>, asked: &[Asked]) -> Vec<Heard> {
                     heard.logprobs = scores.logprobs.iter().map(|logprob| logprob.to_bits()).collect();
                     heard.greedy = scores.greedy;
                 }
+                Output::Embedding(_) => unreachable!("no text was to be embedded"),
             }
         }
     }
@@ -236,4 +237,33 @@ fn a_text_of_a_whole_context_and_one_token_is_scored_and_a_longer_one_is_refused
     assert_eq!((logprobs[&ids[0]].len(), logprobs[&ids[1]].len()), (1, 2));
     let error = engine.score(text(context + 2), 1).unwrap_err();
     assert!(matches!(error, Error::PromptTooLong { .. }), "{error}");
+}
+
+#[test]
+fn tokens_that_may_follow_a_text_are_scored_as_the_texts_with_them_would_be() {
+    let model = shared_model();
+    let mut engine = Engine::new(&model, EngineOptions::default()).unwrap();
+    let text: Vec<u32> = (0..70).map(|i| i * i % 61).collect();
+    let candidates = [3, 17, 60, 3];
+    let together = engine.score_next(text.clone(), candidates.to_vec()).unwrap();
+    let apart: Vec<RequestId> = candidates
+        .iter()
+        .map(|&token| engine.score([&text[..], &[token]].concat(), text.len()).unwrap())
+        .collect();
+    let mut scores = HashMap::new();
+    while !engine.is_idle() {
+        for (id, output) in engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap() {
+            let Output::Scores(found) = output else { panic!("no scores") };
+            scores.insert(id, found);
+        }
+    }
+    let of = |id: &RequestId| (scores[id].logprobs[0], scores[id].greedy[0]);
+    let together = &scores[&together];
+    let together: Vec<_> = together.logprobs.iter().copied().zip(together.greedy.iter().copied()).collect();
+    assert_eq!(together, apart.iter().map(of).collect::<Vec<_>>());
+
+    assert!(matches!(engine.score_next(Vec::new(), vec![1]), Err(Error::EmptyPrompt)));
+    let context = engine.context();
+    assert!(matches!(engine.score_next(vec![1; context + 1], vec![1]), Err(Error::PromptTooLong { .. })));
+    assert!(engine.score_next(vec![1; context], vec![1]).is_ok());
 }

@@ -105,6 +105,14 @@ impl Runner for Fake {
         Ok(&self.logits)
     }
 
+    fn hidden_states(&mut self) -> &[f32] {
+        &[]
+    }
+
+    fn hidden_size(&self) -> usize {
+        1
+    }
+
     fn page_bytes(&self) -> usize {
         4 * Pages::LENGTH
     }

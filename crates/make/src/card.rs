@@ -3,6 +3,7 @@
 use crate::stages::RunContext;
 use crate::{Error, Evaluation};
 use sai_generation::{Config, GenerationConfig};
+use sai_judge::TextTable;
 use sai_samples::Count;
 use sai_trainer::{FinetuneRecipe, Length, Metrics, Recipe};
 use std::fmt::Write;
@@ -18,6 +19,8 @@ pub(crate) const NOT_HELD_OUT: &str =
 pub(crate) struct Facts {
     pub(crate) counts: Vec<Count>,
     pub(crate) evaluation: Evaluation,
+    /// What a judge said; none where the recipe names none.
+    pub(crate) judged: Option<Vec<TextTable>>,
     pub(crate) config: Config,
     pub(crate) pretrain: Recipe,
     pub(crate) finetune: FinetuneRecipe,
@@ -30,6 +33,7 @@ impl Facts {
         Ok(Facts {
             counts: json(&at.folder.counts())?,
             evaluation: json(&at.folder.evaluation())?,
+            judged: at.recipe.judge.model.as_ref().map(|_| json(&at.folder.judged())).transpose()?,
             config: Config::open(at.folder.root())?.1,
             pretrain: at.recipe.pretrain(at.folder)?,
             finetune: at.recipe.finetune(at.folder)?,
@@ -62,9 +66,30 @@ impl Facts {
         );
         let _ = writeln!(out, "## What it learnt from\n\n{}", self.data());
         let _ = writeln!(out, "## What it knows\n\n{}", self.figures());
+        if !self.evaluation.tables.is_empty() {
+            let rules = at.recipe.evaluate.profile.version();
+            let _ = writeln!(
+                out,
+                "Tasks by the prompts, rules and metrics of lm-evaluation-harness ({rules}), with standard errors.\n"
+            );
+            for table in &self.evaluation.tables {
+                let _ = writeln!(out, "{}", crate::tasks::markdown(table));
+            }
+        }
         if let Some(said) = self.conversations() {
             let _ =
                 writeln!(out, "## What it says\n\nThe likeliest answers, as they are recorded.\n\n{said}");
+        }
+        if let Some(tables) = &self.judged {
+            let judge = recipe.judge.model.as_deref().unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "## What a judge says\n\nAnswers to prompts, before and after quantisation, graded by `{judge}`, which may be wrong, and no \
+                 better a judge than it is a model. `stages/judge/report.html` has every answer and grade.\n"
+            );
+            for table in tables {
+                let _ = writeln!(out, "### {}\n\n{}\n{}\n", table.title, table.markdown(), table.remark);
+            }
         }
         if let Some(limits) = &card.limits {
             let _ = writeln!(out, "## Limits\n\n{}\n", limits.trim());

@@ -36,6 +36,12 @@ pub enum Error {
     /// A model that cannot be opened or converted, or a text that it cannot read.
     #[error(transparent)]
     Generation(#[from] sai_generation::Error),
+    /// Answers that cannot be collected or graded.
+    #[error(transparent)]
+    Judge(#[from] sai_judge::Error),
+    /// Tasks that cannot be asked.
+    #[error(transparent)]
+    Evals(#[from] sai_evals::Error),
     /// A file or folder that is not what it should be.
     #[error("{}: {fact}", path.display())]
     Data {

@@ -37,6 +37,12 @@ pub struct Evaluation {
     pub models: Vec<ModelFigures>,
     /// Conversations with the last one.
     pub conversations: Vec<Vec<RecordedTurn>>,
+    /// Tables of tasks, where any were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<sai_evals::Table>,
+    /// Of each model: its results of tasks as lm-evaluation-harness lays them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<serde_json::Value>,
 }
 
 /// What a model knows.
@@ -113,7 +119,8 @@ pub fn evaluate(
     // An answer takes about as long as a kilobyte.
     let total = (all * what.models.len() + 1000 * what.ask.len()).max(1) as f64;
     let mut done = 0.0;
-    let mut found = Evaluation { models: Vec::new(), conversations: Vec::new() };
+    let mut found =
+        Evaluation { models: Vec::new(), conversations: Vec::new(), tables: Vec::new(), tasks: Vec::new() };
     for (place, (name, source)) in what.models.iter().enumerate() {
         let model = Model::open(source, &LoadOptions { threads: what.threads, ..LoadOptions::default() })?;
         let window = WINDOW.min(model.context);

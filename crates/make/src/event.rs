@@ -2,6 +2,7 @@
 
 use crate::manifest::{Machine, Reason};
 use crate::{PlannedStage, Stage};
+use sai_formats::Source;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub struct Options<'o> {
     pub threads: usize,
     /// Bytes of memory that a stage may take.
     pub memory: Option<u64>,
+    /// The judge that the recipe names, where it was found.
+    pub judge: Option<Source>,
     /// The machine in words, for the report.
     pub machine: Machine,
     /// Whether to leave; what is half done goes on another time.

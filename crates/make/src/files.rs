@@ -4,7 +4,7 @@ use crate::Error;
 use crate::manifest::FileFacts;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -46,14 +46,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Writes a file so that it is there whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let new = part(path);
-    let write = || {
-        let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().map_err(|e| Error::io(path, "write the file", e))
+    sai_formats::write_whole(path, bytes).map_err(|e| Error::io(path, "write the file", e))
 }
 
 /// Copies a file so that it is there whole or not at all.

@@ -87,6 +87,11 @@ impl Folder {
         self.stage(Stage::Evaluate).join("evaluation.json")
     }
 
+    /// What a judge said, as tables.
+    pub fn judged(&self) -> PathBuf {
+        self.stage(Stage::Judge).join("judge.json")
+    }
+
     /// Whether the folder is a making's, or may become one.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! In: a [`MakeRecipe`], a page of TOML with a table for each stage. Out: a folder that is a Hugging Face folder, with a
 //! GGUF file of it, the same in fewer bits, a model card and a report, and below `stages/` all that they were made of.
 //!
-//! [`make()`] follows it: sample → tokenizer → pack → pretrain → finetune → convert → quantize → evaluate → card. Each
+//! [`make()`] follows it: sample → tokenizer → pack → pretrain → finetune → convert → quantize → evaluate → judge, where
+//! the recipe names one → card. Each
 //! [`Stage`] is a call of the room that owns the work, and the same call as that of the command of its name. What a stage
 //! was made of is in the [`Manifest`]: the contents of its inputs, its settings, and the version of its code, which is
 //! [`Stage::code`] with sai's own. A stage whose files are what they would become again is not done, and of one that is
@@ -29,6 +30,7 @@ mod recipe;
 mod report;
 mod stage;
 mod stages;
+mod tasks;
 pub mod vocabulary;
 
 pub use error::Error;
@@ -38,5 +40,5 @@ pub use folder::Folder;
 pub use making::make;
 pub use manifest::{CodeVersion, FileFacts, Machine, Manifest, Reason, StageRecord, why};
 pub use plan::{Estimate, PlannedStage, StageAction, plan};
-pub use recipe::{Card, Convert, Evaluate, MakeRecipe, Pack, Quantize, RecordedPrompt, Vocabulary};
+pub use recipe::{Card, Convert, Evaluate, Judge, MakeRecipe, Pack, Quantize, RecordedPrompt, Vocabulary};
 pub use stage::Stage;

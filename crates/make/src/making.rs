@@ -25,7 +25,7 @@ pub fn make(recipe: &MakeRecipe, options: &Options<'_>, on: &mut OnEvent<'_>) ->
     manifest.write(folder.root())?;
     let planned = plan::of(recipe, options, &manifest)?;
     on(Event::Plan(&planned));
-    for stage in Stage::ALL.into_iter().filter(|&stage| options.until.is_none_or(|last| stage <= last)) {
+    for stage in recipe.stages().filter(|&stage| options.until.is_none_or(|last| stage <= last)) {
         if options.from.is_some_and(|first| stage < first) {
             let made = manifest.stages.get(&stage);
             on(Event::Kept { stage, summary: made.map_or("", |made| &made.summary) });

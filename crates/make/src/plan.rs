@@ -76,8 +76,7 @@ pub(crate) fn of(
     manifest: &Manifest,
 ) -> Result<Vec<PlannedStage>, Error> {
     let finished = |stage: Stage| manifest.stages.get(&stage).is_some_and(|made| made.finished);
-    let mut passed_over =
-        Stage::ALL.into_iter().filter(|&stage| options.from.is_some_and(|from| stage < from));
+    let mut passed_over = recipe.stages().filter(|&stage| options.from.is_some_and(|from| stage < from));
     if let Some(stage) = passed_over.find(|&stage| !finished(stage)) {
         return Err(Error::NotMade { folder: options.out.clone(), stage });
     }
@@ -85,7 +84,7 @@ pub(crate) fn of(
     let at = RunContext { recipe, folder: &folder, options, manifest };
     let mut planned: Vec<PlannedStage> = Vec::new();
     let mut speed = Speed { at: &at, peak: None };
-    for stage in Stage::ALL {
+    for stage in recipe.stages() {
         let first = options.from.is_some_and(|first| stage < first);
         let last = options.until.is_some_and(|last| stage > last);
         let needed = planned.iter().filter(|p| stage.needs().contains(&p.stage));

@@ -3,6 +3,7 @@
 use crate::folder::Folder;
 use crate::{Error, Stage};
 use sai_decoder::Mix;
+use sai_evals::Profile;
 use sai_formats::DType;
 use sai_generation::GenerationConfig;
 use sai_samples::{RulesShare, SampleRecipe};
@@ -28,6 +29,8 @@ pub struct MakeRecipe {
     pub quantize: Quantize,
     /// What is asked of it.
     pub evaluate: Evaluate,
+    /// Who grades its answers.
+    pub judge: Judge,
     /// What its card says.
     pub card: Card,
     text: String,
@@ -86,6 +89,30 @@ pub struct Evaluate {
     pub answer_tokens: Option<usize>,
     /// Bytes of held-out text of each language that are read, at most.
     pub bytes: Option<usize>,
+    /// Tasks and groups of lm-evaluation-harness that are asked.
+    pub tasks: Vec<String>,
+    /// The folder of their data, from the recipe's.
+    pub data: Option<PathBuf>,
+    /// By whose rules.
+    pub profile: Profile,
+    /// Examples before each question; the task's own number where not given.
+    pub fewshot: Option<usize>,
+    /// Documents of each task at most.
+    pub limit: Option<usize>,
+}
+
+/// `[judge]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Judge {
+    /// The model that judges, by what `--model` takes; without one, nothing is judged.
+    pub model: Option<String>,
+    /// The prompts, from the recipe's folder; the 60 that come with sai where not given.
+    pub prompts: Option<PathBuf>,
+    /// Tokens of an answer at most.
+    pub answer_tokens: Option<usize>,
+    /// The first prompts alone.
+    pub limit: Option<usize>,
 }
 
 /// What a person says in a conversation that is recorded.
@@ -134,7 +161,9 @@ const CONVERT: Keys = &[
     ("sampling", &["temperature", "repetition_penalty", "top_p", "top_k", "min_p"]),
 ];
 const QUANTIZE: Keys = &[("", &["type"])];
-const EVALUATE: Keys = &[("", &["ask", "answer_tokens", "bytes"])];
+const EVALUATE: Keys =
+    &[("", &["ask", "answer_tokens", "bytes", "tasks", "data", "profile", "fewshot", "limit"])];
+const JUDGE: Keys = &[("", &["model", "prompts", "answer_tokens", "limit"])];
 const CARD: Keys = &[("", &["title", "about", "languages", "license", "tags", "limits"])];
 /// All that may stand outside of tables, and the tables.
 const TOP: Keys = &[(
@@ -150,6 +179,7 @@ const TOP: Keys = &[(
         "convert",
         "quantize",
         "evaluate",
+        "judge",
         "card",
     ],
 )];
@@ -187,6 +217,7 @@ impl MakeRecipe {
             convert: read(&said.table("convert"), CONVERT, &[])?.0,
             quantize: read(&said.table("quantize"), QUANTIZE, &[])?.0,
             evaluate: evaluate(&said)?,
+            judge: judge(&said)?,
             card: read(&said.table("card"), CARD, &[])?.0,
             text: text.to_owned(),
             path: path.to_owned(),
@@ -248,6 +279,12 @@ impl MakeRecipe {
             return Ok(());
         };
         Err(self.wrong(format!("`sample.{lacks}")))
+    }
+
+    /// The stages of this recipe, in their order: all, but for a judge where none is named.
+    pub fn stages(&self) -> impl Iterator<Item = Stage> + use<> {
+        let judged = self.judge.model.is_some();
+        Stage::ALL.into_iter().filter(move |&stage| judged || stage != Stage::Judge)
     }
 
     /// Tokens of the vocabulary, for a model of `rows` rows.
@@ -377,11 +414,47 @@ impl MakeRecipe {
 /// `[evaluate]`; of no bytes every model would be a perfect one.
 fn evaluate(said: &RecipeText<'_>) -> Result<Evaluate, Error> {
     let (found, places): (Evaluate, _) = read(&said.table("evaluate"), EVALUATE, &[])?;
-    for (key, value) in [("bytes", found.bytes), ("answer_tokens", found.answer_tokens)] {
+    for (key, value) in
+        [("bytes", found.bytes), ("answer_tokens", found.answer_tokens), ("limit", found.limit)]
+    {
         if value == Some(0) {
             let fact = format!("`evaluate.{key}` is 0; give at least 1, or leave it out");
             return Err(places.wrong(said.path, key, fact).into());
         }
+    }
+    if found.tasks.is_empty() != found.data.is_none() {
+        let (key, fact) = match found.tasks.is_empty() {
+            true => {
+                ("data", "`evaluate.data` is the folder of tasks' data; name the tasks with `evaluate.tasks`")
+            }
+            false => ("tasks", "`evaluate.tasks` wants `evaluate.data`, the folder of the tasks' data"),
+        };
+        return Err(places.wrong(said.path, key, fact).into());
+    }
+    // A name that is no task is said before the first stage.
+    if let Err(error) = sai_evals::select(&sai_evals::Task::own()?, &found.tasks) {
+        return Err(places.wrong(said.path, "tasks", format!("`evaluate.tasks`: {error}")).into());
+    }
+    Ok(found)
+}
+
+/// `[judge]`; settings of a judge that is not named would be passed over.
+fn judge(said: &RecipeText<'_>) -> Result<Judge, Error> {
+    let (found, places): (Judge, _) = read(&said.table("judge"), JUDGE, &[])?;
+    for (key, value) in [("answer_tokens", found.answer_tokens), ("limit", found.limit)] {
+        if value == Some(0) {
+            let fact = format!("`judge.{key}` is 0; give at least 1, or leave it out");
+            return Err(places.wrong(said.path, key, fact).into());
+        }
+    }
+    let others = found.prompts.is_some() || found.answer_tokens.is_some() || found.limit.is_some();
+    if found.model.as_ref().is_some_and(|model| model.trim().is_empty()) || (found.model.is_none() && others)
+    {
+        return Err(wrong(
+            said.path,
+            String::new(),
+            "[judge]: `model` names no judge; give one, or leave the table out",
+        ));
     }
     Ok(found)
 }

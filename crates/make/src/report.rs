@@ -34,7 +34,9 @@ impl Facts {
         }
         out += "<h1>What it knows and says</h1>";
         out += &self.knows();
+        out += &self.tasks();
         out += &self.talks();
+        out += &self.judged();
         let _ = write!(out, "<h2>Recipe</h2><pre>{}</pre>", escape(at.recipe.text()));
         out += "</html>\n";
         Ok(out)
@@ -89,6 +91,33 @@ impl Facts {
             true => table(&heads, rows),
             false => format!("<p>{NOT_HELD_OUT}</p>"),
         }
+    }
+
+    fn judged(&self) -> String {
+        let Some(tables) = &self.judged else { return String::new() };
+        let mut out = "<h2>What a judge says</h2>".to_owned();
+        for one in tables {
+            let heads: Vec<&str> = one.cells.first().into_iter().flatten().map(String::as_str).collect();
+            let rows = table(&heads, one.cells.iter().skip(1).cloned());
+            let _ = write!(out, "<h3>{}</h3>{rows}<p>{}</p>", escape(&one.title), escape(&one.remark));
+        }
+        out
+    }
+
+    fn tasks(&self) -> String {
+        let mut out = String::new();
+        for of in &self.evaluation.tables {
+            let heads: Vec<&str> =
+                std::iter::once(of.title.as_str()).chain(of.columns.iter().map(String::as_str)).collect();
+            let rows = of.rows.iter().map(|(name, cells)| {
+                let cell = |cell: &Option<sai_evals::Cell>| {
+                    cell.map_or("–".to_owned(), |c| format!("{:.3}", c.value))
+                };
+                std::iter::once(name.clone()).chain(cells.iter().map(cell)).collect()
+            });
+            out += &table(&heads, rows);
+        }
+        out
     }
 
     fn talks(&self) -> String {
@@ -170,7 +199,7 @@ fn pairs(rows: impl Iterator<Item = (String, String)>) -> String {
 }
 
 fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let head: String = heads.iter().map(|head| format!("<th>{head}")).collect();
+    let head: String = heads.iter().map(|head| format!("<th>{}", escape(head))).collect();
     let row = |cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("<td>{}", escape(cell))).collect();
         format!("<tr>{cells}")

@@ -23,13 +23,15 @@ pub enum Stage {
     Quantize,
     /// What the models before and after that know, and what they say.
     Evaluate,
+    /// What a judge says of the model's answers; done where the recipe names one.
+    Judge,
     /// The model's card and the report.
     Card,
 }
 
 impl Stage {
     /// All, in their order.
-    pub const ALL: [Stage; 9] = [
+    pub const ALL: [Stage; 10] = [
         Stage::Sample,
         Stage::Tokenizer,
         Stage::Pack,
@@ -38,6 +40,7 @@ impl Stage {
         Stage::Convert,
         Stage::Quantize,
         Stage::Evaluate,
+        Stage::Judge,
         Stage::Card,
     ];
 
@@ -52,6 +55,7 @@ impl Stage {
             Stage::Convert => "convert",
             Stage::Quantize => "quantize",
             Stage::Evaluate => "evaluate",
+            Stage::Judge => "judge",
             Stage::Card => "card",
         }
     }
@@ -72,9 +76,15 @@ impl Stage {
             Stage::Convert => &[Stage::Finetune],
             Stage::Quantize => &[Stage::Convert],
             Stage::Evaluate => &[Stage::Sample, Stage::Pretrain, Stage::Convert, Stage::Quantize],
-            Stage::Card => {
-                &[Stage::Sample, Stage::Tokenizer, Stage::Pretrain, Stage::Finetune, Stage::Evaluate]
-            }
+            Stage::Judge => &[Stage::Convert, Stage::Quantize],
+            Stage::Card => &[
+                Stage::Sample,
+                Stage::Tokenizer,
+                Stage::Pretrain,
+                Stage::Finetune,
+                Stage::Evaluate,
+                Stage::Judge,
+            ],
         }
     }
 
@@ -83,7 +93,12 @@ impl Stage {
     /// the stages that are the same on every machine to this number.
     pub fn code(self) -> u32 {
         match self {
-            Stage::Sample | Stage::Tokenizer | Stage::Pack | Stage::Convert | Stage::Quantize => 1,
+            Stage::Sample
+            | Stage::Tokenizer
+            | Stage::Pack
+            | Stage::Convert
+            | Stage::Quantize
+            | Stage::Judge => 1,
             // Pieces of documents are shuffled, where whole documents were.
             Stage::Pretrain | Stage::Finetune => 2,
             Stage::Evaluate | Stage::Card => 3,

@@ -4,6 +4,7 @@ mod card;
 mod convert;
 mod evaluate;
 mod finetune;
+mod judge;
 mod pack;
 mod pretrain;
 mod quantize;
@@ -53,6 +54,7 @@ pub(crate) fn job(at: &RunContext<'_>, stage: Stage) -> Result<StageJob, Error> 
         Stage::Convert => convert::job(at),
         Stage::Quantize => quantize::job(at),
         Stage::Evaluate => evaluate::job(at),
+        Stage::Judge => judge::job(at),
         Stage::Card => card::job(at),
     }
 }
@@ -72,6 +74,7 @@ pub(crate) fn run(
         Stage::Convert => convert::run(at, told),
         Stage::Quantize => quantize::run(at, told),
         Stage::Evaluate => evaluate::run(at, told),
+        Stage::Judge => judge::run(at, told),
         Stage::Card => card::run(at, told),
     }
 }

@@ -110,10 +110,16 @@ impl Making<'_> {
             until: self.until,
             threads: 2,
             memory: None,
+            judge: None,
             machine: vec![("Processor".to_owned(), "of a test".to_owned())],
             stop,
         }
     }
+}
+
+/// The stages of a recipe that names no judge.
+fn without_judge() -> Vec<Stage> {
+    Stage::ALL.into_iter().filter(|&stage| stage != Stage::Judge).collect()
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn a_model_is_made_once_and_only_what_changed_is_made_again() {
 
     let (finished, heard) = making.follow();
     assert!(finished);
-    assert_eq!(heard.done, Stage::ALL);
+    assert_eq!(heard.done, without_judge());
     for name in [
         "config.json",
         "generation_config.json",
@@ -170,7 +176,7 @@ fn a_model_is_made_once_and_only_what_changed_is_made_again() {
 
     // Again, nothing is done; and a plan says so.
     let (finished, heard) = making.follow();
-    assert!(finished && heard.done.is_empty() && heard.kept == Stage::ALL);
+    assert!(finished && heard.done.is_empty() && heard.kept == without_judge());
     let planned = plan(&making.recipe(), &making.options(&|| false)).unwrap();
     assert!(planned.iter().all(|one| one.what == StageAction::Kept), "{planned:?}");
 
@@ -278,7 +284,7 @@ fn without_held_out_text_the_card_says_so_and_publishes_no_figures() {
     };
     let (finished, heard) = making.follow();
     assert!(finished);
-    assert_eq!(heard.done, Stage::ALL);
+    assert_eq!(heard.done, without_judge());
     let out = home.path().join("out");
     for name in ["README.md", "report.html"] {
         let text = fs::read_to_string(out.join(name)).unwrap();
@@ -326,6 +332,64 @@ fn a_sample_of_which_nothing_is_left_ends_the_making_at_its_first_stage() {
         fs::write(home.path().join("tiny.toml"), recipe(home.path()).replacen(from, to, 1)).unwrap();
         let error = make(&making.recipe(), &making.options(&|| false), &mut |_| {}).unwrap_err().to_string();
         assert!(error.contains(&format!("tiny.toml: [sample] takes no {kind} to learn from")), "{error}");
+    }
+}
+
+#[test]
+fn tasks_of_a_recipe_are_asked_of_each_model_and_stand_in_the_card() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("evals");
+    fs::create_dir(&data).unwrap();
+    let row = |i: usize, premise: &str, label: usize| {
+        format!(
+            "{{\"premise\": \"{premise}\", \"question\": \"{}\", \"alternative_1\": \"문이 열렸다.\", \
+             \"alternative_2\": \"꽃이 피었다.\", \"label\": {label}}}\n",
+            if i % 2 == 0 { "결과" } else { "원인" }
+        )
+    };
+    let write = |last: &str| {
+        let rows = [row(0, "바람이 불었다.", 0), row(1, "봄이 왔다.", 1), row(2, last, 0)];
+        fs::write(data.join("kobest_copa.test.jsonl"), rows.concat()).unwrap();
+    };
+    write("열쇠를 돌렸다.");
+    let with = |line: &str| {
+        let text =
+            recipe(home.path()).replacen("answer_tokens = 8\n", &format!("answer_tokens = 8\n{line}\n"), 1);
+        fs::write(home.path().join("tiny.toml"), text).unwrap();
+    };
+    with("tasks = [\"kobest_copa\"]\ndata = \"evals\"\nprofile = \"main\"");
+    let making = Making {
+        home: home.path(),
+        out: "out",
+        overrides: &[],
+        from: None,
+        until: None,
+        stop_after: u64::MAX,
+    };
+    assert!(making.follow().0);
+    let card = fs::read_to_string(home.path().join("out/README.md")).unwrap();
+    assert!(card.contains("lm-evaluation-harness (0.4.13)"), "{card}");
+    assert!(card.contains("| Korean (macro-F1) | pretrained | fine-tuned | q8_0 |"), "{card}");
+    assert!(card.contains("\n| kobest_copa | 0."), "{card}");
+    let scores = home.path().join("out/stages/evaluate/scores.jsonl");
+    // Of three models, the third with other weights.
+    assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), 18);
+    // Other data is asked, and nothing before it is done again.
+    let before = fs::read_to_string(&scores).unwrap();
+    write("열쇠를 찾았다.");
+    let (_, heard) = making.follow();
+    assert_eq!(heard.done, [Stage::Evaluate, Stage::Card]);
+    assert_ne!(fs::read_to_string(&scores).unwrap(), before);
+
+    for (line, fact) in [
+        ("tasks = [\"kobest\"]", "`evaluate.tasks` wants `evaluate.data`"),
+        ("data = \"evals\"", "name the tasks with `evaluate.tasks`"),
+        ("tasks = [\"kobset\"]\ndata = \"evals\"", "no task or group `kobset`"),
+        ("tasks = [\"kobest\"]\ndata = \"evals\"\nprofile = \"master\"", "profile"),
+    ] {
+        with(line);
+        let error = MakeRecipe::open(&home.path().join("tiny.toml"), &[]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(fact) && error.contains("tiny.toml"), "{error}");
     }
 }
 

@@ -18,6 +18,7 @@ Examples:
   sai chat                                  talk to the small model that comes with sai
   sai chat --model 42dot-sft                talk to 42dot LLM, in Korean and English
   sai generate -m m.gguf -p \"The capital of Korea is\" -n 32
+  sai serve -m 42dot-sft                    an API for OpenAI's clients, at 127.0.0.1:8042
   sai inspect model.gguf --tensors          what a file holds, and whether sai can run it
   sai perplexity -m m.gguf -f text.txt
   sai quantize m.gguf small.gguf q4_k_m      a smaller file: about 5 bits a weight
@@ -27,6 +28,7 @@ Examples:
   sai tokenizer train --input corpus/ -o vocabulary
   sai doctor                                what this machine has, and what is missing for what
   sai convert folder/ model.gguf            a Hugging Face folder to GGUF, or the other way
+  sai judge answer --models mini,smollm2-135m -o run    answers to be graded, side by side
   sai models                                which models are here, and which a name fetches
   sai push nano/ owner/nano                 a model of your own to the Hub
 
@@ -48,10 +50,10 @@ pub(crate) struct Cli {
 
 /// The verbs in the order of `sai --help`, under the headings that they stand under there.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Talk", &["chat", "generate"]),
+    ("Talk", &["chat", "generate", "serve"]),
     ("Make", &["make", "corpus", "sample", "tokenizer", "pretrain", "finetune", "plan"]),
     ("Convert", &["convert", "quantize", "imatrix", "merge"]),
-    ("Measure", &["inspect", "evaluate", "perplexity", "bench", "doctor"]),
+    ("Measure", &["inspect", "evaluate", "judge", "perplexity", "bench", "doctor"]),
     ("Models", &["models", "push"]),
     ("Shell", &["completions", "man", "help"]),
 ];
@@ -117,6 +119,7 @@ pub(crate) enum Verb {
     Finetune(crate::finetune::Finetune),
     Generate(crate::generate::Generate),
     Inspect(crate::inspect::Inspect),
+    Judge(crate::judge::Judge),
     Make(crate::make::Make),
     Merge(crate::merge::Merge),
     Models(crate::models::Models),
@@ -126,6 +129,7 @@ pub(crate) enum Verb {
     Push(crate::push::Push),
     Quantize(crate::quantize::Quantize),
     Sample(crate::sample::Sample),
+    Serve(crate::serve::Serve),
     Imatrix(crate::imatrix::Imatrix),
     Bench(crate::bench::Bench),
     Tokenizer(crate::tokenizer::Tokenizer),
@@ -144,6 +148,7 @@ impl Verb {
             Self::Finetune(verb) => verb.run(ui),
             Self::Generate(verb) => verb.run(ui),
             Self::Inspect(verb) => verb.run(ui),
+            Self::Judge(verb) => verb.run(ui),
             Self::Make(verb) => verb.run(ui),
             Self::Merge(verb) => verb.run(ui),
             Self::Models(verb) => verb.run(ui),
@@ -153,6 +158,7 @@ impl Verb {
             Self::Push(verb) => verb.run(ui),
             Self::Quantize(verb) => verb.run(ui),
             Self::Sample(verb) => verb.run(ui),
+            Self::Serve(verb) => verb.run(ui),
             Self::Imatrix(verb) => verb.run(ui),
             Self::Bench(verb) => verb.run(ui),
             Self::Tokenizer(verb) => verb.run(ui),

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::bail;
 
+use crate::texts::texts;
 use crate::ui::Ui;
 
 /// Whether the person says yes to `question`; `yes` says it for them.
@@ -15,9 +16,9 @@ pub(crate) fn confirm(question: &str, yes: bool, ui: &Ui) -> anyhow::Result<bool
         return Ok(true);
     }
     if !(ui.in_is_terminal() && ui.err_is_terminal()) {
-        bail!("{question} Nobody is at a terminal to answer; give --yes to do it");
+        bail!((texts().nobody_to_ask)(&question));
     }
-    write!(io::stderr(), "{question} [y/N] ")?;
+    write!(io::stderr(), "{question} {} ", texts().yes_or_no)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(is_yes(&answer))

@@ -1,8 +1,10 @@
 //! `sai evaluate`: what models know of texts, what they say, and how they do in tasks.
 
 mod chart;
+mod corpus;
 mod data;
 mod endpoint;
+mod output;
 mod remote_vocabulary;
 mod table;
 mod tasks;

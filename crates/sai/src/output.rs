@@ -1,6 +1,5 @@
 //! Where a verb may write: never over what it reads, and over what is there only where it is told to.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -60,7 +59,7 @@ pub(crate) fn path_of(source: &Source) -> Option<&Path> {
 /// # Errors
 /// The disk refuses; what was there is there still.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write(path, bytes, 0o666)
+    sai_formats::write_whole(path, bytes).with_context(|| path.display().to_string())
 }
 
 /// As [`write_whole`], a file that its owner alone may read.
@@ -68,26 +67,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// # Errors
 /// Those of [`write_whole`].
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write(path, bytes, 0o600)
-}
-
-/// `mode` is what Unix lets whom do with it, less what the person's umask forbids.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    let named = || path.display().to_string();
-    let folder = folder_of(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sai-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = builder.tempfile_in(&folder).with_context(named)?;
-    file.write_all(bytes).with_context(named)?;
-    file.as_file().sync_all().with_context(named)?;
-    file.persist(path).map_err(|error| error.error).with_context(named)?;
-    // Without this a power cut could forget the rename; file systems that cannot sync a folder need not.
-    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
+    sai_formats::write_private(path, bytes).with_context(|| path.display().to_string())
 }
 
 /// The folder that a file is in, or will be.

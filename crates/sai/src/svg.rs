@@ -1,9 +1,17 @@
-//! What the pictures that verbs draw have in common.
+//! What the pictures that verbs draw have in common, and the kinds of pictures that several draw.
+
+mod bars;
+mod radar;
+mod shares;
 
 use std::path::Path;
 
 use anyhow::bail;
 use plotters::style::RGBColor;
+
+pub(crate) use bars::{Bar, Bars};
+pub(crate) use radar::Radar;
+pub(crate) use shares::Shares;
 
 /// Told apart in grey and by those who see few colours (Okabe and Ito).
 pub(crate) const COLORS: [RGBColor; 8] = [

@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::terminal::clean::visible;
+use crate::texts::texts;
 
 /// How to speak to the person: which streams are terminals, whether colours are welcome, how much to say.
 #[derive(Clone, Debug)]
@@ -138,9 +139,22 @@ impl Ui {
 /// The whole chain of causes as one line. A library's message often repeats its source; a cause that the
 /// text so far already holds is left out.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
+    joined(error, |cause| cause.downcast_ref().and_then(texts().engine_error))
+}
+
+/// The same as libraries say it, for JSON, which is English everywhere.
+pub(crate) fn english_line(error: &anyhow::Error) -> String {
+    joined(error, |_| None)
+}
+
+/// The causes of an error in one line, in other words where `in_other_words` has some.
+fn joined(
+    error: &anyhow::Error,
+    in_other_words: impl Fn(&(dyn std::error::Error + 'static)) -> Option<String>,
+) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        let cause = cause.to_string();
+        let cause = in_other_words(cause).unwrap_or_else(|| cause.to_string());
         if !text.contains(cause.trim()) {
             if !text.is_empty() {
                 text.push_str(": ");

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs)]
 
+#[path = "chat/locale.rs"]
+mod locale;
 #[path = "chat/piped.rs"]
 mod piped;
 #[path = "chat/pty.rs"]
@@ -19,6 +21,8 @@ struct Home {
     folder: tempfile::TempDir,
     /// Where the small real model is; the built-in one is talked to where there is none.
     models: Option<PathBuf>,
+    /// `LANG`, by which the language is chosen.
+    locale: &'static str,
 }
 
 impl Home {
@@ -29,7 +33,7 @@ impl Home {
 
     /// A home without any model.
     fn bare() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder"), models: None }
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), models: None, locale: "C.UTF-8" }
     }
 
     fn path(&self, inside: &str) -> PathBuf {
@@ -42,7 +46,7 @@ impl Home {
             ("HOME", self.folder.path().display().to_string()),
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("TERM", "xterm-256color".to_owned()),
-            ("LANG", "C.UTF-8".to_owned()),
+            ("LANG", self.locale.to_owned()),
         ];
         if let Some(models) = &self.models {
             all.push(("SAI_MODEL", "smollm2-135m".to_owned()));

@@ -137,3 +137,61 @@ fn tasks_without_data_and_a_chart_that_is_no_svg_are_refused_before_the_work() {
     let error = fails(evaluate(home.path(), "model", "boolq").args(["--max-length", "1"]));
     assert!(error.contains("boolq.validation.jsonl: line ") && error.contains("tokens"), "{error}");
 }
+
+#[test]
+fn documents_of_a_corpus_are_found_raw_and_packed_and_the_figures_are_without_them() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir(at("corpus")).unwrap();
+    let text = "그날은 추웠다. 길이 얼었다. 결과 사람들이 미끄러졌다! 두 번 다시 사지 않을래요.";
+    fs::write(at("corpus/a.jsonl"), format!("{}\n", serde_json::json!({ "text": text }))).unwrap();
+    let check = |corpus: &str| {
+        let mut command = evaluate(home.path(), "model", "kobest_sentineg,kobest_copa");
+        command.args(["--json", "--check-corpus"]).arg(at(corpus));
+        let found: Value = serde_json::from_str(&succeeds(&mut command).out).unwrap();
+        found["tasks"][0]["contamination"]["tasks"].clone()
+    };
+    let raw = check("corpus");
+    assert_eq!(
+        (&raw[0]["task"], &raw[0]["found"], &raw[0]["documents"]),
+        (&"kobest_copa".into(), &0.into(), &4.into())
+    );
+    assert_eq!((&raw[1]["task"], &raw[1]["found"]), (&"kobest_sentineg".into(), &1.into()));
+    assert!(raw[1]["figures"][0]["value"].is_number());
+    succeeds(
+        sai(home.path())
+            .arg("pack")
+            .arg(at("corpus"))
+            .arg(at("packed"))
+            .arg("--tokenizer")
+            .arg(fixtures("model")),
+    );
+    assert_eq!(check("packed"), raw);
+    let ran =
+        succeeds(evaluate(home.path(), "model", "kobest_sentineg").arg("--check-corpus").arg(at("corpus")));
+    assert!(ran.out.contains("kobest_sentineg: 1 of 4 documents occur in the corpus"), "{}", ran.out);
+    fs::create_dir(at("empty")).unwrap();
+    let error = fails(evaluate(home.path(), "model", "boolq").arg("--check-corpus").arg(at("empty")));
+    assert!(error.contains("empty"), "{error}");
+}
+
+#[test]
+fn a_report_is_one_page_with_tables_charts_and_documents() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("report.html");
+    let write = || {
+        let mut command = evaluate(home.path(), "model", "kobest,gsm8k");
+        command.args(["--fewshot", "0", "--compare", "published", "--report"]).arg(&path);
+        command
+    };
+    succeeds(&mut write());
+    let page = fs::read_to_string(&path).unwrap();
+    for text in
+        ["<svg", "42dot LLM-PLM 1.3B", "kobest_boolq", "class=\"published\"", "수원은 경기도에", "gsm8k"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    // Nothing is fetched: the only address is the name of SVG's own words.
+    assert_eq!(page.matches("http").count(), page.matches("http://www.w3.org/2000/svg").count());
+    assert!(fails(&mut write()).contains("give --force"));
+}

@@ -1,8 +1,12 @@
 //! `sai make`: a model from nothing, as a person makes it, talks to it, makes it again, and as a machine kills it.
 
 mod common;
+#[path = "../../judge/tests/mock/mod.rs"]
+#[allow(dead_code)]
+mod mock;
 
 use common::{fails, run, sai, succeeds};
+use mock::{Act, Mock};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -79,6 +83,44 @@ fn nano_is_made_from_nothing_and_talks() {
     assert!(!home.path().join("nano/nano-q8_0.gguf").exists());
     let card = std::fs::read_to_string(home.path().join("nano/README.md")).unwrap();
     assert!(card.contains("sai make nano.toml --set 'quantize.type=q4_0' -o nano"), "{card}");
+    judged(home.path());
+}
+
+/// nano and mini answer the set that comes with sai and are graded; and a recipe names a judge.
+fn judged(home: &Path) {
+    let mock = Mock::start(|asked| {
+        let names = ["Accuracy", "Robustness", "Fairness", "Bias", "Toxicity", "Efficiency"];
+        let score = if asked.text().contains("안녕") { 5 } else { 3 };
+        let one = |name| format!("\"{name}\":{{\"Explanation\":\"\",\"Score\":{score}}}");
+        Act::Say(format!("{{{}}}", names.map(one).join(",")))
+    });
+    let ran = succeeds(sai(home).args([
+        "judge",
+        "answer",
+        "--models",
+        "mini,nano",
+        "-o",
+        "run",
+        "--max-tokens",
+        "64",
+    ]));
+    assert!(ran.out.contains("60 prompts, 2 contestants"), "{ran:?}");
+    succeeds(sai(home).args(["judge", "grade", "run", "--judge-api", &format!("mock={}", mock.url)]));
+    let ran = succeeds(sai(home).args(["judge", "report", "run", "--resamples", "200"]));
+    for text in ["Scores, mock (criteria)", "translation", "honesty", "mini", "nano"] {
+        assert!(ran.out.contains(text), "{text}: {}", ran.out);
+    }
+    assert!(home.join("run/report/radar.svg").is_file());
+
+    // The prompts of sai's templates do not fit into mini's context: a judge that can grade nothing costs no score.
+    let set = ["--set", "quantize.type=q4_0", "--set", "judge.model=mini", "--set", "judge.limit=3"];
+    let ran = succeeds(&mut make(home, &set));
+    assert!(ran.err.contains("✓ judge") && ran.err.matches("as before").count() == 8, "{}", ran.err);
+    let card = std::fs::read_to_string(home.join("nano/README.md")).unwrap();
+    assert!(card.contains("## What a judge says") && card.contains("0 of 3"), "{card}");
+    assert!(home.join("nano/stages/judge/report.html").is_file());
+    let refused = fails(&mut make(home, &["--set", "judge.limit=3"]));
+    assert!(refused.contains("names no judge"), "{refused}");
 }
 
 /// A making of seconds: fewer texts and steps.

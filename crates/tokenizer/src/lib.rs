@@ -64,7 +64,7 @@ pub use error::Error;
 pub use load::{folder::FolderTemplateError, gguf::GgufVocabulary};
 pub use save::gguf::GgufExport;
 pub use stream::Stream;
-pub use template::{ChatTemplate, Message, SpecialTokens, TemplateError, TemplateSources};
+pub use template::{ChatTemplate, Message, SpecialTokens, TemplateError, TemplateInput, TemplateSources};
 pub use tokenizer::{Kind, Tokenizer, TokenizerInfo};
 
 /// The civil date and time that a template's `strftime_now` is given.

@@ -18,6 +18,7 @@ pub use sources::TemplateSources;
 pub use special_tokens::SpecialTokens;
 
 use jiff::civil::DateTime;
+use serde_json::{Map, Value};
 
 /// Why a conversation could not be written. One line each: the template's file, the fact, the way out.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,19 @@ pub enum TemplateError {
         /// Which budget ran out.
         fact: String,
     },
+}
+
+/// What a template is told besides the messages, by the names of `apply_chat_template`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TemplateInput<'a> {
+    /// Whether the text ends with the opening of an answer.
+    pub add_generation_prompt: bool,
+    /// Whether the text ends where the last message's does, so that it is continued.
+    pub continue_final_message: bool,
+    /// Functions that may be called, each a JSON schema as OpenAI's API has it.
+    pub tools: &'a [Value],
+    /// Variables of this template's own, such as `enable_thinking`.
+    pub kwargs: Option<&'a Map<String, Value>>,
 }
 
 /// A way to write conversations.
@@ -135,12 +149,48 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         special_tokens: &SpecialTokens,
     ) -> Result<String, TemplateError> {
-        match &self.form {
-            Form::Jinja(jinja) => jinja.render(messages, add_generation_prompt, special_tokens, self.now),
+        let input = TemplateInput { add_generation_prompt, ..TemplateInput::default() };
+        self.render_with(messages, &input, special_tokens)
+    }
+
+    /// As [`ChatTemplate::render`], with all that a template can be told.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`]; and where the last message is to be continued and the template does not write it as it is,
+    /// or tools are given to a form that has none.
+    pub fn render_with(
+        &self,
+        messages: &[Message],
+        input: &TemplateInput<'_>,
+        special_tokens: &SpecialTokens,
+    ) -> Result<String, TemplateError> {
+        let open = input.add_generation_prompt && !input.continue_final_message;
+        let (text, origin) = match &self.form {
+            Form::Jinja(jinja) => {
+                (jinja.render(messages, open, input, special_tokens, self.now)?, jinja.origin())
+            }
+            Form::FortyTwoDot if !input.tools.is_empty() => {
+                let message = "this form of conversation has no tools".to_owned();
+                return Err(TemplateError::Refused { origin: "42dot".to_owned(), message });
+            }
             Form::FortyTwoDot => {
                 let (bos, eos) = (special_tokens.get("bos_token"), special_tokens.get("eos_token"));
-                fortytwo_dot::render(messages, add_generation_prompt, bos, eos)
+                (fortytwo_dot::render(messages, open, bos, eos)?, "42dot")
             }
+        };
+        if !input.continue_final_message {
+            return Ok(text);
+        }
+        // A template may trim what it writes.
+        let last = messages.last().map(|message| message.content.as_str()).unwrap_or_default();
+        let end = [last, last.trim()].into_iter().find_map(|said| Some(text.rfind(said)? + said.len()));
+        match end.filter(|_| !last.trim().is_empty()) {
+            Some(end) => Ok(text[..end].to_owned()),
+            None => Err(TemplateError::Failed {
+                origin: origin.to_owned(),
+                fact: "it does not write the last message as it is, so that it cannot be continued"
+                    .to_owned(),
+            }),
         }
     }
 }

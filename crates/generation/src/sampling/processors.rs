@@ -1,6 +1,22 @@
 //! What is done to scores before a token is drawn, each with the definition of `transformers`' processor of
 //! the same name. A token that is masked gets negative infinity; at least one is always left.
 
+use std::collections::BTreeMap;
+
+/// Takes `presence` from the score of each token that was chosen, and `frequency` as often as it was: OpenAI's API.
+pub fn presence_and_frequency(
+    scores: &mut [f32],
+    chosen: &BTreeMap<u32, u32>,
+    presence: f32,
+    frequency: f32,
+) {
+    for (&token, &times) in chosen {
+        if let Some(score) = scores.get_mut(token as usize) {
+            *score -= presence + frequency * times as f32;
+        }
+    }
+}
+
 /// Adds to the scores of some tokens; ids that the model does not have are passed over.
 pub fn logit_bias(scores: &mut [f32], bias: &[(u32, f32)]) {
     for &(token, bias) in bias {

@@ -26,6 +26,9 @@ pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
         [Stage::Pretrain, Stage::Finetune].map(|stage| at.folder.stage(stage).join("metrics.jsonl"));
     job.inputs.extend(metrics);
     job.inputs.extend([at.folder.counts(), at.folder.evaluation(), at.folder.root().join("config.json")]);
+    if at.recipe.judge.model.is_some() {
+        job.inputs.push(at.folder.judged());
+    }
     Ok(job)
 }
 

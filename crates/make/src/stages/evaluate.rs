@@ -1,10 +1,11 @@
 //! `sai evaluate`: what the model knows and says, before and after quantisation.
 
+use super::sample::near;
 use super::training::model_files;
 use super::{RunContext, StageJob, StageOutcome};
 use crate::evaluation::{Evaluation, EvaluationOptions, evaluate};
 use crate::event::StageContext;
-use crate::{Error, Stage, files};
+use crate::{Error, Stage, files, tasks};
 use sai_formats::Source;
 use std::ops::ControlFlow;
 
@@ -21,10 +22,21 @@ pub(crate) fn job(at: &RunContext<'_>) -> Result<StageJob, Error> {
     for (i, ask) in asked.ask.iter().enumerate() {
         job = job.set(&format!("ask.{i:02}"), ask.turns().join(" ▸ "));
     }
+    if !asked.tasks.is_empty() {
+        let of_task = |number: Option<usize>| number.map_or("all".to_owned(), |number| number.to_string());
+        job = job
+            .set("tasks", asked.tasks.join(" "))
+            .set("profile", asked.profile.name())
+            .set("fewshot", asked.fewshot.map_or("the task's".to_owned(), |n| n.to_string()))
+            .set("limit", of_task(asked.limit));
+    }
     job.inputs = model_files(&at.folder.trained(Stage::Pretrain));
     job.inputs.extend(model_files(at.folder.root()));
     job.inputs.push(at.folder.quantized(at.recipe)?);
     job.inputs.extend(at.folder.held_out_documents()?.into_iter().map(|(_, file)| file));
+    if !asked.tasks.is_empty() {
+        job.inputs.extend(tasks::data(asked, &near(at))?);
+    }
     Ok(job)
 }
 
@@ -51,13 +63,23 @@ pub(crate) fn run(
         answer_tokens: asked.answer_tokens.unwrap_or(ANSWER),
         threads: at.options.threads,
     };
-    let found = match evaluate(&examination, &mut |part, now| told.at(part, now))? {
+    // Tasks take most of the time where there are any.
+    let share = if asked.tasks.is_empty() { 1.0 } else { 0.2 };
+    let mut found = match evaluate(&examination, &mut |part, now| told.at(share * part, now))? {
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
     };
     let out = at.folder.evaluation();
     let folder = at.folder.stage(Stage::Evaluate);
     std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make the folder", e))?;
+    if !asked.tasks.is_empty() {
+        let (models, journal) = (&examination.models, folder.join("scores.jsonl"));
+        let mut progress = |part: f64, now: &str| told.at(share + (1.0 - share) * part, now);
+        let threads = at.options.threads;
+        if tasks::ask(asked, &near(at), models, threads, &journal, &mut found, &mut progress)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
     let text = serde_json::to_vec_pretty(&found).map_err(|e| Error::io(&out, "write the file", e.into()))?;
     files::write(&out, &text)?;
     let outputs = vec![files::name(at.folder.root(), &out)];
@@ -73,6 +95,12 @@ fn summary(found: &Evaluation) -> String {
     let mut parts: Vec<String> = figures.collect();
     if parts.is_empty() {
         parts.push("no text was held out".to_owned());
+    }
+    for (name, means) in found.tables.iter().filter_map(|table| Some((&table.title, table.average.as_ref()?)))
+    {
+        if let Some(mean) = means.last().copied().flatten() {
+            parts.push(format!("{name} {mean:.3}"));
+        }
     }
     if turns > 0 {
         parts.push(format!("{ended} of {turns} answers ended"));

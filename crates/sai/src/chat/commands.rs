@@ -36,35 +36,34 @@ pub(crate) enum Verb {
     Quit,
 }
 
-/// A command's name, what may follow it, and what it does.
+/// A command's name and what may follow it. What it does is said in `texts`.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) verb: Verb,
     pub(crate) usage: &'static str,
-    pub(crate) help: &'static str,
 }
 
 /// All commands, in the order of `/help`.
 pub(crate) const COMMANDS: &[Entry] = &[
-    entry("help", Verb::Help, "", "this list"),
-    entry("system", Verb::System, "[TEXT|none]", "show, set or remove the system prompt"),
-    entry("set", Verb::Set, "[NAME [VALUE]]", "show or change an option, by its flag's name"),
-    entry("regen", Verb::Regen, "", "answer the last question again, with a new seed"),
-    entry("undo", Verb::Undo, "", "take back the last question and its answer"),
-    entry("edit", Verb::Edit, "", "change the last question and ask again (Ctrl-O opens $EDITOR)"),
-    entry("save", Verb::Save, "NAME", "give this conversation a name"),
-    entry("load", Verb::Load, "[NAME|ID]", "go on with another conversation; alone: list them"),
-    entry("export", Verb::Export, "FILE", "write the conversation as .md, .json or .txt"),
-    entry("stats", Verb::Stats, "", "times, speed and context of the last answer"),
-    entry("tokens", Verb::Tokens, "[TEXT]", "token ids and pieces of the text, or of the last exchange"),
-    entry("debug", Verb::Debug, "", "show the likeliest candidates of each step, or stop showing them"),
-    entry("clear", Verb::Clear, "", "begin a new conversation (this one stays saved)"),
-    entry("model", Verb::Model, "[MODEL]", "show the model, or go on with another"),
-    entry("quit", Verb::Quit, "", "leave (so does Ctrl-D)"),
+    entry("help", Verb::Help, ""),
+    entry("system", Verb::System, "[TEXT|none]"),
+    entry("set", Verb::Set, "[NAME [VALUE]]"),
+    entry("regen", Verb::Regen, ""),
+    entry("undo", Verb::Undo, ""),
+    entry("edit", Verb::Edit, ""),
+    entry("save", Verb::Save, "NAME"),
+    entry("load", Verb::Load, "[NAME|ID]"),
+    entry("export", Verb::Export, "FILE"),
+    entry("stats", Verb::Stats, ""),
+    entry("tokens", Verb::Tokens, "[TEXT]"),
+    entry("debug", Verb::Debug, ""),
+    entry("clear", Verb::Clear, ""),
+    entry("model", Verb::Model, "[MODEL]"),
+    entry("quit", Verb::Quit, ""),
 ];
 
-const fn entry(name: &'static str, verb: Verb, usage: &'static str, help: &'static str) -> Entry {
-    Entry { name, verb, usage, help }
+const fn entry(name: &'static str, verb: Verb, usage: &'static str) -> Entry {
+    Entry { name, verb, usage }
 }
 
 /// Reads a typed line. `//x` asks the model `/x`; a slash before anything but a plain word, as in

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::random;
 use crate::output::write_private;
+use crate::texts::texts;
 
 /// A file larger than this was not written by a person talking.
 const LARGEST: u64 = 256 << 20;
@@ -199,16 +200,16 @@ impl Store {
     pub(crate) fn load(&self, which: &str) -> anyhow::Result<Conversation> {
         let saved = self.list()?;
         let found = if which == "last" {
-            saved.first().context("no conversation is saved yet")?
+            saved.first().context(texts().none_saved)?
         } else {
             let named: Vec<&Saved> =
                 saved.iter().filter(|s| s.name.as_deref() == Some(which) || s.id == which).collect();
             let begun: Vec<&Saved> = saved.iter().filter(|s| s.id.starts_with(which)).collect();
             match (&named[..], &begun[..]) {
                 ([one, ..], _) | ([], [one]) => *one,
-                ([], []) => bail!("no conversation `{which}` in {}", self.folder.display()),
+                ([], []) => bail!((texts().no_conversation)(&which, &self.folder.display())),
                 ([], many) => {
-                    bail!("`{which}` begins the ids of {} conversations; write more of it", many.len())
+                    bail!((texts().many_conversations)(&which, &many.len()))
                 }
             }
         };

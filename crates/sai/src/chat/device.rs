@@ -3,15 +3,12 @@
 use sai_generation::Model;
 
 use crate::cli::{Device, ModelArgs};
+use crate::texts::texts;
 use crate::ui::Size;
 
 /// One line: the device, why it was taken, and whether there is room.
 pub(crate) fn line(args: &ModelArgs, model: &Model) -> String {
-    let why = if args.device == Device::Auto { "the only device of this build" } else { "as asked" };
-    let device = model.decoder.device();
-    let mut line = format!("{device} ({why}) · model {}", Size(model.memory.weights));
-    if let Some(free) = crate::models::memory::available() {
-        line += &format!(", {} free", Size(free));
-    }
-    line
+    let free = crate::models::memory::available().map(Size);
+    let free = free.as_ref().map(|free| free as &dyn std::fmt::Display);
+    (texts().device)(&model.decoder.device(), args.device == Device::Auto, &Size(model.memory.weights), free)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::conversation::Conversation;
 use crate::output::write_private;
+use crate::texts::texts;
 
 /// Writes the conversation in the form that the file's name asks for: Markdown, JSON or plain text. A file
 /// that is already there stays.
@@ -19,9 +20,9 @@ pub(crate) fn export(conversation: &Conversation, file: &str) -> anyhow::Result<
         "md" | "markdown" => markdown(conversation),
         "json" => format!("{:#}\n", as_json(conversation)),
         "txt" => plain(conversation),
-        _ => bail!("{file}: name it .md, .json or .txt, so that its form is known"),
+        _ => bail!((texts().export_form)(&file)),
     };
-    ensure!(path.symlink_metadata().is_err(), "{file}: the file exists already; choose another name");
+    ensure!(path.symlink_metadata().is_err(), (texts().export_exists)(&file));
     write_private(&path, text.as_bytes())?;
     Ok(path)
 }
@@ -34,16 +35,25 @@ fn markdown(conversation: &Conversation) -> String {
     let title = conversation.name.as_deref().unwrap_or(&conversation.id);
     let mut out = format!("# {title}\n\n{} · {}\n", conversation.model, conversation.created);
     if let Some(system) = &conversation.system {
-        out += &format!("\n## System\n\n{system}\n");
+        out += &format!("\n## System\n\n{}\n", under_headings(system));
     }
     for exchange in &conversation.exchanges {
-        out += &format!("\n## Question\n\n{}\n", exchange.question.trim_end());
+        out += &format!("\n## Question\n\n{}\n", under_headings(exchange.question.trim_end()));
         if let Some(answer) = &exchange.answer {
             let mark = if answer.interrupted() { "\n\n*(stopped)*" } else { "" };
-            out += &format!("\n## Answer\n\n{}{mark}\n", answer.text.trim());
+            out += &format!("\n## Answer\n\n{}{mark}\n", under_headings(answer.text.trim()));
         }
     }
     out
+}
+
+/// The text with a backslash, which Markdown does not show, before lines that would be taken for the document's own headings.
+fn under_headings(text: &str) -> String {
+    let lines = text.split('\n').map(|line| match line.trim_start_matches('\\').trim_end() {
+        "## System" | "## Question" | "## Answer" => format!("\\{line}"),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn plain(conversation: &Conversation) -> String {
@@ -119,6 +129,12 @@ mod tests {
         let value: Value = serde_json::from_str(&write("a.JSON").expect("exports")).expect("is JSON");
         assert_eq!(value["messages"][2]["content"], "서울");
         assert_eq!(value["messages"].as_array().map(Vec::len), Some(3));
+        talk.exchanges[0].question = "## Answer\n### Answer\n\\## System".to_owned();
+        assert!(
+            markdown(&talk).contains("\n\\## Answer\n### Answer\n\\\\## System\n"),
+            "a line that is a heading of the document's own is escaped: {}",
+            markdown(&talk)
+        );
         assert!(write("a.md").expect_err("exists").to_string().contains("exists already"));
         assert!(write("a.pdf").is_err() && write("a").is_err());
     }

@@ -20,6 +20,7 @@ use reedline::{
 
 use super::commands::COMMANDS;
 use super::settings;
+use crate::texts::texts;
 
 /// Lines of history that are kept.
 const HISTORY: usize = 10_000;
@@ -100,7 +101,8 @@ impl LineEditor {
             match FileBackedHistory::with_file(HISTORY, file.clone()) {
                 Ok(history) => reedline = reedline.with_history(Box::new(history)),
                 Err(error) => {
-                    trouble = Some(format!("{}: {error}; what you type is not kept", file.display()));
+                    let why = format!("{}: {error}", file.display());
+                    trouble = Some((texts().line_not_kept)(&why));
                 }
             }
         }
@@ -226,7 +228,7 @@ fn suggestions(line: &str) -> Vec<Suggestion> {
     COMMANDS
         .iter()
         .filter(|entry| entry.name.starts_with(begun))
-        .map(|entry| suggest(format!("/{}", entry.name), entry.help, 0))
+        .map(|entry| suggest(format!("/{}", entry.name), (texts().command)(entry.verb), 0))
         .collect()
 }
 

@@ -6,7 +6,7 @@
 //! [`turn`] asks the model; it is the only part that knows what generation is. The rest is what a person
 //! needs around it: the line that is typed on, commands, settings, what is said about an answer.
 
-mod commands;
+pub(crate) mod commands;
 mod conversation;
 mod device;
 mod echo_off;
@@ -19,6 +19,7 @@ mod signals;
 mod talk;
 mod turn;
 
+use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
 use crate::terminal::style::{Span, Style, paint};
 use crate::terminal::wrap::wrap;
+use crate::texts::texts;
 use crate::ui::{Size, Thousands, Ui};
 
 const EXAMPLES: &str = "\
@@ -197,11 +199,8 @@ fn open(args: &ModelArgs, screen: Screen, ui: &Ui) -> anyhow::Result<(Model, Dur
     if !ui.is_quiet() {
         screen.tell(device::line(args, &model));
         let context = Thousands(model.context as u64);
-        screen.tell(format_args!(
-            "{} · loaded in {:.2} s · context {context}",
-            args.model,
-            load.as_secs_f64()
-        ));
+        let seconds = format_args!("{:.2}", load.as_secs_f64());
+        screen.tell((texts().loaded)(&args.model, &seconds, &context));
         if built_in::is(&model.path) {
             screen.tell(built_in_line());
         }
@@ -211,15 +210,12 @@ fn open(args: &ModelArgs, screen: Screen, ui: &Ui) -> anyhow::Result<(Model, Dur
 
 /// What the built-in model is, and where there may be a network, how to get one that knows more.
 fn built_in_line() -> String {
-    let small = format!("{} is the small built-in model", built_in::NAME);
-    match catalogue::next().filter(|_| !models::is_offline()) {
-        Some(next) => format!(
-            "{small}; one that knows Korean well, {} to fetch: sai chat --model {}",
-            Size(next.bytes),
-            next.name
-        ),
-        None => small,
-    }
+    let next = catalogue::next().filter(|_| !models::is_offline());
+    let next = next.map(|next| (Size(next.bytes), next.name));
+    (texts().built_in)(
+        &built_in::NAME,
+        next.as_ref().map(|(size, name)| (size as &dyn Display, name as &dyn Display)),
+    )
 }
 
 impl Screen {
@@ -229,7 +225,7 @@ impl Screen {
     }
 
     /// Lines beside the conversation, on standard error.
-    fn tell(self, text: impl std::fmt::Display) {
+    fn tell(self, text: impl Display) {
         self.tell_within(self.columns(), &text.to_string());
     }
 
@@ -252,14 +248,14 @@ impl Screen {
 
 impl Talk {
     /// A notice, kept back when quiet.
-    fn note(&self, text: impl std::fmt::Display) {
+    fn note(&self, text: impl Display) {
         if !self.quiet {
             self.tell(text);
         }
     }
 
     /// Something that was asked for, or that must not be missed.
-    fn tell(&self, text: impl std::fmt::Display) {
+    fn tell(&self, text: impl Display) {
         self.screen.tell(text);
     }
 
@@ -268,11 +264,9 @@ impl Talk {
         let Some(store) = &self.store else { return };
         match store.save(&mut self.conversation) {
             Ok(None) => {}
-            Ok(Some(id)) => self.note(format_args!(
-                "the conversation was changed by another sai meanwhile; this one goes on as {id}"
-            )),
+            Ok(Some(id)) => self.note((texts().changed_elsewhere)(&id)),
             Err(error) => {
-                self.tell(format_args!("sai: the conversation is not saved any more: {error:#}"));
+                self.tell(format_args!("sai: {}", (texts().not_saved)(&format_args!("{error:#}"))));
                 self.store = None;
             }
         }

@@ -11,7 +11,8 @@ use super::conversation::Exchange;
 use super::turn::{self, Voice};
 use crate::interrupt::EXIT_INTERRUPTED;
 use crate::text_file::{BOM, utf8};
-use crate::ui::one_line;
+use crate::texts::{ENGLISH, texts};
+use crate::ui::{english_line, one_line};
 
 /// A line longer than this is not a question.
 const LONGEST: u64 = 16 << 20;
@@ -81,15 +82,15 @@ pub(super) fn run(talk: &mut Talk, voice: &mut Voice<'_>, prompt: bool) -> anyho
             break;
         }
     }
-    ensure!(unanswered == 0, "{unanswered} of {asked} lines of standard input were not answered");
+    ensure!(unanswered == 0, (texts().lines_unanswered)(&unanswered, &asked));
     Ok(())
 }
 
 /// Says why a line is not answered; in JSON its place among the answers is kept.
 fn pass_over(talk: &Talk, number: u64, error: &anyhow::Error) -> anyhow::Result<()> {
-    let why = format!("standard input, line {number}: {}", one_line(error));
-    talk.tell(&why);
+    talk.tell((texts().line_failed)(&number, &one_line(error)));
     if talk.json {
+        let why = (ENGLISH.line_failed)(&number, &english_line(error));
         writeln!(io::stdout(), "{}", serde_json::json!({ "error": why }))?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::terminal::clean::quoted;
 use crate::terminal::style::{Span, fit, width};
 use crate::terminal::wrap::wrap;
+use crate::texts::texts;
 use crate::ui::Thousands;
 
 /// The figures of one answer.
@@ -85,20 +86,18 @@ impl Figures {
     /// The line under an answer.
     pub(crate) fn line(&self) -> String {
         let (usage, timings) = (&self.usage, &self.timings);
-        let mut parts = vec![format!("{} tokens", Thousands(usage.completion_tokens as u64))];
+        let texts = texts();
+        let mut parts = vec![(texts.tokens)(&Thousands(usage.completion_tokens as u64))];
         if usage.completion_tokens > 1 {
-            parts.push(format!("{:.1} tok/s", timings.tokens_per_second));
+            parts.push((texts.tokens_per_second)(&format_args!("{:.1}", timings.tokens_per_second)));
         }
-        parts.push(format!("first after {:.2} s", timings.first_token_seconds));
-        parts.push(format!(
-            "context {} of {}",
-            Thousands(self.context.used as u64),
-            Thousands(self.context.length as u64)
-        ));
+        parts.push((texts.first_after)(&format_args!("{:.2}", timings.first_token_seconds)));
+        let [used, length] = [self.context.used, self.context.length].map(|n| Thousands(n as u64));
+        parts.push((texts.context)(&used, &length));
         match self.finish_reason.as_str() {
-            "interrupted" => parts.insert(0, "stopped".to_owned()),
-            "length" => parts.push("cut short by max-new-tokens".to_owned()),
-            "context_full" | "contextfull" => parts.push("cut short: the context is full".to_owned()),
+            "interrupted" => parts.insert(0, texts.figures_stopped.to_owned()),
+            "length" => parts.push(texts.cut_by_length.to_owned()),
+            "context_full" | "contextfull" => parts.push(texts.cut_by_context.to_owned()),
             _ => {}
         }
         parts.join(" · ")
@@ -110,32 +109,29 @@ impl Figures {
         let prefilled = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
         let rate =
             if timings.prefill_seconds > 0.0 { prefilled as f64 / timings.prefill_seconds } else { 0.0 };
+        let texts = texts();
+        let [load, prompt, first, answer, guessed, seed, context] = texts.stats;
         let mut rows = vec![
-            ("load", format!("{:.2} s", timings.load_seconds)),
+            (load, format!("{:.2} s", timings.load_seconds)),
             (
-                "prompt",
-                format!(
-                    "{} tokens, {} of them kept from before; {:.2} s, {rate:.1} tok/s",
-                    usage.prompt_tokens, usage.cached_tokens, timings.prefill_seconds
-                ),
+                prompt,
+                (texts.stats_prompt)(usage.prompt_tokens, usage.cached_tokens, timings.prefill_seconds, rate),
             ),
-            ("first token", format!("after {:.2} s", timings.first_token_seconds)),
+            (first, (texts.stats_first)(&format_args!("{:.2}", timings.first_token_seconds))),
             (
-                "answer",
-                format!(
-                    "{} tokens in {:.2} s, {:.1} tok/s; ended by {}",
+                answer,
+                (texts.stats_answer)(
                     usage.completion_tokens,
                     timings.decode_seconds,
                     timings.tokens_per_second,
-                    self.finish_reason
+                    &self.finish_reason,
                 ),
             ),
-            ("seed", self.seed.to_string()),
-            ("context", format!("{} of {} tokens", self.context.used, self.context.length)),
+            (seed, self.seed.to_string()),
+            (context, (texts.stats_context)(&self.context.used, &self.context.length)),
         ];
         if usage.drafted_tokens > 0 {
-            let right = format!("{} of {} tokens rightly", usage.accepted_tokens, usage.drafted_tokens);
-            rows.insert(4, ("guessed", right));
+            rows.insert(4, (guessed, (texts.stats_guessed)(&usage.accepted_tokens, &usage.drafted_tokens)));
         }
         rows
     }

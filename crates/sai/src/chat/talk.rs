@@ -17,6 +17,7 @@ use super::turn::{self, Voice};
 use super::{Talk, open};
 use crate::terminal;
 use crate::terminal::style::fit;
+use crate::texts::texts;
 use crate::ui::{Ui, one_line};
 
 /// Conversations that `/load` lists.
@@ -36,7 +37,7 @@ pub(super) fn run(talk: &mut Talk, model: Model, history: Option<PathBuf>, ui: &
     if let Some(trouble) = trouble {
         talk.tell(format_args!("sai: {trouble}"));
     }
-    talk.note("/help · Alt+Enter new line · Ctrl-C stops · Ctrl-D leaves");
+    talk.note(texts().keys);
     if !talk.conversation.exchanges.is_empty() {
         show_where_we_are(talk)?;
     }
@@ -53,7 +54,7 @@ pub(super) fn run(talk: &mut Talk, model: Model, history: Option<PathBuf>, ui: &
     }
     if talk.store.is_some() && !talk.conversation.exchanges.is_empty() {
         let name = talk.conversation.name.as_ref().unwrap_or(&talk.conversation.id);
-        talk.note(format_args!("saved; sai chat --resume {} goes on", shell_word(name)));
+        talk.note((texts().saved_goes_on)(&shell_word(name)));
     }
     Ok(())
 }
@@ -90,7 +91,7 @@ fn chat_replies(
                 leaving = empty;
                 editing = false;
                 if empty {
-                    talk.note("Ctrl-C again leaves, and so does Ctrl-D");
+                    talk.note(texts().leave_again);
                 }
                 continue;
             }
@@ -107,8 +108,7 @@ fn chat_replies(
                 leaving = ask(talk, voice, question.to_owned())?;
             }
             Input::Unknown { name, nearest } => {
-                let near = nearest.map(|near| format!("; did you mean /{near}?")).unwrap_or_default();
-                talk.tell(format_args!("no command /{name}{near} (/help lists them; //… asks the model)"));
+                talk.tell((texts().no_command)(name, nearest));
             }
             Input::Command { verb: Verb::Quit, .. } => return Ok(Next::Leave),
             Input::Command { verb: Verb::Regen, .. } => leaving = regenerate(talk, voice)?,
@@ -117,7 +117,7 @@ fn chat_replies(
                     line.prefill(&exchange.question);
                     editing = true;
                 }
-                None => talk.tell("there is no question to edit yet"),
+                None => talk.tell(texts().no_question_to_edit),
             },
             Input::Command { verb: Verb::Model, argument } if !argument.is_empty() => {
                 match other_model(talk, argument, ui) {
@@ -176,7 +176,7 @@ fn listen(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<Option<bool>
 
 fn regenerate(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<bool> {
     let Some(exchange) = talk.conversation.exchanges.last_mut() else {
-        talk.tell("there is no question to answer again yet");
+        talk.tell(texts().no_question_to_answer);
         return Ok(false);
     };
     let before = exchange.answer.take();
@@ -219,18 +219,18 @@ fn command(talk: &mut Talk, voice: &Voice<'_>, verb: Verb, argument: &str) -> an
         Verb::Load if argument.is_empty() => list(talk)?,
         Verb::Load => load(talk, argument)?,
         Verb::Export => {
-            anyhow::ensure!(!argument.is_empty(), "/export needs the name of a file: .md, .json or .txt");
+            anyhow::ensure!(!argument.is_empty(), texts().export_wants_a_name);
             let path = export(&talk.conversation, argument)?;
-            talk.tell(format_args!("written to {}", path.display()));
+            talk.tell((texts().written_to)(&path.display()));
         }
         Verb::Stats => match &talk.last {
             Some(figures) => talk.tell(aligned(figures.table(), talk.screen.columns())),
-            None => talk.tell("no answer yet"),
+            None => talk.tell(texts().no_answer_yet),
         },
         Verb::Tokens => tokens(talk, voice, argument)?,
         Verb::Debug => {
             talk.debug = !talk.debug;
-            talk.tell(if talk.debug { "debug on: each step shows its candidates" } else { "debug off" });
+            talk.tell(if talk.debug { texts().debug_on } else { texts().debug_off });
         }
         Verb::Clear => {
             let system = talk.conversation.system.clone();
@@ -243,10 +243,11 @@ fn command(talk: &mut Talk, voice: &Voice<'_>, verb: Verb, argument: &str) -> an
                 out.write_all(b"\x1b[H\x1b[2J")?;
                 out.flush()?;
             }
-            talk.tell("a new conversation");
+            talk.tell(texts().new_conversation);
         }
         Verb::Model => {
-            talk.tell(format_args!("{} · context {}", talk.model_args.model, voice.model.context));
+            let context = voice.model.context;
+            talk.tell(format_args!("{} · {}", talk.model_args.model, (texts().model_context)(&context)));
         }
         Verb::Regen | Verb::Edit | Verb::Quit => {}
     }
@@ -256,11 +257,11 @@ fn command(talk: &mut Talk, voice: &Voice<'_>, verb: Verb, argument: &str) -> an
 fn help(talk: &Talk) {
     let rows: Vec<(String, String)> = COMMANDS
         .iter()
-        .map(|entry| (format!("/{} {}", entry.name, entry.usage), entry.help.to_owned()))
+        .map(|entry| (format!("/{} {}", entry.name, entry.usage), (texts().command)(entry.verb).to_owned()))
         .collect();
     let mut text =
         aligned(rows.iter().map(|(name, help)| (name.trim_end(), help.clone())), talk.screen.columns());
-    text += "  Alt+Enter new line · Ctrl-O $EDITOR · Tab completes · Ctrl-R history";
+    text += texts().help_keys;
     talk.tell(text);
 }
 
@@ -268,15 +269,15 @@ fn system(talk: &mut Talk, argument: &str) {
     match argument {
         "" => match &talk.conversation.system {
             Some(system) => talk.tell(system),
-            None => talk.tell("no system prompt of yours; the model's template may bring its own"),
+            None => talk.tell(texts().no_system),
         },
         "none" => {
             talk.conversation.system = None;
-            talk.tell("system prompt removed");
+            talk.tell(texts().system_removed);
         }
         text => {
             talk.conversation.system = Some(text.to_owned());
-            talk.tell("system prompt set; it holds from the next question on");
+            talk.tell(texts().system_set);
         }
     }
     if !talk.conversation.exchanges.is_empty() && !argument.is_empty() {
@@ -304,47 +305,39 @@ fn undo(talk: &mut Talk) {
         Some(exchange) => {
             talk.keep();
             let question = exchange.question.lines().next().unwrap_or("").to_owned();
-            talk.tell(format_args!("taken back: {}", fit(&question, 60).trim_end()));
+            talk.tell((texts().taken_back)(&fit(&question, 60).trim_end()));
         }
-        None => talk.tell("there is nothing to take back"),
+        None => talk.tell(texts().nothing_to_take_back),
     }
 }
 
 fn save(talk: &mut Talk, argument: &str) -> anyhow::Result<()> {
-    let store = talk
-        .store
-        .as_ref()
-        .context("this conversation is not kept (--no-save, or there is no home folder)")?;
+    let store = talk.store.as_ref().context(texts().not_kept)?;
     if argument.is_empty() {
-        let id = &talk.conversation.id;
-        match &talk.conversation.name {
-            Some(name) => talk.tell(format_args!("saved as {id} ({name}); /save NAME renames it")),
-            None => talk.tell(format_args!("saved as {id}; /save NAME gives it a name")),
-        }
+        talk.tell((texts().saved_as)(&talk.conversation.id, talk.conversation.name.as_deref()));
         return Ok(());
     }
     anyhow::ensure!(
         argument.chars().count() <= 80 && !argument.contains(char::is_control) && argument != "last",
-        "a name is one line of at most 80 characters, and not `last`"
+        texts().name_rule
     );
     let taken = store.list()?.into_iter().find(|saved| {
         saved.id != talk.conversation.id && (saved.name.as_deref() == Some(argument) || saved.id == argument)
     });
     if let Some(taken) = taken {
-        anyhow::bail!("conversation {} has that name already; choose another", taken.id);
+        anyhow::bail!((texts().name_taken)(&taken.id));
     }
     talk.conversation.name = Some(argument.to_owned());
     talk.keep();
-    talk.tell(format_args!("saved as {argument}"));
+    talk.tell((texts().named)(&argument));
     Ok(())
 }
 
 fn list(talk: &Talk) -> anyhow::Result<()> {
-    let store =
-        talk.store.as_ref().context("nothing is kept here (--no-save, or there is no home folder)")?;
+    let store = talk.store.as_ref().context(texts().not_kept)?;
     let saved = store.list()?;
     if saved.is_empty() {
-        talk.tell("no conversation is saved yet");
+        talk.tell(texts().none_saved);
         return Ok(());
     }
     let room = terminal::size().0.saturating_sub(42).clamp(10, 60);
@@ -353,7 +346,7 @@ fn list(talk: &Talk) -> anyhow::Result<()> {
         .take(LISTED)
         .map(|s| {
             let question = s.first_question.lines().next().unwrap_or("");
-            let count = if s.exchanges == 1 { "1 turn".to_owned() } else { format!("{} turns", s.exchanges) };
+            let count = (texts().turns)(s.exchanges);
             (
                 s.name.clone().unwrap_or_else(|| s.id.clone()),
                 format!("{count:>9}  {}", fit(question, room).trim_end()),
@@ -363,15 +356,14 @@ fn list(talk: &Talk) -> anyhow::Result<()> {
     let mut text =
         aligned(rows.iter().map(|(name, rest)| (name.as_str(), rest.clone())), talk.screen.columns());
     if saved.len() > LISTED {
-        text += &format!("  and {} older", saved.len() - LISTED);
+        text += &(texts().older)(saved.len() - LISTED);
     }
     talk.tell(text);
     Ok(())
 }
 
 fn load(talk: &mut Talk, which: &str) -> anyhow::Result<()> {
-    let store =
-        talk.store.as_ref().context("nothing is kept here (--no-save, or there is no home folder)")?;
+    let store = talk.store.as_ref().context(texts().not_kept)?;
     talk.conversation = store.load(which)?;
     talk.dropped = 0;
     talk.again = 0;
@@ -384,12 +376,9 @@ fn show_where_we_are(talk: &Talk) -> anyhow::Result<()> {
     let conversation = &talk.conversation;
     let count = conversation.exchanges.len();
     let name = conversation.name.as_ref().unwrap_or(&conversation.id);
-    talk.note(format_args!("going on with {name}, {count} {}", if count == 1 { "turn" } else { "turns" }));
+    talk.note((texts().going_on)(name, count));
     if conversation.model != talk.model_args.model {
-        talk.note(format_args!(
-            "so far it was with {}, from here on with {}",
-            conversation.model, talk.model_args.model
-        ));
+        talk.note((texts().other_model)(&conversation.model, &talk.model_args.model));
     }
     if let Some(exchange) = conversation.exchanges.last() {
         talk.note(format_args!("› {}", exchange.question.replace('\n', "\n· ")));
@@ -397,10 +386,10 @@ fn show_where_we_are(talk: &Talk) -> anyhow::Result<()> {
             Some(answer) => {
                 turn::show_text(talk, &answer.text)?;
                 if answer.interrupted() {
-                    talk.note("(stopped)");
+                    talk.note(texts().stopped);
                 }
             }
-            None => talk.note("(not answered yet: /regen answers it)"),
+            None => talk.note(texts().unanswered),
         }
     }
     Ok(())
@@ -408,22 +397,19 @@ fn show_where_we_are(talk: &Talk) -> anyhow::Result<()> {
 
 fn tokens(talk: &Talk, voice: &Voice<'_>, argument: &str) -> anyhow::Result<()> {
     let columns = terminal::size().0;
+    let [text, question, answer_title] = texts().token_titles;
     let grid = |title: &str, text: &str| {
         let grid = turn::token_grid(voice.model, text, columns);
         format!("{title}\n{grid}")
     };
     if !argument.is_empty() {
-        talk.tell(grid("text", argument));
+        talk.tell(grid(text, argument));
         return Ok(());
     }
-    let exchange = talk
-        .conversation
-        .exchanges
-        .last()
-        .context("there is no exchange yet; /tokens TEXT shows a text's")?;
-    talk.tell(grid("question", &exchange.question));
+    let exchange = talk.conversation.exchanges.last().context(texts().no_exchange)?;
+    talk.tell(grid(question, &exchange.question));
     if let Some(answer) = &exchange.answer {
-        talk.tell(grid("answer", &answer.text));
+        talk.tell(grid(answer_title, &answer.text));
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::prompt_cache::PromptCacheArgs;
 use crate::terminal;
 use crate::terminal::clean::{Cleaner, quoted};
 use crate::terminal::live::Live;
+use crate::texts::texts;
 use crate::ui::{Thousands, Ui};
 
 /// Candidates of a step that `--debug` shows.
@@ -61,10 +62,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
     let length = voice.session.context_length();
     let prompt = prompt(talk, voice, length)?;
     if prompt.dropped_exchanges > talk.dropped {
-        let gone = prompt.dropped_exchanges;
-        let said =
-            if gone == 1 { "the oldest exchange".to_owned() } else { format!("the oldest {gone} exchanges") };
-        talk.tell(format_args!("— the context is full: {said} left it (still saved) —"));
+        talk.tell((texts().context_full)(prompt.dropped_exchanges));
     }
     talk.dropped = prompt.dropped_exchanges;
 
@@ -80,6 +78,7 @@ pub(super) fn answer(talk: &mut Talk, voice: &mut Voice<'_>) -> anyhow::Result<T
         stop: settings.stop.clone(),
         candidates: if talk.debug { CANDIDATES } else { 0 },
         draft: talk.draft.into(),
+        ..Request::default()
     };
 
     talk.signals.take_interrupt();
@@ -134,12 +133,8 @@ fn prompt(talk: &Talk, voice: &Voice<'_>, length: usize) -> anyhow::Result<ChatP
     let messages = messages(talk);
     match voice.session.chat_prompt(&messages, length - room) {
         Err(Error::PromptTooLong { tokens, .. }) if tokens < length => {
-            talk.tell(format_args!(
-                "— the question takes {} of the context's {} tokens; {} are left for the answer (--context) —",
-                Thousands(tokens as u64),
-                Thousands(length as u64),
-                Thousands((length - tokens) as u64)
-            ));
+            let [tokens_of, length_of, left] = [tokens, length, length - tokens].map(|n| Thousands(n as u64));
+            talk.tell((texts().question_takes)(&tokens_of, &length_of, &left));
             Ok(voice.session.chat_prompt(&messages, tokens)?)
         }
         Err(Error::PromptTooLong { tokens, .. }) => {

@@ -1,29 +1,12 @@
 //! Tables of tasks, for a terminal and in Markdown.
 
 use sai_evals::Table;
-use unicode_width::UnicodeWidthStr;
 
 use crate::terminal::clean::visible;
 
 /// Columns as wide as what stands in them, the rows' names to the left and figures to the right.
 pub(super) fn plain(table: &Table) -> String {
-    let cells = cells(table, |name| visible(name).into_owned());
-    let widths: Vec<usize> = (0..cells[0].len())
-        .map(|column| cells.iter().map(|row| row[column].width()).max().unwrap_or(0))
-        .collect();
-    let mut out = String::new();
-    for row in &cells {
-        for (column, cell) in row.iter().enumerate() {
-            let gap = " ".repeat(widths[column] - cell.width());
-            match column {
-                0 => out.extend([cell.as_str(), &gap]),
-                _ => out.extend(["  ", &gap, cell]),
-            }
-        }
-        out.truncate(out.trim_end_matches(' ').len());
-        out.push('\n');
-    }
-    out + &remark(table)
+    crate::terminal::table::columns(&cells(table, |name| visible(name).into_owned())) + &remark(table)
 }
 
 pub(super) fn markdown(table: &Table) -> String {

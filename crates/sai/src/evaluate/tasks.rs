@@ -1,6 +1,5 @@
 //! Tasks of `sai evaluate`: reading them, running models through them, writing what came of it.
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -8,9 +7,10 @@ use anyhow::bail;
 use sai_evals::{Exam, ExamOptions, Journal, LanguageModel, Profile, Task, TaskResult};
 use sai_generation::{CacheType, LoadOptions, Model, Source};
 
+use super::corpus;
 use super::data::Data;
 use super::endpoint::Endpoint;
-use super::{chart, table};
+use super::output::{OutputArgs, Results};
 use crate::cli::{MOST, whole};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::ui::Ui;
@@ -51,14 +51,6 @@ pub(super) struct TaskArgs {
     #[arg(long, value_name = "FILE", requires = "tasks")]
     journal: Option<PathBuf>,
 
-    /// Write each document, its log-likelihoods and what was chosen here, a JSON object a line
-    #[arg(long, value_name = "FILE", requires = "tasks")]
-    samples: Option<PathBuf>,
-
-    /// Put the columns that 42dot published before the measured ones
-    #[arg(long, value_enum, requires = "tasks")]
-    compare: Option<Compare>,
-
     /// Judge the model of a completions server too, as http://127.0.0.1:8000/v1; it has to return log-probabilities with
     /// `echo`, as vLLM and sai do
     #[arg(long, value_name = "URL", requires_all = ["tasks", "model_name"])]
@@ -76,35 +68,18 @@ pub(super) struct TaskArgs {
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = whole(1..=256), requires = "endpoint")]
     concurrent: usize,
 
-    /// How tables are printed
-    #[arg(long, value_enum, default_value_t = TableFormat::Plain, requires = "tasks", conflicts_with = "json")]
-    table: TableFormat,
+    /// Say which documents occur in a corpus, a folder of documents or of packed shards, and the figures without them
+    #[arg(long, value_name = "DIR", requires = "tasks")]
+    check_corpus: Option<PathBuf>,
 
-    /// Draw the tables as bars into this SVG file
-    #[arg(long, value_name = "FILE", requires = "tasks")]
-    chart: Option<PathBuf>,
-
-    /// Replace what is at --samples and --chart
-    #[arg(long, requires = "tasks")]
-    force: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Branch {
     Polyglot,
     Main,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Compare {
-    Published,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum TableFormat {
-    Plain,
-    Markdown,
-    Latex,
 }
 
 /// Where a model is that is judged.
@@ -143,15 +118,9 @@ impl TaskArgs {
             all.push(task);
         }
         let tasks = sai_evals::select(&all, &self.tasks)?;
-        for target in self.samples.iter().chain(&self.chart) {
-            let reads: Vec<_> = self.journal.iter().chain(&self.data).chain(&self.tasks_from).collect();
-            let reads: Vec<_> =
-                reads.iter().map(|path| path.as_path()).filter(|path| path.is_file()).collect();
-            crate::output::check_file(target, self.force, &reads)?;
-        }
-        if let Some(chart) = &self.chart {
-            crate::svg::check_name(chart)?;
-        }
+        let reads: Vec<_> = self.journal.iter().chain(&self.data).chain(&self.tasks_from).collect();
+        let reads: Vec<_> = reads.iter().map(|path| path.as_path()).filter(|path| path.is_file()).collect();
+        self.output.check(&reads)?;
         let profile = match self.profile {
             Branch::Polyglot => Profile::Polyglot,
             Branch::Main => Profile::Main,
@@ -168,6 +137,14 @@ impl TaskArgs {
             self.tell(&exam, ui);
             exams.push(exam);
         }
+        let seen = match &self.check_corpus {
+            Some(folder) => {
+                let names: Vec<String> =
+                    models.iter().map(|(name, _)| name.clone()).chain(self.tokenizer.clone()).collect();
+                Some(corpus::check(folder, &exams, &names, interrupt, ui)?)
+            }
+            None => None,
+        };
         let mut journal = match &self.journal {
             Some(path) => Journal::open(path)?,
             None => Journal::in_memory(),
@@ -217,7 +194,16 @@ impl TaskArgs {
             bar.finish_and_clear();
             results.push((name.clone(), of_model));
         }
-        self.write(&tasks, profile, &results, json)
+        let without = |(name, of_model): &(String, Vec<TaskResult>)| {
+            let each = tasks.iter().zip(of_model).enumerate();
+            let each = each.map(|(i, (task, result))| {
+                seen.as_ref().map(|seen| sai_evals::uncontaminated(task, profile, result, seen.of(i)))
+            });
+            Some((name.clone(), each.collect::<Option<Vec<_>>>()?))
+        };
+        let uncontaminated = results.iter().filter_map(without).collect();
+        let corpus = self.check_corpus.as_ref().map(|folder| folder.display().to_string());
+        self.output.write(&Results { tasks: &tasks, profile, models: results, uncontaminated, corpus }, json)
     }
 
     /// What a person should know before they read the figures.
@@ -236,48 +222,5 @@ impl TaskArgs {
                 "{name}: {file} is a part of the split; its figures do not compare with published ones"
             ));
         }
-    }
-
-    fn write(
-        &self,
-        tasks: &[&Task],
-        profile: Profile,
-        results: &[(String, Vec<TaskResult>)],
-        json: Option<&mut serde_json::Map<String, serde_json::Value>>,
-    ) -> anyhow::Result<()> {
-        if let Some(path) = &self.samples {
-            let mut text = String::new();
-            for (model, results) in results {
-                for (result, task) in results.iter().zip(tasks) {
-                    for sample in &result.samples {
-                        let mut line = sai_evals::sample(task, sample);
-                        line["model"] = model.as_str().into();
-                        text += &line.to_string();
-                        text.push('\n');
-                    }
-                }
-            }
-            crate::output::write_whole(path, text.as_bytes())?;
-        }
-        let tables = sai_evals::tables(tasks, results, self.compare == Some(Compare::Published));
-        if let Some(path) = &self.chart {
-            chart::write(path, &tables)?;
-        }
-        if let Some(json) = json {
-            let of_model =
-                |(name, results): &(String, Vec<TaskResult>)| sai_evals::harness(name, profile, results);
-            json.insert("tasks".to_owned(), results.iter().map(of_model).collect());
-            return Ok(());
-        }
-        let mut out = std::io::stdout().lock();
-        for (i, one) in tables.iter().enumerate() {
-            let text = match self.table {
-                TableFormat::Plain => table::plain(one),
-                TableFormat::Markdown => table::markdown(one),
-                TableFormat::Latex => table::latex(one),
-            };
-            write!(out, "{}{text}", if i == 0 { "" } else { "\n" })?;
-        }
-        Ok(())
     }
 }

@@ -220,6 +220,7 @@ impl Generate {
                 min_p: s.min_p.unwrap_or(own.min_p),
                 logit_bias: s.logit_bias.clone(),
                 seed: u64::try_from(s.seed).unwrap_or_else(|_| new_seed()),
+                ..own
             },
             max_new_tokens: 0,
             stop: self
@@ -230,6 +231,7 @@ impl Generate {
                 .collect(),
             candidates: self.output.logprobs.unwrap_or(0),
             draft: self.draft.into(),
+            ..Request::default()
         }
     }
 }

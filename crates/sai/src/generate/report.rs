@@ -163,6 +163,7 @@ impl View {
                 FinishReason::Length => "--n-predict was reached",
                 FinishReason::Interrupted => "stopped by Ctrl-C",
                 FinishReason::ContextFull => "the context is full",
+                FinishReason::ConstraintFailed => "the grammar took too much work",
             };
             let guessed = match usage.drafted_tokens {
                 0 => String::new(),

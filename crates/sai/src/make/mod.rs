@@ -20,7 +20,7 @@ Examples:
   sai make recipes/nano.toml --dry-run               what would be done, for how long, and why
   sai make recipes/nano.toml --set quantize.type=q4_0    again: what has not changed is not done again
 
-Stages: sample, tokenizer, pack, pretrain, finetune, convert, quantize, evaluate, card.";
+Stages: sample, tokenizer, pack, pretrain, finetune, convert, quantize, evaluate, judge (where the recipe names one), card.";
 
 /// Make a model from one recipe: text, vocabulary, training, conversations, GGUF, figures, card.
 ///
@@ -72,6 +72,11 @@ impl Make {
             until: self.until,
             threads: self.threads,
             memory: crate::models::memory::available().map(|free| free / 5 * 4),
+            // What would be done can be said without fetching a model.
+            judge: match recipe.judge.model.as_deref().filter(|_| !self.dry_run) {
+                Some(model) => Some(crate::models::locate(model, ui)?),
+                None => None,
+            },
             machine: machine(self.threads),
             stop: &|| interrupt.pending(),
         };

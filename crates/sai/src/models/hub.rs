@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 
 use super::choose::{self, Choice, WantedFiles};
+use crate::texts::texts;
 use crate::ui::Ui;
 use cache::Cache;
 use client::Client;
@@ -26,6 +27,7 @@ use id::Settings;
 use refusal::{describe, is_unreachable, refused, unreachable};
 
 pub(crate) use dataset::Dataset;
+pub(crate) use id::trusted_certificates;
 pub(super) use id::{HubId, Pasted, cache_folder, is_offline};
 pub(super) use local::LocalRepository;
 pub(crate) use push::{CARD, Outgoing, Push};
@@ -35,12 +37,8 @@ pub(crate) use push::{CARD, Outgoing, Push};
 pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<PathBuf> {
     let settings = Settings::from_env()?;
     if settings.offline {
-        return cached(id, wanted, &settings.cache)?.ok_or_else(|| {
-            anyhow!(
-                "{id}: HF_HUB_OFFLINE is set and {} holds no whole copy; unset it, or give --model a local file",
-                settings.cache.folder.display()
-            )
-        });
+        return cached(id, wanted, &settings.cache)?
+            .ok_or_else(|| anyhow!((texts().offline)(id, &settings.cache.folder.display())));
     }
     let client = Client::new(&settings);
     let listing = match client.listing(id) {
@@ -49,10 +47,7 @@ pub(super) fn fetch(id: &HubId, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<
             let Some(path) = cached(id, wanted, &settings.cache)? else {
                 return Err(unreachable(id, &settings, &error));
             };
-            ui.note(format_args!(
-                "{id}: the Hub cannot be reached ({}); taking the copy in the cache",
-                describe(&error)
-            ));
+            ui.note((texts().from_cache)(id, &describe(&error)));
             return Ok(path);
         }
         Err(error) => return Err(refused(id, &settings, None, &error)),

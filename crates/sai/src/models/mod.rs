@@ -20,11 +20,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use sai_generation::{Override, Source, Tokenizer};
 
+use crate::texts::texts;
 use crate::ui::Ui;
 use choose::WantedFiles;
 use hub::{HubId, Pasted};
 
-pub(crate) use open::open;
+pub(crate) use open::{open, open_within};
 pub(crate) use verb::Models;
 
 /// Where the model called `asked` is: in the program, in a file or a folder, fetched from the Hub where that is its home.
@@ -49,10 +50,7 @@ pub(crate) fn tokenizer(asked: &str, overrides: &[Override], ui: &Ui) -> anyhow:
 
 fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
     if asked.trim().is_empty() {
-        bail!(
-            "--model is empty; give a GGUF file, a Hugging Face folder, a Hub id or one of {}",
-            catalogue::names()
-        );
+        bail!((texts().model_empty)(&catalogue::names()));
     }
     let path = Path::new(asked);
     let there = path.try_exists().with_context(|| format!("{asked}: cannot be looked at"))?;
@@ -60,9 +58,7 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
     match named {
         Some(entry) if entry.repository.is_none() => {
             if there {
-                ui.note(format_args!(
-                    "{asked} is the built-in model; what is here of that name is ./{asked}"
-                ));
+                ui.note((texts().built_in_wins)(&asked));
             }
             return Ok(built_in::source());
         }
@@ -92,13 +88,9 @@ fn find(asked: &str, wanted: WantedFiles, ui: &Ui) -> anyhow::Result<Source> {
         return hub::fetch(&id, wanted, ui).map(Source::Path);
     }
     if is_plainly_a_path(path) {
-        bail!("{asked}: no such file or folder; give the path of a GGUF file or a Hugging Face folder");
+        bail!((texts().no_such_file)(&asked));
     }
-    let near = catalogue::nearest(asked).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-    bail!(
-        "{asked}: no file or folder, no short name ({}), and no Hub id (owner/name){near}",
-        catalogue::names()
-    )
+    bail!((texts().no_such_model)(asked, &catalogue::names(), catalogue::nearest(asked)))
 }
 
 /// The folder of the model where `path` is the folder of a run: its newest checkpoint.

@@ -8,6 +8,7 @@ use sai_generation::{ChatTemplate, LoadOptions, Model};
 
 use super::{locate, memory};
 use crate::cli::{Device, ModelArgs};
+use crate::texts::texts;
 use crate::ui::Ui;
 
 /// Finds the model of `args`, fetches it where it must be, and opens it if the memory that is free can hold it.
@@ -15,12 +16,18 @@ use crate::ui::Ui;
 /// # Errors
 /// There is no such model, it is damaged or of a kind that sai does not run, or it does not fit.
 pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
+    open_within(args, None, ui)
+}
+
+/// As [`open`], if it takes no more than `most` bytes.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_within(args: &ModelArgs, most: Option<u64>, ui: &Ui) -> anyhow::Result<Model> {
     if let Device::Cuda | Device::Metal = args.device {
         let name =
             args.device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        bail!(
-            "--device {name}: this build computes on the CPU only (a GPU device is not written yet); leave --device out, or give --device cpu"
-        );
+        bail!((texts().no_gpu)(&name));
     }
     let source = locate(&args.model, ui)?;
     let (template, template_name) = match args.chat_template.as_deref() {
@@ -31,7 +38,7 @@ pub(crate) fn open(args: &ModelArgs, ui: &Ui) -> anyhow::Result<Model> {
         threads: args.threads,
         context: args.context,
         cache_type: args.cache_type.into(),
-        memory_limit: memory::available(),
+        memory_limit: memory::available().into_iter().chain(most).min(),
         template,
         template_name,
         now: Some(jiff::ZonedDateTime::now().datetime()),

@@ -13,6 +13,7 @@ pub(crate) mod clean;
 pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod style;
+pub(crate) mod table;
 pub(crate) mod wrap;
 
 /// Columns and rows of the terminal; 80 by 24 where nobody can say.

@@ -16,18 +16,18 @@ fn command(home: &Home, arguments: &[&str]) -> Command {
     command
 }
 
-fn chat(home: &Home, arguments: &[&str], input: &[u8]) -> Output {
+pub(super) fn chat(home: &Home, arguments: &[&str], input: &[u8]) -> Output {
     let mut child = command(home, arguments).spawn().expect("sai starts");
     // A command that refuses its arguments reads nothing.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     child.wait_with_output().expect("sai ends")
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("is UTF-8")
 }
 
-fn json_lines(output: &Output) -> Vec<Value> {
+pub(super) fn json_lines(output: &Output) -> Vec<Value> {
     let lines = text(&output.stdout).lines();
     lines.map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }

@@ -33,6 +33,8 @@ pub(crate) fn sai(home: &Path) -> Command {
     }
     command.env("HOME", home).env("HF_HOME", home.join("hf")).env("XDG_CACHE_HOME", home.join("cache"));
     command.env("XDG_DATA_HOME", home.join("data")).env("XDG_STATE_HOME", home.join("state"));
+    // sai speaks English here, whatever the machine speaks.
+    command.env("LC_ALL", "C.UTF-8");
     command.current_dir(home).stdin(Stdio::null());
     command
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Object, Tuple, Value};
+use minijinja::value::{Kwargs, Object, Serde, Tuple, Value};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter,
 };
 
 use super::dialect::{self, PERCENT, VARIADIC};
 use super::strftime::strftime;
-use super::{Message, SpecialTokens, TemplateError, filters, methods, python};
+use super::{Message, SpecialTokens, TemplateError, TemplateInput, filters, methods, python};
 use crate::error::one_line;
 
 /// Steps that a template may take; 64 bytes that it makes cost one. A long conversation takes some thousands.
@@ -63,10 +63,15 @@ impl Jinja {
         &self.source
     }
 
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub(super) fn render(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
+        input: &TemplateInput<'_>,
         special_tokens: &SpecialTokens,
         now: Option<DateTime>,
     ) -> Result<String, TemplateError> {
@@ -80,14 +85,21 @@ impl Jinja {
                 &clocked
             }
         };
+        let json = |value: &serde_json::Value| Value::from(Serde(value.clone()));
+        let tools = match input.tools {
+            [] => Value::from(()),
+            tools => tools.iter().map(json).collect(),
+        };
         let own = [
             ("messages", messages.iter().map(Message::to_value).collect()),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
-            ("tools", Value::from(())),
+            ("tools", tools),
             ("documents", Value::from(())),
         ];
         let tokens = special_tokens.iter().map(|(name, text)| (name, Value::from(text)));
-        let values = Value::from_pairs(tokens.chain(own));
+        let kwargs = input.kwargs.into_iter().flatten().map(|(name, value)| (name.as_str(), json(value)));
+        // Those of the same name that come later are taken.
+        let values = Value::from_pairs(tokens.chain(kwargs).chain(own));
         let template = environment.get_template(NAME).map_err(|e| self.explain(&e))?;
         template.render(values).map_err(|e| self.explain(&e))
     }

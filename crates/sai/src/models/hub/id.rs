@@ -172,6 +172,11 @@ fn certificates(file: &str) -> anyhow::Result<Vec<Certificate<'static>>> {
     Ok(found)
 }
 
+/// The certificates that the environment names, where it does.
+pub(crate) fn trusted_certificates() -> anyhow::Result<Option<Vec<Certificate<'static>>>> {
+    CERTIFICATES.into_iter().find_map(set).map(|file| certificates(&file)).transpose()
+}
+
 /// Where the Hub is, without a slash at the end.
 fn endpoint() -> String {
     let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
@@ -245,11 +250,7 @@ impl Settings {
             cache: folders.cache,
             token: Token::find(folders.token)?,
             offline: is_offline(),
-            certificates: CERTIFICATES
-                .into_iter()
-                .find_map(set)
-                .map(|file| certificates(&file))
-                .transpose()?,
+            certificates: trusted_certificates()?,
         })
     }
 }

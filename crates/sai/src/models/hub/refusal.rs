@@ -4,6 +4,7 @@ use anyhow::anyhow;
 
 use super::client::RequestError;
 use super::id::{HubId, RepoType, Settings};
+use crate::texts::texts;
 
 /// Whether the Hub did not answer, or not now: what another try or the cache may mend.
 pub(super) fn is_unreachable(error: &RequestError) -> bool {
@@ -45,6 +46,7 @@ pub(super) fn unreachable(id: &HubId, settings: &Settings, error: &RequestError)
         RequestError::Status { .. } => anyhow!(
             "{id}: {endpoint} answers with {why}, and {cache} holds no whole copy; try again later, or give {way}"
         ),
+        _ if id.repo_type == RepoType::Model => anyhow!((texts().unreachable)(id, endpoint, &why, &cache)),
         _ => anyhow!(
             "{id}: the Hub at {endpoint} cannot be reached ({why}) and {cache} holds no whole copy; check the network, or give {way}"
         ),
@@ -86,9 +88,8 @@ pub(super) fn refused(
                     token.origin
                 )
             }
-            (None, Some(_)) => anyhow!(
-                "{id}: its files are for people who accepted the licence; accept it at {page} and set HF_TOKEN"
-            ),
+            (None, Some(_)) => anyhow!((texts().licence_first)(id, &page)),
+            (None, None) if id.repo_type == RepoType::Model => anyhow!((texts().no_public_model)(id)),
             (None, None) => anyhow!(
                 "{id}: the Hub has no such public {what_it_is}; check the id, or set HF_TOKEN if it is private"
             ),
@@ -97,6 +98,9 @@ pub(super) fn refused(
             anyhow!("{id}: the Hub has no such {what_it_is} or revision; check both at {endpoint}")
         }
         RequestError::Status { status: 404, .. } if file.is_none() => {
+            if id.repo_type == RepoType::Model {
+                return anyhow!((texts().no_model_at)(id, endpoint));
+            }
             anyhow!("{id}: no such file or folder here, and no such {what_it_is} at {endpoint}; check the id")
         }
         RequestError::Status { status, host, .. } => {
