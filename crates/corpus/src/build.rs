@@ -241,6 +241,9 @@ impl Plan {
     }
 }
 
+/// What a piece of work came to.
+type Done = Result<ControlFlow<()>, Error>;
+
 /// Does `work` for each of `numbers` on `threads` threads, each with what `worker` makes. The first error, in the order of the
 /// numbers, is that of all.
 fn each<W>(
@@ -250,7 +253,7 @@ fn each<W>(
     work: impl Fn(&mut W, usize) -> Result<ControlFlow<()>, Error> + Sync,
 ) -> Result<ControlFlow<()>, Error> {
     let next = AtomicUsize::new(0);
-    let stopped: Mutex<Option<(usize, Result<ControlFlow<()>, Error>)>> = Mutex::new(None);
+    let stopped: Mutex<Option<(usize, Done)>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, numbers.len().max(1)) {
             let run = || {

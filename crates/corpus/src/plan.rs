@@ -322,7 +322,10 @@ fn web_files(folder: &Path, format: Option<Format>) -> Result<Vec<PathBuf>, Erro
     for entry in
         walkdir::WalkDir::new(folder).follow_links(true).into_iter().filter_entry(|entry| !hidden(entry))
     {
-        let entry = entry.map_err(|e| Error::read(&e.path().unwrap_or(folder).to_owned(), e.into()))?;
+        let entry = entry.map_err(|e| {
+            let path = e.path().unwrap_or(folder).to_owned();
+            Error::read(&path, e.into())
+        })?;
         if !entry.file_type().is_file() {
             continue;
         }
