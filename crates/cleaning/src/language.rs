@@ -106,10 +106,16 @@ fn detect_by(text: &str, scripts: &Scripts, model: Option<&FastText>) -> Languag
     if code::is_code(text) {
         return Language { form: Form::Code, ..Language::new(NONE, 0.9) };
     }
-    if let Some(probability) = romanised::is_korean(text) {
-        return Language { form: Form::Romanised, ..Language::new("ko-Latn", probability) };
+    let language = match model {
+        Some(model) => model.detect(text).unwrap_or_else(Language::unknown),
+        None => latin::detect(text),
+    };
+    // What English words say plainly is not looked at again.
+    let english = language.code == "en" && language.probability > 0.95;
+    match (!english).then(|| romanised::is_korean(text)).flatten() {
+        Some(probability) => Language { form: Form::Romanised, ..Language::new("ko-Latn", probability) },
+        None => language,
     }
-    model.map_or_else(|| latin::detect(text), |model| model.detect(text).unwrap_or_else(Language::unknown))
 }
 
 /// The languages of a document: of all of it, and of each paragraph (a line that is not empty).

@@ -46,7 +46,7 @@ impl Default for Korean {
             max_single_eojeol: 0.3,
             min_endings: 0.3,
             max_jamo: 0.1,
-            max_digits: 0.21,
+            max_digits: 0.23,
             max_symbols: 0.4,
         }
     }

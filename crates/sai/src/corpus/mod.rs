@@ -2,7 +2,10 @@
 
 pub(crate) mod build;
 mod explain;
+mod language;
 mod report;
+mod teach;
+mod text;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +23,9 @@ enum Verb {
     Build(build::Build),
     Explain(explain::Explain),
     Report(report::Report),
+    Text(text::Text),
+    Language(language::Language),
+    Teach(teach::Teach),
 }
 
 impl Corpus {
@@ -28,6 +34,9 @@ impl Corpus {
             Verb::Build(verb) => verb.run(ui),
             Verb::Explain(verb) => verb.run(ui),
             Verb::Report(verb) => verb.run(ui),
+            Verb::Text(verb) => verb.run(ui),
+            Verb::Language(verb) => verb.run(),
+            Verb::Teach(verb) => verb.run(ui),
         }
     }
 }
