@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout, missing_docs)]
 
+mod cpu;
+
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
@@ -10,11 +12,12 @@ use sai_cleaning::{charset, html};
 
 fn main() {
     let options = html::Extract { title: false, ..Default::default() };
+    let start = Instant::now();
     let mut out = std::io::stdout().lock();
     for path in std::io::stdin().lock().lines() {
         let path = path.expect("a path a line");
         let bytes = std::fs::read(&path).expect("a page that can be read");
-        let start = Instant::now();
+        let before = cpu::seconds(start);
         let (text, by, kind) = match charset::decode(&bytes, None) {
             Ok(decoded) => {
                 let page = html::text(&decoded.text, &options);
@@ -22,7 +25,7 @@ fn main() {
             }
             Err(error) => (String::new(), error.to_string(), String::new()),
         };
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = cpu::seconds(start) - before;
         let line =
             serde_json::json!({ "path": path, "text": text, "by": by, "kind": kind, "seconds": seconds });
         writeln!(out, "{line}").expect("standard output");

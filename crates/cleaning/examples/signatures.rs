@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
+mod cpu;
+
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
@@ -20,11 +22,12 @@ fn main() {
         .map(|line| serde_json::from_str(&line.expect("a line")).expect("a document"))
         .collect();
     let start = Instant::now();
+    let before = cpu::seconds(start);
     let signatures: Vec<_> = documents
         .iter()
         .map(|document| hash.signature(document["text"].as_str().unwrap_or_default()))
         .collect();
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = cpu::seconds(start) - before;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for signature in &signatures {
         let line = match (signature, whole) {

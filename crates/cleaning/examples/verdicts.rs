@@ -4,6 +4,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
+mod cpu;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -27,6 +29,7 @@ fn main() {
         .collect();
     let mut measure = Measure::new();
     let start = Instant::now();
+    let before = cpu::seconds(start);
     let mut verdicts = Vec::with_capacity(documents.len());
     for Document { text } in &documents {
         measure.read(text);
@@ -34,7 +37,7 @@ fn main() {
             sets.iter().map(|(name, rules)| (name.as_str(), reason(text, rules, &mut measure))).collect();
         verdicts.push(verdict);
     }
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = cpu::seconds(start) - before;
     let bytes: usize = documents.iter().map(|document| document.text.len()).sum();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for verdict in verdicts {

@@ -251,25 +251,30 @@ fn korean(bytes: &[u8]) -> (usize, usize, usize) {
     counts
 }
 
-/// Johab: pairs whose 15 bits are an initial, a vowel and a final consonant, nearly throughout, and that CP949 does not read.
+/// Johab: nearly all pairs of its syllables' range are an initial, a vowel and a final consonant, and CP949 cannot read them.
 fn is_johab(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(DETECT)];
-    let (mut pairs, mut syllables, mut at) = (0usize, 0usize, 0);
+    let (mut pairs, mut inside, mut syllables, mut at) = (0usize, 0usize, 0usize, 0);
     while at + 1 < head.len() {
-        if head[at] < 0x80 {
+        let lead = head[at];
+        if lead < 0x80 {
             at += 1;
             continue;
         }
         pairs += 1;
-        let code = u16::from_be_bytes([head[at], head[at + 1]]);
-        let (initial, vowel, last) = ((code >> 10) & 31, (code >> 5) & 31, code & 31);
-        let good = (2..=20).contains(&initial)
-            && matches!(vowel, 3..=7 | 10..=15 | 18..=23 | 26..=29)
-            && matches!(last, 1..=17 | 19..=29);
-        syllables += usize::from(good);
+        if (0x84..=0xD3).contains(&lead) {
+            inside += 1;
+            let code = u16::from_be_bytes([lead, head[at + 1]]);
+            let (initial, vowel, last) = ((code >> 10) & 31, (code >> 5) & 31, code & 31);
+            let good = (2..=20).contains(&initial)
+                && matches!(vowel, 3..=7 | 10..=15 | 18..=23 | 26..=29)
+                && matches!(last, 1..=17 | 19..=29);
+            syllables += usize::from(good);
+        }
         at += 2;
     }
-    if pairs < 8 || syllables * 100 < pairs * 85 {
+    // The rest is marks, lines of boxes and Chinese characters.
+    if inside < 8 || inside * 3 < pairs || syllables * 100 < inside * 97 {
         return false;
     }
     let (hangul, other, bad) = korean(head);

@@ -24,8 +24,6 @@ pub enum Extractor {
     Article,
     /// All blocks that are not the page's frame.
     Outline,
-    /// The `trafilatura` crate, where it is built in.
-    Trafilatura,
 }
 
 /// The main text of a page.
@@ -78,7 +76,8 @@ pub fn text(html: &str, options: &Extract) -> Page {
             article = blocks::text(&Document::fragment(found.content).root());
         }
     }
-    let (mut text, by) = choose(article, outline, kind, options);
+    let (chosen, by) = choose(article, outline, kind, options);
+    let mut text = without_pager(&chosen).to_owned();
     if options.title && !title.is_empty() && !starts_with_title(&text, &title) {
         text = if text.is_empty() { title.clone() } else { format!("{title}\n\n{text}") };
     }
@@ -93,13 +92,51 @@ const GUTTERS: &str = "td.gutter, .lineno, .linenos, .linenodiv, .line-numbers-r
 fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -> (String, Extractor) {
     let (of_article, of_outline) = (visible(&article), visible(&outline));
     let short = of_article < options.short && of_outline > of_article;
-    // A page of many entries is more than the one entry that looks most like an article.
-    let part = kind != PageKind::Article && of_outline > of_article * 3 / 2;
+    // A page of many entries is more than the one entry that looks most like an article; one with a whole article has entries beside it.
+    let part = match kind {
+        PageKind::Article => false,
+        PageKind::Forum => of_outline > of_article * 3 / 2,
+        PageKind::Listing | PageKind::Product => of_article < WHOLE && of_outline > of_article * 3 / 2,
+    };
     if short || part { (outline, Extractor::Outline) } else { (article, Extractor::Article) }
 }
 
+/// Characters of an article that is one, whatever stands around it.
+const WHOLE: usize = 1000;
+
 fn visible(text: &str) -> usize {
     text.chars().filter(|c| !c.is_whitespace()).count()
+}
+
+/// A text without the last lines that lead to the pages before and after it.
+fn without_pager(text: &str) -> &str {
+    const WORDS: [&str; 16] = [
+        "newer",
+        "older",
+        "previous",
+        "next",
+        "prev",
+        "previous post",
+        "next post",
+        "back",
+        "top",
+        "이전",
+        "다음",
+        "이전 글",
+        "다음 글",
+        "이전글",
+        "다음글",
+        "목록",
+    ];
+    let mut text = text.trim_end();
+    while let Some((rest, last)) = text.rsplit_once('\n') {
+        let last = last.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase();
+        if !WORDS.contains(&last.as_str()) {
+            break;
+        }
+        text = rest.trim_end();
+    }
+    text
 }
 
 /// Whether the first lines say the title already.
@@ -108,4 +145,56 @@ fn starts_with_title(text: &str, title: &str) -> bool {
         text.chars().take(title.chars().count() * 2 + 40).filter(|c| !c.is_whitespace()).collect();
     let title: String = title.chars().filter(|c| !c.is_whitespace()).collect();
     head.contains(&title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_article_is_taken_and_the_frame_is_not() {
+        let sentence =
+            "강은 산에서 시작하여 여러 마을을 지나 바다로 흘러 들어가고, 사람들은 배를 타고 건넌다.";
+        let html = format!(
+            "<html lang=ko><head><title>강 이야기</title></head><body><nav><a href=/>홈</a> <a href=/l>로그인</a></nav><div class=content><h1>강 이야기</h1>{}\
+             <ul><li>첫째</li><li>둘째</li></ul><table><tr><td>길이</td><td>494</td></tr></table></div><footer>저작권</footer></body></html>",
+            format!("<p>{sentence}</p>").repeat(6)
+        );
+        let page = text(&html, &Extract::default());
+        assert_eq!(
+            (page.title.as_str(), page.lang.as_deref(), page.kind),
+            ("강 이야기", Some("ko"), PageKind::Article)
+        );
+        assert!(
+            page.text.starts_with("강 이야기")
+                && page.text.contains("첫째\n둘째")
+                && page.text.contains("길이\t494"),
+            "{}",
+            page.text
+        );
+        assert!(!page.text.contains("로그인") && !page.text.contains("저작권"), "{}", page.text);
+        assert_eq!(page.text.matches("강 이야기").count(), 1);
+    }
+
+    #[test]
+    fn a_thread_is_all_its_posts() {
+        let post = |i| {
+            format!(
+                "<div class=post><p>글 {i}: 배를 타고 강을 건넌 이야기를 여기에 적는다. 물은 맑고 바람은 차다.</p></div>"
+            )
+        };
+        let html = format!(
+            "<body><nav>메뉴</nav><div id=thread>{}</div></body>",
+            (0..8).map(post).collect::<String>()
+        );
+        let page = text(&html, &Extract::default());
+        assert_eq!(page.kind, PageKind::Forum);
+        assert!((0..8).all(|i| page.text.contains(&format!("글 {i}:"))), "{}", page.text);
+    }
+
+    #[test]
+    fn links_to_the_pages_beside_go() {
+        assert_eq!(without_pager("글이다.\n\n« Older\nNewer »"), "글이다.");
+        assert_eq!(without_pager("다음"), "다음");
+    }
 }

@@ -110,33 +110,43 @@ impl Normalise {
     }
 
     fn round(&self, text: &mut Cow<'_, str>, counts: &mut NormaliseCounts) {
+        let mut seen = Seen::of(text, self.repeats);
         if self.mojibake
+            && seen.latin
             && let Some(repaired) = mojibake::repair(text)
         {
             *text = Cow::Owned(repaired);
             counts.mojibake += 1;
+            seen = Seen::of(text, self.repeats);
         }
-        if self.unescape {
-            replace(text, &mut counts.unescaped, unescape::unescape);
+        if self.unescape && replace(text, &mut counts.unescaped, unescape::unescape) {
+            seen = Seen::of(text, self.repeats);
         }
-        if self.invisible {
+        if self.invisible && seen.invisible {
             replace(text, &mut counts.invisible, spaces::without_invisible);
+            // What stood apart may stand together now.
+            seen = Seen::of(text, self.repeats);
         }
-        if self.full_width {
+        if self.full_width && seen.full_width {
             replace(text, &mut counts.full_width, jamo::narrow);
+            seen = Seen::of(text, self.repeats);
         }
-        if self.jamo {
+        if self.jamo && seen.half_width {
             replace(text, &mut counts.half_width, jamo::widen);
+            seen = Seen::of(text, self.repeats);
+        }
+        if self.jamo && seen.jamo {
             replace(text, &mut counts.jamo, jamo::join);
         }
-        if is_nfc_quick(text.chars()) != IsNormalized::Yes {
+        if seen.other && is_nfc_quick(text.chars()) != IsNormalized::Yes {
             let composed: String = text.nfc().collect();
             if composed != **text {
                 *text = Cow::Owned(composed);
                 counts.nfc += 1;
+                seen = Seen::of(text, self.repeats);
             }
         }
-        if self.repeats > 0 {
+        if seen.repeats {
             replace(text, &mut counts.repeats, |text| repeats::shorten(text, self.repeats));
         }
         if self.spaces {
@@ -145,12 +155,60 @@ impl Normalise {
     }
 }
 
-/// Replaces `text` by what `step` makes of it, where it makes anything else, and adds what it counts.
-fn replace(text: &mut Cow<'_, str>, count: &mut usize, step: impl Fn(&str) -> Option<(String, usize)>) {
-    if let Some((changed, by)) = step(text) {
-        *text = Cow::Owned(changed);
-        *count += by;
+/// Which steps a text gives something to do, by one look at its characters: most texts have nothing for most steps.
+#[derive(Default)]
+struct Seen {
+    invisible: bool,
+    full_width: bool,
+    half_width: bool,
+    jamo: bool,
+    latin: bool,
+    repeats: bool,
+    /// Characters that NFC may change.
+    other: bool,
+}
+
+impl Seen {
+    fn of(text: &str, most: usize) -> Self {
+        let mut seen = Self::default();
+        let (mut before, mut run) = ('\0', 0);
+        for c in text.chars() {
+            run = if c == before { run + 1 } else { 1 };
+            before = c;
+            if run > most && most > 0 && repeats::least(c, most).is_some_and(|least| run >= least) {
+                seen.repeats = true;
+            }
+            match c {
+                '\n'
+                | ' '..='~'
+                | '\u{AC00}'..='\u{D7A3}'
+                | '\u{4E00}'..='\u{9FFF}'
+                | '\u{3041}'..='\u{3096}'
+                | '\u{3001}'..='\u{3029}' => {}
+                '\u{3131}'..='\u{3163}' => seen.jamo = true,
+                '\u{FF01}'..='\u{FF5E}' => seen.full_width = true,
+                _ => {
+                    seen.invisible |= spaces::is_invisible(c) || spaces::is_joiner(c);
+                    seen.half_width |= matches!(c, '\u{FFA1}'..='\u{FFDC}');
+                    seen.latin |= !c.is_ascii();
+                    seen.other |= c >= '\u{300}';
+                }
+            }
+        }
+        seen
     }
+}
+
+/// Replaces `text` by what `step` makes of it, where it makes anything else, and adds what it counts. Whether it did.
+fn replace(
+    text: &mut Cow<'_, str>,
+    count: &mut usize,
+    step: impl Fn(&str) -> Option<(String, usize)>,
+) -> bool {
+    let Some((changed, by)) = step(text) else { return false };
+    *text = Cow::Owned(changed);
+    *count += by;
+    true
 }
 
 #[cfg(test)]

@@ -94,29 +94,34 @@ impl Rules {
     fn korean() -> Self {
         Self {
             lines: Some(BoilerplateLines::default()),
-            language: Some(LanguageRule { keep: vec!["ko".to_owned()], ..LanguageRule::default() }),
+            language: Some(LanguageRule {
+                keep: vec!["ko".to_owned()],
+                max_other: 0.8,
+                ..LanguageRule::default()
+            }),
             gopher_repetition: Some(GopherRepetition {
-                dup_line_frac: 0.4,
+                dup_line_frac: 0.5,
                 dup_para_frac: 0.4,
                 dup_line_char_frac: 0.3,
-                dup_para_char_frac: 0.3,
-                top_n_grams: vec![(2, 0.2), (3, 0.18), (4, 0.16)],
-                dup_n_grams: vec![(5, 0.25), (6, 0.22), (7, 0.2), (8, 0.18), (9, 0.16), (10, 0.15)],
+                dup_para_char_frac: 0.25,
+                top_n_grams: vec![(2, 0.24), (3, 0.18), (4, 0.2)],
+                dup_n_grams: vec![(5, 0.27), (6, 0.25), (7, 0.24), (8, 0.23), (9, 0.22), (10, 0.21)],
             }),
             gopher_quality: Some(GopherQuality {
                 min_doc_words: 20,
-                min_avg_word_length: 1.8,
-                max_avg_word_length: 14.0,
-                max_non_alpha_words_ratio: 0.6,
+                min_avg_word_length: 2.0,
+                max_avg_word_length: 19.0,
+                max_symbol_word_ratio: 0.2,
+                max_non_alpha_words_ratio: 0.65,
                 min_stop_words: 0,
                 stop_words: StopWords::from(Vec::new()),
                 ..GopherQuality::default()
             }),
             fineweb: Some(FineWeb {
-                line_punct_thr: 0.05,
+                line_punct_thr: 0.02,
                 short_line_thr: 0.9,
-                char_duplicates_ratio: 0.2,
-                new_line_ratio: 0.6,
+                char_duplicates_ratio: 0.3,
+                new_line_ratio: 0.55,
                 ..FineWeb::default()
             }),
             korean: Some(Korean::default()),

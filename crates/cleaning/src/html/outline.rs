@@ -15,8 +15,8 @@ pub(super) fn outline(document: &Document) -> String {
     let whole = body.map(|body| blocks::text_without(&body, &is_frame)).unwrap_or_default();
     match main.map(|main| blocks::text_without(&main, &is_frame)) {
         // A main element that holds little is not what it says.
-        Some(main) if main.len() * 3 > whole.len() => without_menus(&main),
-        _ => without_menus(&whole),
+        Some(main) if main.len() * 3 > whole.len() => main,
+        _ => whole,
     }
 }
 
@@ -122,9 +122,4 @@ fn hidden(node: &NodeRef<'_>) -> bool {
             let style = style.replace(' ', "");
             style.contains("display:none") || style.contains("visibility:hidden")
         })
-}
-
-/// Leaves out lines that are one of the words of menus.
-fn without_menus(text: &str) -> String {
-    text.to_owned()
 }

@@ -2,45 +2,53 @@
 
 /// Whether `text` is mostly code. Marks of programs stand at the ends of its lines and between its words, and prose's do not.
 pub(super) fn is_code(text: &str) -> bool {
-    let (mut lines, mut points, mut chars, mut marks, mut letters) = (0usize, 0usize, 0usize, 0usize, 0usize);
+    let (mut chars, mut marks, mut letters) = (0usize, 0usize, 0usize);
+    for c in text.chars().filter(|c| !c.is_whitespace()) {
+        chars += 1;
+        letters += usize::from(c.is_alphabetic());
+        marks += usize::from(is_mark(c));
+    }
+    // Many marks alone, or lines of the shape of code with some.
+    let share = marks as f32 / chars.max(1) as f32;
+    if letters == 0 || share <= 0.05 {
+        return false;
+    }
+    if share > 0.16 {
+        return true;
+    }
+    let (mut lines, mut points) = (0usize, 0usize);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         lines += 1;
         points += usize::from(looks_like_code(line));
     }
-    for c in text.chars().filter(|c| !c.is_whitespace()) {
-        chars += 1;
-        letters += usize::from(c.is_alphabetic());
-        marks += usize::from(matches!(
-            c,
-            '{' | '}'
-                | '('
-                | ')'
-                | '['
-                | ']'
-                | ';'
-                | '='
-                | '<'
-                | '>'
-                | '_'
-                | '$'
-                | '#'
-                | '&'
-                | '|'
-                | '*'
-                | '`'
-                | '\\'
-                | '@'
-                | '/'
-                | ':'
-                | '+'
-        ));
-    }
-    if lines == 0 || chars == 0 {
-        return false;
-    }
-    let share = marks as f32 / chars as f32;
-    // Many marks alone, or lines of the shape of code with some.
-    share > 0.16 && letters > 0 || points * 2 >= lines && share > 0.05
+    points * 2 >= lines
+}
+
+fn is_mark(c: char) -> bool {
+    matches!(
+        c,
+        '{' | '}'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | ';'
+            | '='
+            | '<'
+            | '>'
+            | '_'
+            | '$'
+            | '#'
+            | '&'
+            | '|'
+            | '*'
+            | '`'
+            | '\\'
+            | '@'
+            | '/'
+            | ':'
+            | '+'
+    )
 }
 
 /// The shape of a line of code.

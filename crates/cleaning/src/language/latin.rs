@@ -1,5 +1,8 @@
 //! Languages in Latin letters: their commonest words, and `whichlang`.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 use whichlang::Lang;
 
 use super::Language;
@@ -210,39 +213,52 @@ fn code(language: Lang) -> &'static str {
     }
 }
 
+/// The languages of each of the words, a bit for each.
+static WORD_LANGUAGES: LazyLock<FxHashMap<&str, u32>> = LazyLock::new(|| {
+    let mut languages = FxHashMap::default();
+    for (at, (_, list)) in WORDS.iter().enumerate() {
+        for word in *list {
+            *languages.entry(*word).or_default() |= 1 << at;
+        }
+    }
+    languages
+});
+
 /// The language of a text in Latin letters.
 pub(super) fn detect(text: &str) -> Language {
     // Words beyond these tell nothing new.
-    const MOST: usize = 300;
+    const MOST: usize = 120;
     let mut scores = [0.0f32; WORDS.len()];
     let (mut words, mut vowelless, mut plain) = (0usize, 0usize, true);
+    let known = &*WORD_LANGUAGES;
+    let mut lower = String::new();
     for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).take(MOST) {
         words += 1;
-        let word = word.to_lowercase();
-        vowelless += usize::from(
-            word.len() > 3
-                && !word.contains(|c: char| !c.is_ascii() || matches!(c, 'a' | 'e' | 'i' | 'o' | 'u' | 'y')),
-        );
-        plain &= word.is_ascii();
-        let mut hits = 0;
-        for (_, list) in WORDS {
-            hits += usize::from(list.contains(&word.as_str()));
-        }
-        // A word of many languages tells less.
-        for (score, (_, list)) in scores.iter_mut().zip(WORDS) {
-            if list.contains(&word.as_str()) {
-                *score += 1.0 / hits as f32;
+        lower.clear();
+        if word.is_ascii() {
+            lower.push_str(word);
+            lower.make_ascii_lowercase();
+            vowelless += usize::from(word.len() > 3 && !lower.contains(['a', 'e', 'i', 'o', 'u', 'y']));
+        } else {
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            plain = false;
+            for (language, letters) in LETTERS {
+                if lower.contains(|c| letters.contains(c))
+                    && let Some(at) = WORDS.iter().position(|(code, _)| code == language)
+                {
+                    scores[at] += 0.7;
+                }
             }
         }
-        for (language, letters) in LETTERS {
-            if word.contains(|c| letters.contains(c))
-                && let Some(at) = WORDS.iter().position(|(code, _)| code == language)
-            {
-                scores[at] += 0.7;
+        let Some(&languages) = known.get(lower.as_str()) else { continue };
+        // A word of many languages tells less.
+        let each = 1.0 / languages.count_ones() as f32;
+        for (at, score) in scores.iter_mut().enumerate() {
+            if languages & 1 << at != 0 {
+                *score += each;
             }
         }
     }
-    let guess = code(whichlang::detect_language(text));
     let (mut best, mut second) = ((0.0, super::UNKNOWN), 0.0f32);
     for (&score, &(code, _)) in scores.iter().zip(WORDS) {
         if score > best.0 {
@@ -253,6 +269,11 @@ pub(super) fn detect(text: &str) -> Language {
         }
     }
     let share = best.0 / words.max(1) as f32;
+    // Many words of one language and few of any other: the model is not asked.
+    if best.0 >= 4.0 && share > 0.2 && best.0 > second * 3.0 {
+        return Language::new(best.1, 1.0);
+    }
+    let guess = code(whichlang::detect_language(text));
     // Words and letters agree with the model: sure. They say another language plainly: theirs. Nothing is said by words: a short text may
     // be the model's, a long one without a single common word is no language of ours.
     if best.1 == guess && best.0 > 0.0 {

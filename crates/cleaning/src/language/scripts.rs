@@ -1,5 +1,9 @@
 //! Letters by script, and the scripts that decide a language.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashSet;
+
 use super::Language;
 use crate::unicode::{is_hangul, is_letter};
 
@@ -10,6 +14,8 @@ const SHINJITAI: &str = "気働込畑辻峠円広実図対戦総経発県駅関�
     塩汚鴬鴎穏菓壊廻懐鈎撹殻樫梶渇椛竃噛栢苅寛歓潅諌陥舘巌贋戯犠郷尭倶駈喰粂勲薫啓掲継繋蛍軽頚倹顕鹸袴呉娯碁砿麹狛\
     歳冴堺榊咲笹皐産讃賛歯鴫宍雫舎呪繍衆讐渉粧醤乗穣靭椙斉摂説絶賎曽疎遡惣掻痩窓聡楕駄騨凧竪値徴勅栂壷逓兎妬嶋梼涜\
     栃瀞呑凪弐匂韮廼嚢覇楳蝿硲畠鉢溌醗噺樋姫氷鋲冨塀箆舗峯頬柾桝侭麿麺杢戻籾匁鑓裏竜隣瑠隷霊暦錬篭蝋脇枠鰐椀";
+
+static SHINJITAI_SET: LazyLock<FxHashSet<char>> = LazyLock::new(|| SHINJITAI.chars().collect());
 
 /// How many letters of which script a text has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +67,8 @@ impl Scripts {
                     counts.kana += 1
                 }
                 '\u{4E00}'..='\u{9FFF}' | '\u{3400}'..='\u{4DBF}' | '\u{20000}'..='\u{323AF}' | '々' => {
-                    counts.han += 1
+                    counts.han += 1;
+                    counts.shinjitai += usize::from(SHINJITAI_SET.contains(&c));
                 }
                 '\u{400}'..='\u{52F}' => {
                     counts.cyrillic += 1;

@@ -87,6 +87,9 @@ fn syllables(run: &[char]) -> Option<String> {
 
 /// Makes half-width Hangul letters and katakana those of ordinary width. `None` where there are none.
 pub(super) fn widen(text: &str) -> Option<(String, usize)> {
+    if !text.chars().any(|c| matches!(c, '\u{FFA1}'..='\u{FFDC}')) {
+        return None;
+    }
     let mut count = 0;
     let result: String = text
         .chars()

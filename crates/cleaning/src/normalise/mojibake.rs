@@ -3,6 +3,8 @@
 //! UTF-8 read as Windows-1252 or Latin-1, once or twice, and CP949 read as Latin-1 keep every byte, so that reading the bytes
 //! again repairs them. UTF-8 read as CP949 and CP949 read as UTF-8 lose bytes; what is left is recognised and marked.
 
+use std::sync::LazyLock;
+
 use encoding_rs::{EUC_KR, WINDOWS_1252};
 use serde::Serialize;
 
@@ -52,16 +54,19 @@ impl Mojibake {
 }
 
 /// Syllables that are not in KS X 1001: CP949 puts them where UTF-8's bytes happen to point, and Korean hardly has them.
-fn is_rare_syllable(c: char) -> bool {
-    if !is_syllable(c) {
-        return false;
-    }
+static RARE: LazyLock<Vec<bool>> = LazyLock::new(|| {
     let mut text = [0; 4];
-    let (bytes, _, unmappable) = EUC_KR.encode(c.encode_utf8(&mut text));
-    // The extension has a lead byte below 0xA1 or a trail byte below it.
-    !unmappable
-        && bytes.iter().any(|&byte| byte < 0xA1)
-        && !matches!(c, '똠' | '햏' | '뷁' | '펲' | '썅' | '믜' | '뙇' | '쀍' | '갥')
+    ('\u{AC00}'..='\u{D7A3}')
+        .map(|c| {
+            let (bytes, _, _) = EUC_KR.encode(c.encode_utf8(&mut text));
+            // The extension has a lead byte or a trail byte below 0xA1.
+            bytes.iter().any(|&byte| byte < 0xA1) && !"똠햏뷁펲썅믜뙇쀍갥".contains(c)
+        })
+        .collect()
+});
+
+fn is_rare_syllable(c: char) -> bool {
+    is_syllable(c) && RARE[c as usize - 0xAC00]
 }
 
 /// `text` read again in the encoding that it is in, where that makes sense of it. `None` where it is not damaged.

@@ -3,7 +3,7 @@
 use crate::unicode::{is_jamo, is_syllable};
 
 /// Whether a run of this character is to be shortened, and from which length.
-fn least(c: char, most: usize) -> Option<usize> {
+pub(super) fn least(c: char, most: usize) -> Option<usize> {
     if is_jamo(c) || matches!(c, '!' | '?' | '~' | '^' | '♥' | '♡' | '★' | '☆' | '！' | '？' | 'ᄏ' | 'ᄒ')
     {
         Some(most + 1)
@@ -17,17 +17,6 @@ fn least(c: char, most: usize) -> Option<usize> {
 
 /// Shortens runs of one character to `most`. `None` where there are none.
 pub(super) fn shorten(text: &str, most: usize) -> Option<(String, usize)> {
-    // Look first: most texts have none.
-    let mut before = '\0';
-    let mut run = 0;
-    let long = text.chars().any(|c| {
-        run = if c == before { run + 1 } else { 1 };
-        before = c;
-        run > most && least(c, most).is_some_and(|least| run >= least)
-    });
-    if !long {
-        return None;
-    }
     let mut result = String::with_capacity(text.len());
     let mut left_out = 0;
     let mut chars = text.chars().peekable();

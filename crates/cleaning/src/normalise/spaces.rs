@@ -1,7 +1,7 @@
 //! White space, and characters that nobody sees.
 
 /// Taken out wherever they stand.
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     match c {
         '\t' | '\n' | '\r' => false,
         // Between words: white space, not nothing.
@@ -23,7 +23,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// A joiner has meaning between emoji and in scripts that join letters; in Hangul and Latin it has none.
-fn is_joiner(c: char) -> bool {
+pub(super) fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
@@ -79,6 +79,14 @@ pub(super) fn spaces(text: &str) -> Option<(String, usize)> {
         // Code is indented below other lines; the first line of a text and what is set by odd spaces are not.
         if !result.is_empty() && !indent.contains(is_odd_space) && indent.len() > 1 {
             result.extend(indent.chars().filter(|&c| c == ' ' || c == '\t'));
+        }
+        let bytes = body.as_bytes();
+        let plain = memchr::memchr2(b'\t', b'\r', bytes).is_none()
+            && memchr::memmem::find(bytes, b"  ").is_none()
+            && !body.contains(is_odd_space);
+        if plain {
+            result.push_str(body);
+            continue;
         }
         let mut space = false;
         for c in body.chars() {

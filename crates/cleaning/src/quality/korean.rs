@@ -39,15 +39,15 @@ pub struct Korean {
 impl Default for Korean {
     fn default() -> Self {
         Self {
-            min_syllables: 100,
-            min_mean_eojeol: 1.6,
-            max_mean_eojeol: 6.0,
+            min_syllables: 60,
+            min_mean_eojeol: 2.0,
+            max_mean_eojeol: 5.0,
             max_long_eojeol: 0.03,
-            max_single_eojeol: 0.45,
-            min_endings: 0.25,
-            max_jamo: 0.15,
-            max_digits: 0.2,
-            max_symbols: 0.35,
+            max_single_eojeol: 0.3,
+            min_endings: 0.3,
+            max_jamo: 0.1,
+            max_digits: 0.23,
+            max_symbols: 0.4,
         }
     }
 }
