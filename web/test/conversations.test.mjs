@@ -49,6 +49,15 @@ test("branches: a question and an answer edited, an answer made again, and nothi
     assert.equal(await answerText(page), "둘이라면 이어진 말");
     await page.locator(".message.last .branches", { hasText: "3/3" }).waitFor();
 
+    // An answer in the middle goes on in a branch of its own.
+    await page.locator(".message").nth(1).hover();
+    await page.locator(".message").nth(1).getByRole("button", { name: "이어서 쓰기" }).click();
+    await page.locator(".message.last .branches", { hasText: "3/3" }).waitFor();
+    assert.equal(await answerText(page), "하나");
+    assert.deepEqual(mock.requests.at(-1).messages, [{ role: "user", content: "echo 하나" }, { role: "assistant", content: "하나" }]);
+    await page.locator(".message.last").getByRole("button", { name: "앞 갈래" }).click();
+    await page.locator(".message").nth(1).getByRole("button", { name: "앞 갈래" }).click();
+
     // All of it is there after a reload.
     const shown = await texts(page);
     await page.reload();

@@ -2,7 +2,7 @@
 
 use crate::data::{self, DataPaths, Row};
 use crate::python::Random;
-use crate::task::{Configs, Sampler};
+use crate::task_file::{Configs, Sampler};
 use crate::{DataFile, DatasetOnHub, Error, Profile, Question, Task};
 use std::path::Path;
 

@@ -31,6 +31,7 @@ mod results;
 mod score;
 mod tables;
 mod task;
+mod task_file;
 mod templates;
 
 pub use contamination::{Contamination, Occurrence, Uncontaminated, uncontaminated};
@@ -46,4 +47,5 @@ pub use report::{Report, report};
 pub use results::{harness, sample};
 pub use score::{Progress, Sample, SubtaskResult, TaskResult, run};
 pub use tables::{Cell, Table, tables};
-pub use task::{Configs, DatasetOnHub, Prompt, Question, Sampler, TableRow, Task, TaskFile, select};
+pub use task::{Question, Task, select};
+pub use task_file::{Configs, DatasetOnHub, Prompt, Sampler, TableRow, TaskFile};

@@ -158,14 +158,12 @@ fn documents_of_a_corpus_are_found_raw_and_packed_and_the_figures_are_without_th
     );
     assert_eq!((&raw[1]["task"], &raw[1]["found"]), (&"kobest_sentineg".into(), &1.into()));
     assert!(raw[1]["figures"][0]["value"].is_number());
-    succeeds(
-        sai(home.path())
-            .arg("pack")
-            .arg(at("corpus"))
-            .arg(at("packed"))
-            .arg("--tokenizer")
-            .arg(fixtures("model")),
-    );
+    let mut pack = sai(home.path());
+    pack.args(["tokenizer", "pack", "--eos", "</s>", "--input"])
+        .arg(at("corpus"))
+        .arg("-o")
+        .arg(at("packed"));
+    succeeds(pack.arg("--tokenizer").arg(fixtures("model/tokenizer.json")));
     assert_eq!(check("packed"), raw);
     let ran =
         succeeds(evaluate(home.path(), "model", "kobest_sentineg").arg("--check-corpus").arg(at("corpus")));

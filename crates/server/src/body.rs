@@ -86,9 +86,11 @@ mod tests {
     #[test]
     fn broken_text_is_an_error_and_not_a_panic() {
         let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+        // What is passed over is walked through without a stack.
         let deep_field = [&b"{\"x\":"[..], &deep, b"}"].concat();
-        for bytes in [&b"{\"_list\": \xff}"[..], b"{", b"", b"{} {}", b"\"\\ud800\"", &deep, &deep_field] {
+        for bytes in [&b"{\"_list\": \xff}"[..], b"{", b"", b"{} {}", b"\"\\ud800\"", &deep] {
             assert_eq!(parse::<Asked>(bytes).unwrap_err().status, StatusCode::BAD_REQUEST);
         }
+        assert!(parse::<Asked>(&deep_field).is_ok());
     }
 }

@@ -75,7 +75,7 @@ impl Served {
         Self { file, gzip, etag }
     }
 
-    fn answer(&self, asked: &HeaderMap) -> Response {
+    fn answer(&'static self, asked: &HeaderMap) -> Response {
         let unchanged = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let fixed =
             [(header::ETAG, self.etag.clone()), (header::VARY, HeaderValue::from_static("accept-encoding"))];

@@ -5,9 +5,8 @@ use crate::options::{Limits, ModelEntry, OpenError};
 use crate::reply::ToolFormat;
 use axum::http::StatusCode;
 use sai_generation::{EngineHandle, EngineOptions, Grammar, GrammarCompiler, Model};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Mutex, MutexGuard};
 
 /// Contexts that a cache has room for where its size is not said.
 const CONTEXTS: usize = 4;
@@ -71,6 +70,8 @@ pub(crate) struct About {
 /// The models.
 pub(crate) struct Registry {
     slots: Mutex<Vec<Slot>>,
+    /// Held while a model is opened: one at a time, and without holding up requests for those that are open.
+    opening: tokio::sync::Mutex<()>,
     /// Names and aliases with the place of what they name.
     names: Vec<(String, usize)>,
     memory: Option<u64>,
@@ -107,23 +108,35 @@ impl Registry {
         let slot = |entry| Slot { entry: Arc::new(entry), loaded: None, used: Instant::now() };
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let slots = Mutex::new(entries.into_iter().map(slot).collect());
-        Ok(Registry { slots, names, memory, limits, created })
+        Ok(Registry { slots, opening: tokio::sync::Mutex::default(), names, memory, limits, created })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The model called `name`, or the first; opened if it is not.
-    pub(crate) async fn get(&self, name: Option<&str>) -> Result<Arc<Loaded>, ApiError> {
+    pub(crate) async fn get(self: &Arc<Self>, name: Option<&str>) -> Result<Arc<Loaded>, ApiError> {
         let place = match name {
             None => 0,
             Some(name) => self.place(name)?,
         };
-        let mut slots = self.slots.lock().await;
-        slots[place].used = Instant::now();
-        if let Some(loaded) = &slots[place].loaded {
-            return Ok(Arc::clone(loaded));
+        if let Some(loaded) = self.opened(place) {
+            return Ok(loaded);
         }
-        let loaded = self.open(place, &mut slots).await?;
-        slots[place].loaded = Some(Arc::clone(&loaded));
-        Ok(loaded)
+        // A client that leaves meanwhile does not stop it: others wait for the same.
+        let registry = Arc::clone(self);
+        match tokio::spawn(async move { registry.open(place).await }).await {
+            Ok(opened) => opened,
+            Err(_) => Err(ApiError::internal("the model could not be opened")),
+        }
+    }
+
+    /// The model at a place, where it is open; it counts as asked for.
+    fn opened(&self, place: usize) -> Option<Arc<Loaded>> {
+        let mut slots = self.lock();
+        slots[place].used = Instant::now();
+        slots[place].loaded.clone()
     }
 
     fn place(&self, name: &str) -> Result<usize, ApiError> {
@@ -134,34 +147,30 @@ impl Registry {
         })
     }
 
-    async fn open(
-        &self,
-        place: usize,
-        slots: &mut MutexGuard<'_, Vec<Slot>>,
-    ) -> Result<Arc<Loaded>, ApiError> {
+    async fn open(&self, place: usize) -> Result<Arc<Loaded>, ApiError> {
+        let _alone = self.opening.lock().await;
+        if let Some(loaded) = self.opened(place) {
+            return Ok(loaded);
+        }
         loop {
-            let taken: u64 =
-                slots.iter().filter_map(|slot| slot.loaded.as_ref()).map(|loaded| loaded.bytes).sum();
-            let room = self.memory.map(|memory| memory.saturating_sub(taken));
-            let (entry, limits) = (Arc::clone(&slots[place].entry), self.limits.clone());
-            let opened = tokio::task::spawn_blocking(move || {
-                let began = Instant::now();
-                let loaded = Loaded::start(&entry.name, (entry.open)(room)?, &limits)?;
-                if let Some(room) = room.filter(|&room| loaded.bytes > room) {
-                    let fact = format!("needs {} bytes with its cache and {room} are left", loaded.bytes);
-                    return Err(OpenError { fact, need: Some(loaded.bytes) });
-                }
-                let (seconds, bytes) = (began.elapsed().as_secs_f64(), loaded.bytes);
-                tracing::info!(model = entry.name, seconds, bytes, "model opened");
-                Ok(loaded)
-            });
-            let refused = match opened.await {
-                Ok(Ok(loaded)) => return Ok(Arc::new(loaded)),
-                Ok(Err(refused)) => refused,
-                Err(_) => OpenError { fact: "the model could not be opened".to_owned(), need: None },
+            let (entry, taken) = {
+                let slots = self.lock();
+                let taken: u64 = slots.iter().filter_map(|slot| Some(slot.loaded.as_ref()?.bytes)).sum();
+                (Arc::clone(&slots[place].entry), taken)
             };
-            if refused.need.is_none() || !close_oldest(slots).await {
-                let name = &slots[place].entry.name;
+            let (room, limits) =
+                (self.memory.map(|memory| memory.saturating_sub(taken)), self.limits.clone());
+            let name = entry.name.clone();
+            let refused = match tokio::task::spawn_blocking(move || start(&entry, room, &limits)).await {
+                Ok(Ok(loaded)) => {
+                    let loaded = Arc::new(loaded);
+                    self.lock()[place].loaded = Some(Arc::clone(&loaded));
+                    return Ok(loaded);
+                }
+                Ok(Err(refused)) => refused,
+                Err(_) => OpenError { fact: "it could not be read".to_owned(), need: None },
+            };
+            if refused.need.is_none() || !self.close_oldest().await {
                 tracing::warn!(model = name, fact = refused.fact, "model not opened");
                 let message = format!("the model `{name}` cannot be opened: {}", refused.fact);
                 return Err(ApiError::unavailable(message).code("model_unavailable"));
@@ -169,50 +178,60 @@ impl Registry {
         }
     }
 
-    /// All models, in order.
-    pub(crate) async fn list(&self) -> Vec<About> {
-        let slots = self.slots.lock().await;
-        slots
-            .iter()
-            .map(|slot| About {
-                name: slot.entry.name.clone(),
-                parent: slot.entry.parent.clone(),
-                context: slot.loaded.as_ref().map(|loaded| loaded.model.context),
-            })
-            .collect()
+    /// Closes the model that nobody uses and that was asked for the longest time ago; false where there is none.
+    async fn close_oldest(&self) -> bool {
+        let closed = {
+            let mut slots = self.lock();
+            let is_idle = |slot: &&mut Slot| slot.loaded.as_ref().is_some_and(|l| Arc::strong_count(l) == 1);
+            let oldest = slots.iter_mut().filter(is_idle).min_by_key(|slot| slot.used);
+            oldest.and_then(|slot| slot.loaded.take())
+        };
+        let Some(closed) = closed else { return false };
+        tracing::info!(model = closed.name, "model closed for room");
+        // Its thread is waited for.
+        tokio::task::spawn_blocking(move || drop(closed)).await.is_ok()
     }
 
-    /// Those that are open, where that can be told at once.
+    /// All models, in order.
+    pub(crate) fn list(&self) -> Vec<About> {
+        let about = |slot: &Slot| About {
+            name: slot.entry.name.clone(),
+            parent: slot.entry.parent.clone(),
+            context: slot.loaded.as_ref().map(|loaded| loaded.model.context),
+        };
+        self.lock().iter().map(about).collect()
+    }
+
+    /// Those that are open.
     pub(crate) fn open_models(&self) -> Vec<Arc<Loaded>> {
-        let slots = self.slots.try_lock();
-        slots.map(|slots| slots.iter().filter_map(|slot| slot.loaded.clone()).collect()).unwrap_or_default()
+        self.lock().iter().filter_map(|slot| slot.loaded.clone()).collect()
     }
 
     /// Forgets an engine that has stopped, so that the next request opens the model again.
-    pub(crate) async fn forget(&self, stopped: &Arc<Loaded>) {
-        let mut slots = self.slots.lock().await;
-        for slot in slots.iter_mut() {
-            if slot.loaded.as_ref().is_some_and(|loaded| Arc::ptr_eq(loaded, stopped)) {
-                slot.loaded = None;
-            }
-        }
+    pub(crate) fn forget(&self, stopped: &Arc<Loaded>) {
+        let is_it =
+            |slot: &&mut Slot| slot.loaded.as_ref().is_some_and(|loaded| Arc::ptr_eq(loaded, stopped));
+        self.lock().iter_mut().filter(is_it).for_each(|slot| slot.loaded = None);
     }
 
     /// Closes all.
     pub(crate) async fn close(&self) {
-        let mut slots = self.slots.lock().await;
-        let all: Vec<Arc<Loaded>> = slots.iter_mut().filter_map(|slot| slot.loaded.take()).collect();
+        let all: Vec<Arc<Loaded>> = self.lock().iter_mut().filter_map(|slot| slot.loaded.take()).collect();
         // An engine's thread is waited for.
         let _ = tokio::task::spawn_blocking(move || drop(all)).await;
     }
 }
 
-/// Closes the model that nobody uses and that was asked for the longest time ago; false where there is none.
-async fn close_oldest(slots: &mut [Slot]) -> bool {
-    let idle =
-        slots.iter_mut().filter(|slot| slot.loaded.as_ref().is_some_and(|l| Arc::strong_count(l) == 1));
-    let Some(oldest) = idle.min_by_key(|slot| slot.used) else { return false };
-    let loaded = oldest.loaded.take();
-    tracing::info!(model = oldest.entry.name, "model closed for room");
-    tokio::task::spawn_blocking(move || drop(loaded)).await.is_ok()
+/// Opens a model and starts its engine, if both take no more than `room` bytes.
+fn start(entry: &ModelEntry, room: Option<u64>, limits: &Limits) -> Result<Loaded, OpenError> {
+    let began = Instant::now();
+    let loaded = Loaded::start(&entry.name, (entry.open)(room)?, limits)?;
+    if let Some(room) = room.filter(|&room| loaded.bytes > room) {
+        let fact =
+            format!("it needs {} bytes with its cache, and {room} are left; see --memory", loaded.bytes);
+        return Err(OpenError { fact, need: Some(loaded.bytes) });
+    }
+    let (seconds, bytes) = (began.elapsed().as_secs_f64(), loaded.bytes);
+    tracing::info!(model = entry.name, seconds, bytes, "model opened");
+    Ok(loaded)
 }

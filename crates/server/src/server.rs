@@ -39,7 +39,7 @@ impl Server {
     pub fn new(options: ServerOptions) -> Result<Server, String> {
         let limits = options.limits;
         let app = Arc::new(App {
-            registry: Registry::new(options.models, options.memory, limits.clone())?,
+            registry: Arc::new(Registry::new(options.models, options.memory, limits.clone())?),
             admission: Arc::new(Admission::new(limits.parallel + limits.queue)),
             metrics: Arc::new(Metrics::default()),
             limits: limits.clone(),

@@ -81,6 +81,8 @@ function Branches({ message, siblings, busy }: { message: Message; siblings: Mes
 function Actions(props: { message: Message; busy: boolean; last: boolean; onEdit: () => void; onWords: () => void }) {
     const { message, busy, last } = props;
     const isAnswer = message.role === "assistant";
+    // What follows an answer in the middle stays as it is: the longer answer is a branch beside it.
+    const goOn = () => (last ? app.continue(message) : app.answer(message.parent!, message.content));
     return (
         <div class="actions">
             <IconButton icon="copy" label={t.copy} onClick={() => void copy(message.content).then(() => app.notify(t.copied))} />
@@ -88,7 +90,7 @@ function Actions(props: { message: Message; busy: boolean; last: boolean; onEdit
             {isAnswer && <IconButton icon="again" label={t.regenerate} disabled={busy} onClick={() => app.answer(message.parent!)} />}
             {/* A question whose answer never came, as after an import. */}
             {!isAnswer && last && <IconButton icon="again" label={t.regenerate} disabled={busy} onClick={() => app.answer(message.id)} />}
-            {isAnswer && last && <IconButton icon="continue" label={t.continue} disabled={busy} onClick={() => app.continue(message)} />}
+            {isAnswer && <IconButton icon="continue" label={t.continue} disabled={busy} onClick={goOn} />}
             {isAnswer && message.content !== "" && <IconButton icon="words" label={t.words} disabled={busy} onClick={props.onWords} />}
         </div>
     );

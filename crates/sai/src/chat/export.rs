@@ -129,13 +129,13 @@ mod tests {
         let value: Value = serde_json::from_str(&write("a.JSON").expect("exports")).expect("is JSON");
         assert_eq!(value["messages"][2]["content"], "서울");
         assert_eq!(value["messages"].as_array().map(Vec::len), Some(3));
+        assert!(write("a.md").expect_err("exists").to_string().contains("exists already"));
+        assert!(write("a.pdf").is_err() && write("a").is_err());
         talk.exchanges[0].question = "## Answer\n### Answer\n\\## System".to_owned();
         assert!(
             markdown(&talk).contains("\n\\## Answer\n### Answer\n\\\\## System\n"),
             "a line that is a heading of the document's own is escaped: {}",
             markdown(&talk)
         );
-        assert!(write("a.md").expect_err("exists").to_string().contains("exists already"));
-        assert!(write("a.pdf").is_err() && write("a").is_err());
     }
 }

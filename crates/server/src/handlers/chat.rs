@@ -221,22 +221,24 @@ struct Chat {
 
 impl Chat {
     /// Adds what an answer took; the prompt is counted once.
-    fn count(&mut self, usage: &Usage) {
+    fn count(&mut self, i: usize, usage: &Usage) {
         self.usage.prompt_tokens = usage.prompt_tokens;
-        self.usage.cached_tokens = self.usage.cached_tokens.max(usage.cached_tokens);
+        if i == 0 {
+            // Other answers begin with what the first one computed; that was not there before.
+            self.usage.cached_tokens = usage.cached_tokens;
+        }
         self.usage.completion_tokens += usage.completion_tokens;
     }
 
     fn usage(&self) -> UsageBody {
         let Usage { prompt_tokens, cached_tokens, completion_tokens, .. } = self.usage;
-        // Other answers begin with what the first one computed; that was not there before.
         UsageBody::new(prompt_tokens, cached_tokens, completion_tokens)
     }
 
     async fn next(&mut self) -> Result<Option<Told>, ApiError> {
         let next = self.job.next().await;
         if next.as_ref().is_err_and(|error| error.error.code == Some("engine_stopped")) {
-            self.app.registry.forget(&self.loaded).await;
+            self.app.registry.forget(&self.loaded);
         }
         next
     }
@@ -248,7 +250,7 @@ impl Chat {
             match told {
                 Told::Step(i, step) => parts[i].extend(self.replies[i].step(&self.loaded, &step)),
                 Told::Completion(i, done) => {
-                    self.count(&done.usage);
+                    self.count(i, &done.usage);
                     let (last, finish_reason) = self.replies[i].finish(&done)?;
                     let all = std::mem::take(&mut parts[i]).into_iter().chain(last);
                     let message = message(&self.echo, all);
@@ -303,7 +305,7 @@ impl Chat {
             let (i, parts, end) = match told {
                 Told::Step(i, step) => (i, self.replies[i].step(&self.loaded, &step), None),
                 Told::Completion(i, done) => {
-                    self.count(&done.usage);
+                    self.count(i, &done.usage);
                     let (parts, reason) = self.replies[i].finish(&done).map_err(Some)?;
                     (i, parts, Some(reason))
                 }

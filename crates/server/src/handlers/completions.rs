@@ -197,7 +197,7 @@ impl Texts {
     async fn next(&self, job: &mut Job) -> Result<Option<Told>, ApiError> {
         let next = job.next().await;
         if next.as_ref().is_err_and(|error| error.error.code == Some("engine_stopped")) {
-            self.app.registry.forget(&self.loaded).await;
+            self.app.registry.forget(&self.loaded);
         }
         next
     }
@@ -260,15 +260,18 @@ impl Texts {
         self.ready.requests.iter().any(|request| request.max_new_tokens > 0)
     }
 
-    fn count(&mut self, usage: &Usage) {
-        self.usage.cached_tokens += usage.cached_tokens;
+    fn count(&mut self, i: usize, usage: &Usage) {
+        // Other answers begin with what the first one computed, or what was scored; that was not there before.
+        let scored = self.ready.echo && self.ready.logprobs.is_some();
+        if i.is_multiple_of(self.answers) && !scored {
+            self.usage.cached_tokens += usage.cached_tokens;
+        }
         self.usage.completion_tokens += usage.completion_tokens;
     }
 
     fn usage(&self) -> UsageBody {
-        // Answers to one prompt share it; it is counted once.
         let Usage { prompt_tokens, cached_tokens, completion_tokens, .. } = self.usage;
-        UsageBody::new(prompt_tokens, cached_tokens.min(prompt_tokens), completion_tokens)
+        UsageBody::new(prompt_tokens, cached_tokens, completion_tokens)
     }
 
     fn response(
@@ -306,7 +309,7 @@ impl Texts {
                 match told {
                     Told::Step(i, step) => tails[i].step(&step),
                     Told::Completion(i, done) => {
-                        self.count(&done.usage);
+                        self.count(i, &done.usage);
                         tails[i].end(&done);
                         choices[i].text += &done.text;
                         choices[i].finish_reason = Some(finish_reason(done.finish_reason)?);
@@ -356,7 +359,7 @@ impl Texts {
                         (i, step.text, None)
                     }
                     Told::Completion(i, done) => {
-                        self.count(&done.usage);
+                        self.count(i, &done.usage);
                         tails[i].end(&done);
                         let reason = finish_reason(done.finish_reason).map_err(Some)?;
                         (i, done.text[tails[i].length..].to_owned(), Some(reason))

@@ -56,10 +56,10 @@ pub(crate) async fn embeddings(
             format!("is {dimensions}; the model's vectors have {width}"),
         ));
     }
-    let of = Arc::clone(&loaded);
+    let (of, several) = (Arc::clone(&loaded), texts.len() > 1);
     let lists = blocking(move || {
         let of_text = |(i, text): (usize, Prompt)| {
-            let field = format!("input[{i}]");
+            let field = if several { format!("input[{i}]") } else { "input".to_owned() };
             let tokens = tokens(&of, text, true, &field)?;
             match tokens.len() > of.model.context {
                 true => Err(ApiError::too_long(tokens.len(), of.model.context).about(&field)),

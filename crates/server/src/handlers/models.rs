@@ -25,7 +25,7 @@ fn card(about: About, created: u64) -> ModelCard {
 #[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelList)))]
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
     let created = app.registry.created;
-    let data = app.registry.list().await.into_iter().map(|about| card(about, created)).collect();
+    let data = app.registry.list().into_iter().map(|about| card(about, created)).collect();
     body::json(&ModelList { object: "list", data })
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
 )]
 pub(crate) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let created = app.registry.created;
-    let all = app.registry.list().await;
+    let all = app.registry.list();
     match all.into_iter().find(|about| about.name == name) {
         Some(about) => Ok(body::json(&card(about, created))),
         None => {

@@ -97,11 +97,13 @@ pub(crate) struct ToolReader {
     calling: bool,
     /// Whether anything but blanks was said.
     said: bool,
+    /// Whether a call was found.
+    called: bool,
 }
 
 impl ToolReader {
     pub(crate) fn new(format: ToolFormat) -> ToolReader {
-        ToolReader { format, held: String::new(), calling: false, said: false }
+        ToolReader { format, held: String::new(), calling: false, said: false, called: false }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> Vec<Part> {
@@ -143,7 +145,10 @@ impl ToolReader {
             self.held = self.held[at + close.len()..].trim_start().to_owned();
             self.calling = false;
             match calls(&inside) {
-                Some(calls) => parts.extend(calls.into_iter().map(Part::Call)),
+                Some(calls) => {
+                    self.called = true;
+                    parts.extend(calls.into_iter().map(Part::Call));
+                }
                 // What is no call is said as it was written.
                 None => parts.push(Part::Content(format!("{open}{inside}{close}"))),
             }
@@ -179,8 +184,8 @@ impl ToolReader {
     pub(crate) fn finish(&mut self) -> Vec<Part> {
         let rest = std::mem::take(&mut self.held);
         if !self.calling {
-            // Blanks after a call, or at the end, are no words.
-            let nothing = rest.is_empty() || (rest.trim().is_empty() && !self.said);
+            // Blanks after a call are no words.
+            let nothing = rest.is_empty() || (rest.trim().is_empty() && self.called);
             return if nothing { Vec::new() } else { vec![Part::Content(rest)] };
         }
         let (found, mark) = match self.format {
