@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     std::fs::write(file.path(), [b"<mediawiki>".as_slice(), bytes].concat()).expect("written");
     let settings = Settings { format: Format::Wiki, columns: Default::default(), longest: 1 << 16 };
     let mut reading = Reading::open(vec![file.path().to_owned()], settings).expect("a reader");
-    while let Some(block) = reading.next() {
+    while let Some(block) = reading.next_block() {
         match block.and_then(|block| block.take()) {
             Ok((records, _)) => assert!(records.iter().all(|record| record.body.len() <= (1 << 16) + 64)),
             Err(error) => return assert!(!error.to_string().contains('\n'), "{error}"),

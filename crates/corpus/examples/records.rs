@@ -19,7 +19,7 @@ fn main() -> Result<(), sai_corpus::Error> {
             }
         };
         let (mut records, mut bytes, mut pages, mut faults) = (0, 0, 0, Faults::default());
-        while let Some(block) = reading.next() {
+        while let Some(block) = reading.next_block() {
             let (found, broken) = match block.and_then(sai_corpus::Block::take) {
                 Ok(taken) => taken,
                 Err(error) => {

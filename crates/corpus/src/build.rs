@@ -11,7 +11,7 @@ use crate::finisher::Finisher;
 use crate::manifest::Manifest;
 use crate::map::Part;
 use crate::plan::{Plan, write_json};
-use crate::write::gather;
+use crate::write::{Writing, gather};
 
 /// A step of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,9 +128,8 @@ impl Plan {
                 .mine(mixed.shards.len(), options.share)
                 .filter(|&s| self.shard(s, &print).is_none())
                 .collect();
-            let work = |finisher: &mut Finisher, shard: usize| {
-                self.write(shard, &mixed, &parts, &duplicated, &print, finisher, &progress)
-            };
+            let writing = Writing::new(self, &mixed, &parts, &duplicated, &print);
+            let work = |finisher: &mut Finisher, shard: usize| writing.shard(shard, finisher, &progress);
             if each(&mine, options.threads.min(beside), finisher, work)?.is_break() {
                 return Ok(Outcome::Interrupted);
             }
@@ -242,6 +241,9 @@ impl Plan {
     }
 }
 
+/// What a piece of work came to.
+type Done = Result<ControlFlow<()>, Error>;
+
 /// Does `work` for each of `numbers` on `threads` threads, each with what `worker` makes. The first error, in the order of the
 /// numbers, is that of all.
 fn each<W>(
@@ -251,7 +253,7 @@ fn each<W>(
     work: impl Fn(&mut W, usize) -> Result<ControlFlow<()>, Error> + Sync,
 ) -> Result<ControlFlow<()>, Error> {
     let next = AtomicUsize::new(0);
-    let stopped: Mutex<Option<(usize, Result<ControlFlow<()>, Error>)>> = Mutex::new(None);
+    let stopped: Mutex<Option<(usize, Done)>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, numbers.len().max(1)) {
             let run = || {

@@ -167,7 +167,7 @@ impl Plan {
 fn find(files: Vec<PathBuf>, settings: Settings, wanted: Wanted<'_>) -> Result<Option<Record>, Error> {
     let mut reading = Reading::open(files, settings)?;
     let mut number = 0;
-    while let Some(block) = reading.next() {
+    while let Some(block) = reading.next_block() {
         for record in block?.take()?.0 {
             number += 1;
             let is = match wanted {

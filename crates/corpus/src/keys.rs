@@ -160,8 +160,8 @@ impl Plan {
         let mut document = 0;
         let mut read = 0;
         for (unit, of_unit) in parts.iter().enumerate() {
-            for part in 0..of_unit.len() {
-                let path = self.map_file(unit, Some(part as u32), ".keys");
+            for (number, part) in of_unit.iter().enumerate() {
+                let path = self.map_file(unit, Some(number as u32), ".keys");
                 read_keys(&path, |columns| {
                     let [hashes, hosts] = [&columns[0], &columns[1]].map(numbers);
                     let [bands, lines] = [&columns[4], &columns[5]].map(bytes);
@@ -184,7 +184,7 @@ impl Plan {
                     }
                     Ok(())
                 })?;
-                read += of_unit[part].bytes;
+                read += part.bytes;
                 if progress(read).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }

@@ -93,7 +93,7 @@ impl Plan {
         let files = unit.files.iter().map(|file| file.path.clone()).collect();
         let mut reading = Reading::open(files, self.settings(unit))?;
         for _ in 0..made.iter().map(|part| part.blocks).sum() {
-            let Some(block) = reading.next() else { break };
+            let Some(block) = reading.next_block() else { break };
             drop(block?);
             if progress(reading.bytes_done()).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -102,7 +102,7 @@ impl Plan {
         let source = &self.recipe.sources[unit.source];
         let mut parts = made.len() as u32;
         let mut open: Option<OpenPart> = None;
-        let next = || reading.next().map(|block| block.map(|block| (block, reading.bytes_done())));
+        let next = || reading.next_block().map(|block| block.map(|block| (block, reading.bytes_done())));
         let work = |cleaner: &mut Cleaner, (block, done): (Block, u64)| {
             let (records, faults) = block.take()?;
             let mut tally = Tally { faults, ..Tally::default() };
@@ -128,7 +128,7 @@ impl Plan {
             }
             Ok(progress(done))
         };
-        let flow = ordered(threads, next, cleaner, work, take, |e| Error::Threads(e))?;
+        let flow = ordered(threads, next, cleaner, work, take, Error::Threads)?;
         if flow.is_break() {
             return Ok(flow);
         }

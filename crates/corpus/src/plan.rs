@@ -273,6 +273,12 @@ pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> 
 }
 
 fn input_file(path: PathBuf) -> Result<InputFile, Error> {
+    // The same file is the same from whichever folder a build is started; links of a cache keep their names.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let path = match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    };
     let found = std::fs::metadata(&path).map_err(|source| Error::read(&path, source))?;
     let since = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let modified = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
@@ -316,7 +322,10 @@ fn web_files(folder: &Path, format: Option<Format>) -> Result<Vec<PathBuf>, Erro
     for entry in
         walkdir::WalkDir::new(folder).follow_links(true).into_iter().filter_entry(|entry| !hidden(entry))
     {
-        let entry = entry.map_err(|e| Error::read(&e.path().unwrap_or(folder).to_owned(), e.into()))?;
+        let entry = entry.map_err(|e| {
+            let path = e.path().unwrap_or(folder).to_owned();
+            Error::read(&path, e.into())
+        })?;
         if !entry.file_type().is_file() {
             continue;
         }

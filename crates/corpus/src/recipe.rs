@@ -358,9 +358,8 @@ impl Recipe {
             if let Some(name) = name {
                 return wrong(format!("mixture.share: no source is called `{name}`"));
             }
-            if !(share.share > 0.0 && share.share.is_finite())
-                || !(share.epochs > 0.0 && share.epochs <= 1000.0)
-            {
+            let counted = share.share > 0.0 && share.share.is_finite();
+            if !(counted && share.epochs > 0.0 && share.epochs <= 1000.0) {
                 return wrong("mixture.share: `share` is above 0, and `epochs` above 0 to 1000".to_owned());
             }
         }

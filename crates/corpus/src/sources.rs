@@ -257,7 +257,7 @@ impl Reading {
     ///
     /// # Errors
     /// A file that cannot be read, or is not what it was said to be.
-    pub fn next(&mut self) -> Option<Result<Block, Error>> {
+    pub fn next_block(&mut self) -> Option<Result<Block, Error>> {
         match &mut self.open {
             Open::Documents(reader) => {
                 let raw = reader.next_raw()?;

@@ -52,77 +52,98 @@ impl Plan {
         let there = self.folder.join(&done.file).metadata().is_ok_and(|found| found.len() == done.bytes);
         (done.print == print && there).then_some(done)
     }
+}
+
+/// What shards are written from.
+pub(crate) struct Writing<'p> {
+    plan: &'p Plan,
+    mixed: &'p Mixed,
+    parts: &'p [Vec<Part>],
+    duplicated: &'p Duplicated,
+    print: &'p str,
+    /// The number of each unit's first document.
+    firsts: Vec<u64>,
+}
+
+impl<'p> Writing<'p> {
+    pub(crate) fn new(
+        plan: &'p Plan,
+        mixed: &'p Mixed,
+        parts: &'p [Vec<Part>],
+        duplicated: &'p Duplicated,
+        print: &'p str,
+    ) -> Writing<'p> {
+        let documents = |of_unit: &Vec<Part>| of_unit.iter().map(|part| part.documents).sum();
+        let firsts = first_of(&parts.iter().map(documents).collect::<Vec<u64>>());
+        Writing { plan, mixed, parts, duplicated, print, firsts }
+    }
 
     /// Does the fourth step for a shard.
-    pub(crate) fn write(
+    pub(crate) fn shard(
         &self,
         shard: usize,
-        mixed: &Mixed,
-        parts: &[Vec<Part>],
-        largest: &Duplicated,
-        print: &str,
         finisher: &Finisher,
         progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
     ) -> Result<ControlFlow<()>, Error> {
-        let of_units: Vec<u64> =
-            parts.iter().map(|of_unit| of_unit.iter().map(|part| part.documents).sum()).collect();
-        let firsts = first_of(&of_units);
+        let Writing { plan, mixed, parts, print, .. } = self;
         let mut done =
-            ShardDone { print: print.to_owned(), file: self.shard_name(shard), ..ShardDone::default() };
+            ShardDone { print: (*print).to_owned(), file: plan.shard_name(shard), ..ShardDone::default() };
         let mut ready = Vec::new();
         for piece in &mixed.shards[shard] {
-            let before: u64 =
-                parts[piece.unit][..piece.part as usize].iter().map(|part| part.documents).sum();
-            let first = firsts[piece.unit] + before;
-            self.piece(*piece, first, before, mixed, largest, finisher, &mut done, &mut ready)?;
+            self.piece(*piece, finisher, &mut done, &mut ready)?;
             if progress(parts[piece.unit][piece.part as usize].bytes).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        if self.recipe.mixture.order == Order::Shuffled {
+        if plan.recipe.mixture.order == Order::Shuffled {
             ready.sort_by_key(|document| document.order);
         }
-        let path = self.folder.join(&done.file);
-        let mut writer = Writer::create(&path, &COLUMNS, self.recipe.output.format)?;
+        let path = plan.folder.join(&done.file);
+        let mut writer = Writer::create(&path, &COLUMNS, plan.recipe.output.format)?;
         for Ready { text, url, lang, source, license, .. } in &ready {
             writer.push(&[Some(text), url.as_deref(), Some(lang), source.as_deref(), license.as_deref()])?;
             done.text += text.len() as u64;
         }
         let WrittenFile { documents, bytes, sha256 } = writer.finish()?;
         (done.documents, done.bytes, done.sha256) = (documents, bytes, sha256);
-        write_json(&self.write_file(shard), &done)?;
+        write_json(&plan.write_file(shard), &done)?;
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Reads the documents of a piece, of which the first has the number `first` in the whole and `before` others before it
-    /// in its unit.
+    /// Reads the documents of a piece.
     fn piece(
         &self,
         piece: Piece,
-        first: u64,
-        before: u64,
-        mixed: &Mixed,
-        duplicated: &Duplicated,
         finisher: &Finisher,
         done: &mut ShardDone,
         ready: &mut Vec<Ready>,
     ) -> Result<(), Error> {
-        let unit = &self.units[piece.unit];
-        let name = &self.recipe.sources[unit.source].name;
-        let weights = self.weights(mixed);
-        let path = self.map_file(piece.unit, Some(piece.part), ".parquet");
+        let Writing { plan, mixed, parts, duplicated, .. } = self;
+        let unit = &plan.units[piece.unit];
+        let name = &plan.recipe.sources[unit.source].name;
+        let weights = plan.weights(mixed);
+        let (earlier, later) = parts[piece.unit].split_at(piece.part as usize);
+        let before: u64 = earlier.iter().map(|part| part.documents).sum();
+        let first = self.firsts[piece.unit] + before;
+        let end = before + later.first().map_or(0, |part| part.documents);
+        let path = plan.map_file(piece.unit, Some(piece.part), ".parquet");
         let columns = Columns {
             license: Some("license".to_owned()),
             url: Some("url".to_owned()),
             ..Columns::default()
         };
         let options = Options { columns, format: Some(Format::Parquet), ..Options::default() };
-        let mut fates = Vec::new();
-        self.fates(piece.unit, |rows| {
-            fates.extend(rows);
+        let (mut fates, mut at) = (Vec::new(), 0);
+        plan.fates(piece.unit, |rows| {
+            for row in rows {
+                if (before..end).contains(&at) {
+                    fates.push(row);
+                }
+                at += 1;
+            }
             Ok(())
         })?;
-        let mut fates = fates.into_iter().skip(before as usize);
+        let mut fates = fates.into_iter();
         let mut document = first;
         for batch in Reader::open(vec![path.clone()], options)? {
             for found in batch?.documents() {
@@ -134,7 +155,7 @@ impl Plan {
                 };
                 let number = document;
                 document += 1;
-                let draw = hash::mix(self.recipe.seed, hash::mix(number, 2));
+                let draw = hash::mix(plan.recipe.seed, hash::mix(number, 2));
                 let place = found.url.map_or_else(|| format!("{name}, document {number}"), str::to_owned);
                 let shown = |tally: &mut Tally, reason: &str, fact: String| {
                     tally.sample(reason, draw, || (place.clone(), fact, found.text.to_owned()));
@@ -166,7 +187,7 @@ impl Plan {
                 if weights.copies(name, &sorted, number) <= piece.copy {
                     continue;
                 }
-                let lines_of = &self.recipe.duplicates.lines;
+                let lines_of = &plan.recipe.duplicates.lines;
                 let (text, lines) = without_lines(found.text, &sorted.cuts, lines_of.shortest as usize);
                 if lines > 0 && (text.chars().count() as u64) < u64::from(lines_of.document_shortest) {
                     if piece.copy == 0 {
@@ -211,7 +232,7 @@ impl Plan {
                         found_in.len() as u64;
                 }
                 ready.push(Ready {
-                    order: hash::mix(self.recipe.seed, hash::mix(number, 3 + u64::from(piece.copy))),
+                    order: hash::mix(plan.recipe.seed, hash::mix(number, 3 + u64::from(piece.copy))),
                     text,
                     url: own(found.url),
                     lang: found.lang.unwrap_or_default().to_owned(),

@@ -353,6 +353,12 @@ fn a_changed_recipe_does_again_what_it_must_and_keeps_the_rest() {
             .collect::<BTreeMap<_, _>>()
     };
     let before = map("corpus");
+    // From another folder the files are the same.
+    let recipe = Recipe::parse(SAMPLE, &place.at("r.toml")).unwrap();
+    let plan = Plan::new(recipe, &place.at("pages/../recipes"), &place.at("corpus"), &mut |_| unreachable!())
+        .unwrap();
+    whole(&plan, &options(1));
+    assert_eq!(map("corpus"), before);
     place.build(&SAMPLE.replace("jsonl.zst", "parquet"), "corpus");
     assert_eq!(map("corpus"), before, "the first step does not depend on what is written");
     let names: Vec<String> = bytes(&place.at("corpus")).into_keys().collect();

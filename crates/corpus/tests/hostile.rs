@@ -23,7 +23,7 @@ fn read(path: &Path, format: Format) -> Result<(Vec<Record>, Faults), sai_corpus
     let settings = Settings { format, columns: Columns::default(), longest: LONGEST };
     let mut reading = Reading::open(vec![path.to_owned()], settings)?;
     let (mut records, mut faults) = (Vec::new(), Faults::default());
-    while let Some(block) = reading.next() {
+    while let Some(block) = reading.next_block() {
         let (found, broken) = block?.take()?;
         records.extend(found);
         for (into, from) in

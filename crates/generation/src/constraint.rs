@@ -75,7 +75,7 @@ impl GrammarCompiler {
         };
         let refused = |fact: String| Error::Grammar { fact: first_line(&fact) };
         let parser = self.factory.create_parser(grammar).map_err(|e| refused(e.to_string()))?;
-        let matcher = Matcher::new(Ok(parser));
+        let matcher = Box::new(Matcher::new(Ok(parser)));
         if let Some(fact) = matcher.get_error() {
             return Err(refused(fact));
         }
@@ -101,7 +101,8 @@ fn first_line(text: &str) -> String {
 /// Which tokens may come next in an answer that is to follow a [`Grammar`].
 #[derive(Clone)]
 pub struct Constraint {
-    matcher: Matcher,
+    /// Large, and most requests have none.
+    matcher: Box<Matcher>,
     ends: Arc<[u32]>,
 }
 

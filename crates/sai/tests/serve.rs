@@ -22,7 +22,11 @@ impl Server {
     fn start(arguments: &[&str]) -> Server {
         let mut child = sai(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains("http://")).expect("where it listens");
+        let line = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.contains("http://"))
+            .expect("where it listens");
         let address = line.rsplit("http://").next().unwrap().trim().to_owned();
         // What it says later is read, so that it is never held up.
         std::thread::spawn(move || lines.for_each(drop));
@@ -43,7 +47,8 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

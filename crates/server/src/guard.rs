@@ -173,11 +173,10 @@ impl Drop for Log<'_> {
         self.guard.app.metrics.answered(self.route, status, took);
         let (method, key) = (self.method.as_str(), self.who.as_deref().unwrap_or("-"));
         let ms = took.as_secs_f64() * 1e3;
-        match status {
-            Some(status) => {
-                tracing::info!(id = self.id, method, route = self.route, status, key, ms, "request")
-            }
-            None => tracing::info!(id = self.id, method, route = self.route, key, ms, "client left"),
+        if let Some(status) = status {
+            tracing::info!(id = self.id, method, route = self.route, status, key, ms, "request");
+        } else {
+            tracing::info!(id = self.id, method, route = self.route, key, ms, "client left");
         }
     }
 }

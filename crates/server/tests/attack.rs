@@ -69,6 +69,8 @@ fn whoever_leaves_an_answer_ends_it() {
     client.read_exact(&mut some).unwrap();
     drop(client);
     server.wait_for("sai_answers_open ", 0.0);
+    // What an engine says of itself is as of its latest pass.
+    std::thread::sleep(Duration::from_millis(200));
     server.wait_for("sai_requests_running", 0.0);
     let before = server.metric("sai_rows_total");
     std::thread::sleep(Duration::from_millis(100));

@@ -72,7 +72,7 @@ impl WikiReader {
                 // The page that was begun has no end, which is found out with the next one's beginning.
                 Err(Interrupted::Junk) => self.faults.add("something else stands between compressed streams"),
                 Err(Interrupted::Bomb) => {
-                    self.faults.add("a compressed stream becomes hundreds of megabytes of next to nothing")
+                    self.faults.add("a compressed stream becomes hundreds of megabytes of next to nothing");
                 }
                 Err(_) => self.faults.add("a compressed stream is damaged or cut off"),
             }
