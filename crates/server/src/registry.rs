@@ -171,7 +171,6 @@ impl Registry {
                 Err(_) => OpenError { fact: "it could not be read".to_owned(), need: None },
             };
             if refused.need.is_none() || !self.close_oldest().await {
-                tracing::warn!(model = name, fact = refused.fact, "model not opened");
                 let message = format!("the model `{name}` cannot be opened: {}", refused.fact);
                 return Err(ApiError::unavailable(message).code("model_unavailable"));
             }

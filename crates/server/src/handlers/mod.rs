@@ -39,7 +39,13 @@ impl App {
         answers: usize,
     ) -> Result<(Arc<Loaded>, Arc<Permit>), ApiError> {
         let permit = Arc::new(self.admission.admit(answers)?);
-        Ok((self.registry.get(model).await?, permit))
+        let loaded = self.registry.get(model).await;
+        if let Err(error) = loaded.as_ref().map_err(|error| &error.error).map(drop)
+            && error.code == Some("model_unavailable")
+        {
+            tracing::warn!(fact = error.message, "model not opened");
+        }
+        Ok((loaded?, permit))
     }
 }
 
