@@ -388,7 +388,8 @@ fn tasks_of_a_recipe_are_asked_of_each_model_and_stand_in_the_card() {
         ("tasks = [\"kobest\"]\ndata = \"evals\"\nprofile = \"master\"", "profile"),
     ] {
         with(line);
-        let error = MakeRecipe::open(&home.path().join("tiny.toml"), &[]).map(|_| ()).unwrap_err().to_string();
+        let error =
+            MakeRecipe::open(&home.path().join("tiny.toml"), &[]).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(fact) && error.contains("tiny.toml"), "{error}");
     }
 }

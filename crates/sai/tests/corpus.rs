@@ -43,16 +43,33 @@ fn a_page_of_another_encoding_is_printed_as_its_text() {
 /// The letters of [`PAGE`] in EUC-KR.
 fn euc_kr(c: char) -> [u8; 2] {
     let all = [
-        ('강', [0xB0, 0xAD]), ('이', [0xC0, 0xCC]), ('야', [0xBE, 0xDF]), ('기', [0xB1, 0xE2]), ('메', [0xB8, 0xDE]), ('뉴', [0xB4, 0xBA]),
-        ('로', [0xB7, 0xCE]), ('그', [0xB1, 0xD7]), ('인', [0xC0, 0xCE]), ('은', [0xC0, 0xBA]), ('산', [0xBB, 0xEA]), ('에', [0xBF, 0xA1]),
-        ('서', [0xBC, 0xAD]), ('바', [0xB9, 0xD9]), ('다', [0xB4, 0xD9]), ('흐', [0xC8, 0xE5]), ('른', [0xB8, 0xA5]),
+        ('강', [0xB0, 0xAD]),
+        ('이', [0xC0, 0xCC]),
+        ('야', [0xBE, 0xDF]),
+        ('기', [0xB1, 0xE2]),
+        ('메', [0xB8, 0xDE]),
+        ('뉴', [0xB4, 0xBA]),
+        ('로', [0xB7, 0xCE]),
+        ('그', [0xB1, 0xD7]),
+        ('인', [0xC0, 0xCE]),
+        ('은', [0xC0, 0xBA]),
+        ('산', [0xBB, 0xEA]),
+        ('에', [0xBF, 0xA1]),
+        ('서', [0xBC, 0xAD]),
+        ('바', [0xB9, 0xD9]),
+        ('다', [0xB4, 0xD9]),
+        ('흐', [0xC8, 0xE5]),
+        ('른', [0xB8, 0xA5]),
     ];
     all.into_iter().find(|&(letter, _)| letter == c).expect("a letter of the page").1
 }
 
 #[test]
 fn each_line_is_printed_behind_its_language() {
-    let (out, err, good) = run(&["corpus", "language", "-"], "강은 바다로 흐른다.\nThe river runs to the sea.\n川は海へ流れる。\n\n".as_bytes());
+    let (out, err, good) = run(
+        &["corpus", "language", "-"],
+        "강은 바다로 흐른다.\nThe river runs to the sea.\n川は海へ流れる。\n\n".as_bytes(),
+    );
     assert!(good, "{err}");
     let codes: Vec<&str> = out.lines().map(|line| line.split('\t').next().expect("a code")).collect();
     assert_eq!(codes, ["ko", "en", "ja", "und"]);

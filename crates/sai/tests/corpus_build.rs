@@ -105,7 +105,10 @@ fn what_cannot_be_built_is_said_in_one_line() {
         (vec!["corpus", "build", "none.toml", "-o", "c"], "no such file or folder"),
         (vec!["corpus", "build", "missing.toml", "-o", "c"], "missing.toml: cannot be read"),
         (vec!["corpus", "build", "r.toml", "-o", "c", "--shard", "3/3"], "such as 0/8"),
-        (vec!["corpus", "build", "r.toml", "-o", "c", "--only", "keys"], "1 units of the first step are to come (--only map)"),
+        (
+            vec!["corpus", "build", "r.toml", "-o", "c", "--only", "keys"],
+            "1 units of the first step are to come (--only map)",
+        ),
         (vec!["corpus", "report", "full"], "no corpus that sai built"),
         (vec!["corpus", "explain", "https://a.example/"], "with --in"),
         (vec!["corpus", "explain", "notes.jsonl", "--number", "99"], "it has no record 99"),
