@@ -40,7 +40,7 @@ impl App {
     ) -> Result<(Arc<Loaded>, Arc<Permit>), ApiError> {
         let permit = Arc::new(self.admission.admit(answers)?);
         let loaded = self.registry.get(model).await;
-        if let Err(error) = loaded.as_ref().map_err(|error| &error.error).map(drop)
+        if let Err(ApiError { error, .. }) = &loaded
             && error.code == Some("model_unavailable")
         {
             tracing::warn!(fact = error.message, "model not opened");
