@@ -49,6 +49,8 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    // Answers are nobody's to keep; the page says for itself how it is kept.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     guard.allow(origin, response.headers_mut());
     response
 }

@@ -16,25 +16,27 @@ use crate::chat::commands::Verb;
 pub(crate) use en::ENGLISH;
 pub(crate) use ko::KOREAN;
 
+/// What is put into a text.
+type Shown<'a> = &'a dyn Display;
 /// A text made of one thing.
-type Of = fn(&dyn Display) -> String;
+type Of = fn(Shown<'_>) -> String;
 /// A text made of two.
-type Of2 = fn(&dyn Display, &dyn Display) -> String;
+type Of2 = fn(Shown<'_>, Shown<'_>) -> String;
 /// A text made of three.
-type Of3 = fn(&dyn Display, &dyn Display, &dyn Display) -> String;
+type Of3 = fn(Shown<'_>, Shown<'_>, Shown<'_>) -> String;
 
 /// All texts of a language. A text that takes things names them, in order, in its comment.
 pub(crate) struct Texts {
     // The beginning of a chat.
     /// The device, why it was taken, the size of the model, the memory that is free.
-    pub(crate) device: fn(&dyn Display, bool, &dyn Display, Option<&dyn Display>) -> String,
+    pub(crate) device: fn(Shown<'_>, bool, Shown<'_>, Option<Shown<'_>>) -> String,
     /// The model, seconds, tokens of its context.
     pub(crate) loaded: Of3,
     /// The name of the built-in model; where there is a network: what another weighs, and its name.
-    pub(crate) built_in: fn(&dyn Display, Option<(&dyn Display, &dyn Display)>) -> String,
+    pub(crate) built_in: fn(Shown<'_>, Option<(Shown<'_>, Shown<'_>)>) -> String,
     pub(crate) keys: &'static str,
     /// The name of a saved conversation, how many turns it has.
-    pub(crate) going_on: fn(&dyn Display, usize) -> String,
+    pub(crate) going_on: fn(Shown<'_>, usize) -> String,
     /// The model until now, the model from now on.
     pub(crate) other_model: Of2,
     pub(crate) stopped: &'static str,
@@ -123,14 +125,14 @@ pub(crate) struct Texts {
     pub(crate) built_in_wins: Of,
     pub(crate) no_such_file: Of,
     /// What was asked for, the short names, the nearest of them.
-    pub(crate) no_such_model: fn(&str, &dyn Display, Option<&str>) -> String,
+    pub(crate) no_such_model: fn(&str, Shown<'_>, Option<&str>) -> String,
     pub(crate) no_gpu: Of,
     /// The id, and the folder of the cache.
     pub(crate) offline: Of2,
     /// The id, and why.
     pub(crate) from_cache: Of2,
     /// The id, the Hub's address, why it cannot be reached, and the folder of the cache.
-    pub(crate) unreachable: fn(&dyn Display, &dyn Display, &dyn Display, &dyn Display) -> String,
+    pub(crate) unreachable: fn(Shown<'_>, Shown<'_>, Shown<'_>, Shown<'_>) -> String,
     /// The id.
     pub(crate) no_public_model: Of,
     /// The id, and the Hub's address.
