@@ -16,6 +16,14 @@ struct Line {
     text: String,
 }
 
+/// Lines of a label, how many were told right, and what the others were taken for.
+#[derive(Default)]
+struct Row {
+    all: usize,
+    right: usize,
+    others: BTreeMap<String, usize>,
+}
+
 fn main() {
     let model = std::env::args().nth(1).map(|path| FastText::open(path.as_ref()).expect("a model"));
     let lines: Vec<Line> = std::io::stdin()
@@ -26,18 +34,18 @@ fn main() {
     let start = Instant::now();
     let answers: Vec<_> = lines.iter().map(|line| detect_with(&line.text, model.as_ref())).collect();
     let seconds = start.elapsed().as_secs_f64();
-    let mut rows: BTreeMap<(String, String), (usize, usize, BTreeMap<String, usize>)> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
     for (line, answer) in lines.iter().zip(answers) {
         let row = rows.entry((line.lang.clone(), line.kind.clone())).or_default();
-        row.0 += 1;
+        row.all += 1;
         if answer.code == line.lang {
-            row.1 += 1;
+            row.right += 1;
         } else {
-            *row.2.entry(answer.code.into_owned()).or_default() += 1;
+            *row.others.entry(answer.code.into_owned()).or_default() += 1;
         }
     }
     println!("| label | kind | lines | right | share | taken for |\n| --- | --- | --- | --- | --- | --- |");
-    for ((lang, kind), (all, right, others)) in rows {
+    for ((lang, kind), Row { all, right, others }) in rows {
         let mut others: Vec<_> = others.into_iter().collect();
         others.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let others: Vec<String> =

@@ -36,8 +36,8 @@ static PROPERTIES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     for code in (0..0x3001).filter(|&code| char::from_u32(code).is_some_and(char::is_whitespace)) {
         table[code as usize] |= SPACE;
     }
-    for code in 0x1C..0x20 {
-        table[code] |= SPACE;
+    for properties in &mut table[0x1C..0x20] {
+        *properties |= SPACE;
     }
     for c in REMOVED_PUNCTUATION.chars() {
         table[c as usize] |= PUNCTUATION | REMOVED;

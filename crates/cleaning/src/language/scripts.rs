@@ -64,7 +64,7 @@ impl Scripts {
                 c if c.is_ascii() => {}
                 '\u{AC00}'..='\u{D7A3}' => counts.hangul += 1,
                 'ー' | '\u{3041}'..='\u{3096}' | '\u{30A1}'..='\u{30FA}' | '\u{FF66}'..='\u{FF9D}' => {
-                    counts.kana += 1
+                    counts.kana += 1;
                 }
                 '\u{4E00}'..='\u{9FFF}' | '\u{3400}'..='\u{4DBF}' | '\u{20000}'..='\u{323AF}' | '々' => {
                     counts.han += 1;
@@ -75,7 +75,7 @@ impl Scripts {
                     match c {
                         'і' | 'ї' | 'є' | 'ґ' | 'І' | 'Ї' | 'Є' => counts.cyrillic_of[0] += 1,
                         'қ' | 'ғ' | 'ұ' | 'ң' | 'ә' | 'һ' | 'Қ' | 'Ә' | 'Ғ' => {
-                            counts.cyrillic_of[1] += 1
+                            counts.cyrillic_of[1] += 1;
                         }
                         'ө' | 'ү' | 'Ө' | 'Ү' => counts.cyrillic_of[2] += 1,
                         'ы' | 'э' | 'ё' => counts.cyrillic_of[3] += 1,

@@ -76,7 +76,7 @@ pub(super) fn at(text: &str, at: usize) -> Option<Span> {
             || (matches!(last, b'-' | b'.' | b',' | b':' | b'/')
                 && at > 1
                 && bytes[at - 2].is_ascii_alphanumeric());
-        if joined && !(last == b':' && !bytes[at - 2].is_ascii_digit()) {
+        if joined && (last != b':' || bytes[at - 2].is_ascii_digit()) {
             return None;
         }
     }
@@ -155,7 +155,7 @@ fn resident(text: &str, at: usize, groups: &Groups) -> Option<(Kind, usize)> {
 }
 
 fn is_date(year: u32, month: u32, day: u32) -> bool {
-    let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
+    let leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let days = match month {
         2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,
@@ -286,7 +286,7 @@ fn luhn(number: &[u32]) -> bool {
             _ => digit * 2,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// 3-2-5 digits with a check digit, or with their word beside them.

@@ -86,9 +86,8 @@ impl Classifier {
         if !(8..=MOST_BITS).contains(&options.bits) {
             return Err(ClassifierError::Option(format!("bits is {}; give 8 to {MOST_BITS}", options.bits)));
         }
-        if !(options.learning_rate > 0.0 && options.learning_rate.is_finite())
-            || !(1..=1000).contains(&options.epochs)
-        {
+        let good_rate = options.learning_rate > 0.0 && options.learning_rate.is_finite();
+        if !good_rate || !(1..=1000).contains(&options.epochs) {
             return Err(ClassifierError::Option(
                 "give a learning_rate above 0 and 1 to 1000 epochs".to_owned(),
             ));
