@@ -344,7 +344,7 @@ fn tasks_of_a_recipe_are_asked_of_each_model_and_stand_in_the_card() {
         format!(
             "{{\"premise\": \"{premise}\", \"question\": \"{}\", \"alternative_1\": \"문이 열렸다.\", \
              \"alternative_2\": \"꽃이 피었다.\", \"label\": {label}}}\n",
-            if i % 2 == 0 { "결과" } else { "원인" }
+            if i.is_multiple_of(2) { "결과" } else { "원인" }
         )
     };
     let write = |last: &str| {

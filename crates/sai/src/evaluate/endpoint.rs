@@ -38,6 +38,9 @@ pub(super) struct Endpoint {
     at_once: usize,
 }
 
+/// What hears of a job's answer, and may end the work.
+type Answered<'a, J, T> = dyn FnMut(&J, T) -> Result<ControlFlow<()>, Error> + 'a;
+
 impl Endpoint {
     /// Looks a server's model up. `tokenizer` is the name of a model on this machine whose vocabulary it has.
     ///
@@ -67,7 +70,7 @@ impl Endpoint {
         &self,
         jobs: &[J],
         ask: impl Fn(&J) -> Result<T, String> + Sync,
-        done: &mut dyn FnMut(&J, T) -> Result<ControlFlow<()>, Error>,
+        done: &mut Answered<'_, J, T>,
     ) -> Result<ControlFlow<()>, Error> {
         let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (to, answers) = channel();
