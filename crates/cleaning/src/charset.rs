@@ -24,6 +24,19 @@ pub enum Found {
     Detected,
 }
 
+impl Found {
+    /// In words: `as the page declares`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Found::Mark => "by its byte order mark",
+            Found::Utf8 => "as its bytes are",
+            Found::Http => "as the server declares",
+            Found::Meta => "as the page declares",
+            Found::Detected => "as its bytes seem to be",
+        }
+    }
+}
+
 /// A text, and what it was read as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded {

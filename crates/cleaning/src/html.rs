@@ -91,7 +91,8 @@ const GUTTERS: &str = "td.gutter, .lineno, .linenos, .linenodiv, .line-numbers-r
 /// The article, or all blocks where the page has none.
 fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -> (String, Extractor) {
     let (of_article, of_outline) = (visible(&article), visible(&outline));
-    let short = of_article < options.short && of_outline > of_article;
+    let short = of_article < options.short
+        && (of_outline > of_article || of_outline * 2 > of_article && is_part(&outline, &article));
     // A page of many entries is more than the one entry that looks most like an article; one with a whole article has entries beside it.
     let part = match kind {
         PageKind::Article => false,
@@ -99,6 +100,11 @@ fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -
         PageKind::Listing => of_article < WHOLE && of_outline > of_article * 3 / 2,
     };
     if short || part { (outline, Extractor::Outline) } else { (article, Extractor::Article) }
+}
+
+/// Whether a text has nothing that another has not: of a page of few words the reader view takes the frame, too.
+fn is_part(text: &str, of: &str) -> bool {
+    text.lines().map(str::trim).all(|line| of.contains(line))
 }
 
 /// Characters of an article that is one, whatever stands around it.

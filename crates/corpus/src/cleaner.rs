@@ -197,9 +197,10 @@ impl Cleaner {
         let decode = |bytes: &[u8], http: Option<&str>, steps: &mut Steps| {
             let decoded = charset::decode(bytes, http).map_err(|e| ("no text", e.to_string()))?;
             let bad = if decoded.bad > 0 { format!(", {} bad bytes", decoded.bad) } else { String::new() };
-            steps
-                .taken
-                .push(("charset".to_owned(), format!("{} ({:?}){bad}", decoded.encoding, decoded.found)));
+            steps.taken.push((
+                "charset".to_owned(),
+                format!("{}, {}{bad}", decoded.encoding, decoded.found.words()),
+            ));
             Ok(decoded.text)
         };
         match body {
@@ -214,7 +215,7 @@ impl Cleaner {
                 steps.taken.push(("title".to_owned(), page.title.clone()));
                 steps.taken.push((
                     "main text".to_owned(),
-                    format!("{:?} of a page that looks like {:?}", page.by, page.kind),
+                    format!("{:?} of a page of the kind {:?}", page.by, page.kind).to_lowercase(),
                 ));
                 match page.text.trim().is_empty() {
                     true => Err(("no main text", "the page has no text of its own".to_owned())),

@@ -385,7 +385,7 @@ fn tasks_of_a_recipe_are_asked_of_each_model_and_stand_in_the_card() {
         ("tasks = [\"kobest\"]", "`evaluate.tasks` wants `evaluate.data`"),
         ("data = \"evals\"", "name the tasks with `evaluate.tasks`"),
         ("tasks = [\"kobset\"]\ndata = \"evals\"", "no task or group `kobset`"),
-        ("tasks = [\"kobest\"]\ndata = \"evals\"\nprofile = \"master\"", "profile"),
+        ("tasks = [\"kobest\"]\ndata = \"evals\"\nprofile = \"master\"", "`polyglot` or `main`"),
     ] {
         with(line);
         let error =

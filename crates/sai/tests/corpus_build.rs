@@ -73,7 +73,9 @@ fn a_corpus_is_built_explained_reported_and_read_by_others() {
     let page = sai(at, &["corpus", "explain", "page.html"]);
     let text = String::from_utf8_lossy(&page.stdout).into_owned();
     assert!(
-        text.contains("charset: UTF-8") && text.contains("짧은 글.") && text.contains("dropped: "),
+        text.contains("charset: utf-8, as its bytes are")
+            && text.contains("짧은 글.")
+            && text.contains("dropped: "),
         "{text}{}",
         said(&page)
     );
