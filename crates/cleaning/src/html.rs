@@ -76,7 +76,7 @@ pub fn text(html: &str, options: &Extract) -> Page {
             article = blocks::text(&Document::fragment(found.content).root());
         }
     }
-    let (chosen, by) = choose(article, outline, kind, options);
+    let (chosen, by) = choose(article, outline, &title, kind, options);
     let mut text = without_pager(&chosen).to_owned();
     if options.title && !title.is_empty() && !starts_with_title(&text, &title) {
         text = if text.is_empty() { title.clone() } else { format!("{title}\n\n{text}") };
@@ -89,10 +89,16 @@ const GUTTERS: &str = "td.gutter, .lineno, .linenos, .linenodiv, .line-numbers-r
     .anchorjs-link, a.anchor, .visually-hidden, .sr-only, .screen-reader-text";
 
 /// The article, or all blocks where the page has none.
-fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -> (String, Extractor) {
+fn choose(
+    article: String,
+    outline: String,
+    title: &str,
+    kind: PageKind,
+    options: &Extract,
+) -> (String, Extractor) {
     let (of_article, of_outline) = (visible(&article), visible(&outline));
     let short = of_article < options.short
-        && (of_outline > of_article || of_outline * 2 > of_article && is_part(&outline, &article));
+        && (of_outline > of_article || of_outline * 2 > of_article && is_part(&outline, &article, title));
     // A page of many entries is more than the one entry that looks most like an article; one with a whole article has entries beside it.
     let part = match kind {
         PageKind::Article => false,
@@ -102,9 +108,9 @@ fn choose(article: String, outline: String, kind: PageKind, options: &Extract) -
     if short || part { (outline, Extractor::Outline) } else { (article, Extractor::Article) }
 }
 
-/// Whether a text has nothing that another has not: of a page of few words the reader view takes the frame, too.
-fn is_part(text: &str, of: &str) -> bool {
-    text.lines().map(str::trim).all(|line| of.contains(line))
+/// Whether a text has nothing but the title that another has not: of a page of few words the reader view takes the frame, too.
+fn is_part(text: &str, of: &str, title: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line == title || of.contains(line))
 }
 
 /// Characters of an article that is one, whatever stands around it.
