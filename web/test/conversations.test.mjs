@@ -13,31 +13,39 @@ after(async () => (await browser.close(), await mock.close()));
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 const texts = (page) => page.locator(".message .question, .message .markdown").evaluateAll((all) => all.map((e) => e.innerText.trim()));
 
+// The page shows what it was told with its next frame.
+async function same(read, expected) {
+    for (const end = Date.now() + 5000; Date.now() < end; await new Promise((done) => setTimeout(done, 20))) {
+        if (JSON.stringify(await read()) === JSON.stringify(expected)) return;
+    }
+    assert.deepEqual(await read(), expected);
+}
+
 test("branches: a question and an answer edited, an answer made again, and nothing lost", async () => {
     const { page, context } = await open(browser, mock);
     await ask(page, "echo 하나");
     await answerText(page);
     await ask(page, "echo 둘");
     await answerText(page);
-    assert.deepEqual(await texts(page), ["echo 하나", "하나", "echo 둘", "둘"]);
+    await same(() => texts(page), ["echo 하나", "하나", "echo 둘", "둘"]);
 
     // The answer in other words, with what follows.
     await page.locator(".message").nth(1).hover();
     await page.locator(".message").nth(1).getByRole("button", { name: "답 고치기" }).click();
     await page.locator(".edit textarea").fill("1번");
     await button(page, "저장 (뒤의 대화 유지)").click();
-    assert.deepEqual(await texts(page), ["echo 하나", "1번", "echo 둘", "둘"]);
+    await same(() => texts(page), ["echo 하나", "1번", "echo 둘", "둘"]);
     await page.locator(".message").nth(1).getByRole("button", { name: "앞 갈래" }).click();
-    assert.deepEqual(await texts(page), ["echo 하나", "하나", "echo 둘", "둘"]);
+    await same(() => texts(page), ["echo 하나", "하나", "echo 둘", "둘"]);
 
     // The question in other words: another branch.
     await page.locator(".message").nth(2).getByRole("button", { name: "질문 고치기" }).click();
     await page.locator(".edit textarea").fill("echo 셋");
     await page.locator(".edit textarea").press("Enter");
-    assert.equal(await answerText(page), "셋");
+    await same(() => answerText(page), "셋");
     assert.deepEqual(mock.requests.at(-1).messages.map(({ content }) => content), ["echo 하나", "하나", "echo 셋"]);
     await page.locator(".message").nth(2).getByRole("button", { name: "앞 갈래" }).click();
-    assert.deepEqual(await texts(page), ["echo 하나", "하나", "echo 둘", "둘"]);
+    await same(() => texts(page), ["echo 하나", "하나", "echo 둘", "둘"]);
 
     // Again, with another seed; and an edited answer that goes on.
     await button(page, "다시 답하기").last().click();
@@ -46,23 +54,24 @@ test("branches: a question and an answer edited, an answer made again, and nothi
     await page.locator(".message.last").getByRole("button", { name: "답 고치기" }).click();
     await page.locator(".edit textarea").fill("둘이라면");
     await button(page, "여기서부터 이어 쓰기").click();
-    assert.equal(await answerText(page), "둘이라면 이어진 말");
+    await same(() => answerText(page), "둘이라면 이어진 말");
     await page.locator(".message.last .branches", { hasText: "3/3" }).waitFor();
 
     // An answer in the middle goes on in a branch of its own.
     await page.locator(".message").nth(1).hover();
     await page.locator(".message").nth(1).getByRole("button", { name: "이어서 쓰기" }).click();
     await page.locator(".message.last .branches", { hasText: "3/3" }).waitFor();
-    assert.equal(await answerText(page), "하나");
+    await same(() => answerText(page), "하나");
     assert.deepEqual(mock.requests.at(-1).messages, [{ role: "user", content: "echo 하나" }, { role: "assistant", content: "하나" }]);
     await page.locator(".message.last").getByRole("button", { name: "앞 갈래" }).click();
     await page.locator(".message").nth(1).getByRole("button", { name: "앞 갈래" }).click();
 
     // All of it is there after a reload.
-    const shown = await texts(page);
+    const shown = ["echo 하나", "하나", "echo 둘", "둘이라면 이어진 말"];
+    await same(() => texts(page), shown);
     await page.reload();
     await answerText(page);
-    assert.deepEqual(await texts(page), shown);
+    await same(() => texts(page), shown);
     await page.locator(".message.last .branches", { hasText: "3/3" }).waitFor();
     await context.close();
 });
@@ -94,7 +103,7 @@ test("the list: search in messages, rename, delete", async () => {
     await page.locator(".list .open", { hasText: "휴가" }).waitFor({ state: "detached" });
     await page.reload();
     await list.first().waitFor();
-    assert.deepEqual(await list.allInnerTexts(), ["echo 김치찌개"]);
+    await same(() => list.allInnerTexts(), ["echo 김치찌개"]);
     await context.close();
 });
 
@@ -171,7 +180,8 @@ test("files go out in the forms of sai chat and come in again", async () => {
     await answerText(page);
     await button(page, "다시 답하기").click();
     await page.locator(".message.last .branches", { hasText: "2/2" }).waitFor();
-    const shown = await texts(page);
+    const shown = ["echo 하나", "하나", "echo 둘", "둘이라면 이어진 말"];
+    await same(() => texts(page), shown);
 
     const lines = await exported(page, "sai chat의 저장 파일로 내보내기");
     assert.match(lines.name, /^\d{8}-\d{6}-[0-9a-f]{4}\.jsonl$/);
@@ -210,11 +220,11 @@ test("a saved file of sai chat comes in, with a question that was never answered
     ];
     await importInto(page, [{ name: "20261130-120000-abcd.jsonl", text: rows.map((row) => `${JSON.stringify(row)}\n`).join("") }]);
     await answerText(page);
-    assert.deepEqual(await texts(page), ["하나", "답 하나", "둘", "답 둘"]);
+    await same(() => texts(page), ["하나", "답 하나", "둘", "답 둘"]);
     await page.locator(".bar h1", { hasText: "여행" }).waitFor();
     await page.getByText("여기서 멈췄습니다.").waitFor();
     await page.locator(".message").nth(2).getByRole("button", { name: "앞 갈래" }).click();
-    assert.deepEqual(await texts(page), ["하나", "답 하나", "대답 없는 질문"]);
+    await same(() => texts(page), ["하나", "답 하나", "대답 없는 질문"]);
     await page.locator(".message.last").getByRole("button", { name: "다시 답하기" }).click();
     await answerText(page);
     assert.deepEqual(mock.requests.at(-1).messages.map(({ content }) => content), ["하나", "답 하나", "대답 없는 질문"]);

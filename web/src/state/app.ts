@@ -193,8 +193,9 @@ export class App {
 
     async remove(id: string, andLeave = true): Promise<void> {
         for (const live of this.answering.values()) if (live.message.conversation === id) live.stop();
-        this.set({ conversations: this.state.conversations.filter((c) => c.id !== id) });
+        // Gone from the list is gone for good, also where the page is closed at once.
         await this.database?.remove(id);
+        this.set({ conversations: this.state.conversations.filter((c) => c.id !== id) });
         this.channel?.postMessage("changed");
         if (andLeave && id === this.state.current.id) {
             this.set({ current: blank(""), messages: new Map() });
