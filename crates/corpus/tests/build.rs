@@ -196,9 +196,10 @@ fn what_is_interrupted_goes_on_and_does_nothing_twice() {
     assert_eq!(seen.into_inner(), 0);
 }
 
-/// What the test below starts, and kills.
+/// The process that the test below starts and kills: SIGKILL ends the whole of one, so it cannot be that of the tests.
 #[test]
-#[ignore = "started by a_killed_build_goes_on alone"]
+// Ignored because it is no test by itself: `a_killed_build_goes_on` asks this program for it by name, with the folder to build in.
+#[ignore = "a process for a_killed_build_goes_on, which starts it with --ignored; by itself it has no folder to build in"]
 fn child() {
     let Some(folder) = std::env::var_os("SAI_CORPUS_TEST") else { return };
     let folder = PathBuf::from(folder);
