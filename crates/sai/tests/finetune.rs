@@ -213,6 +213,22 @@ fn a_run_on_preferences_that_is_killed_ends_as_one_that_was_not() {
     assert!(made_of(home.path(), "whole") == made_of(home.path(), "killed"), "the weights differ");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_killed_behind_its_last_checkpoint_has_that_as_its_model_when_it_is_resumed() {
+    let home = tempfile::tempdir().unwrap();
+    preferences(home.path());
+    let args = ["finetune", "r.toml", "-q", "--threads", "1", "--resume", "--out", "run"];
+    succeeds(sai(home.path()).args(args));
+    let link = home.path().join("run/model");
+    let last = std::fs::read_link(&link).unwrap();
+    assert!(last.ends_with("step-000000060"), "{}", last.display());
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("checkpoints/step-000000055", &link).unwrap();
+    succeeds(sai(home.path()).args(args));
+    assert_eq!(std::fs::read_link(&link).unwrap(), last);
+}
+
 /// A folder like another, whose weights end in other bytes.
 fn with_other_end(of: &Path, folder: &Path, file: &str, end: &[u8]) {
     std::fs::create_dir(folder).unwrap();

@@ -220,7 +220,7 @@ impl Checkpoints {
     }
 
     /// `model` in the run's folder is the newest checkpoint, where the system has links.
-    fn point_at(&self, target: &Path) -> Result<(), Error> {
+    pub(crate) fn point_at(&self, target: &Path) -> Result<(), Error> {
         #[cfg(unix)]
         if let Some(name) = target.file_name() {
             let (link, new) = (self.run.join("model"), self.run.join(".sai-model"));

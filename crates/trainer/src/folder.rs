@@ -66,6 +66,10 @@ pub(crate) fn begin(
         return wrong("none of its checkpoints is whole; give another --out to begin anew".to_owned());
     }
     whole(&path, recipe.as_bytes())?;
+    if let Some((newest, _)) = &newest {
+        // A run that was killed behind its last checkpoint has not pointed at it.
+        checkpoints.point_at(newest)?;
+    }
     Ok(newest)
 }
 
