@@ -208,22 +208,11 @@ fn by_size<'n>(counts: impl Iterator<Item = (&'n str, Count)>) -> Vec<(&'n str, 
     counts
 }
 
-/// A text in HTML.
+/// A text in HTML, without the control characters that no page may hold.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // What no page may hold.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
+    let plain = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    let text: String = text.chars().map(plain).collect();
+    html_escape::encode_quoted_attribute(&text).into_owned()
 }
 
 fn thousands(number: u64) -> String {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Repetition, Type as Physical, ZstdLevel};
-use parquet::column::reader::ColumnReader;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::column::writer::ColumnWriter;
-use parquet::data_type::ByteArray;
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::FileReader;
@@ -144,27 +144,11 @@ pub(crate) fn read(
             let reader = group.get_column_reader(at).map_err(|e| damaged(&e.to_string()))?;
             let found = match (reader, column) {
                 (ColumnReader::Int64ColumnReader(mut reader), Column::Numbers(name, _)) => {
-                    let mut values = Vec::with_capacity(rows);
-                    while values.len() < rows {
-                        let (read, ..) = reader
-                            .read_records(rows - values.len(), None, None, &mut values)
-                            .map_err(|e| damaged(&e.to_string()))?;
-                        if read == 0 {
-                            return Err(damaged("it ends early"));
-                        }
-                    }
+                    let values = values_of(&mut reader, rows).map_err(|fact| damaged(&fact))?;
                     Column::Numbers(name, values.into_iter().map(i64::cast_unsigned).collect())
                 }
                 (ColumnReader::ByteArrayColumnReader(mut reader), Column::Bytes(name, _)) => {
-                    let mut values = Vec::with_capacity(rows);
-                    while values.len() < rows {
-                        let (read, ..) = reader
-                            .read_records(rows - values.len(), None, None, &mut values)
-                            .map_err(|e| damaged(&e.to_string()))?;
-                        if read == 0 {
-                            return Err(damaged("it ends early"));
-                        }
-                    }
+                    let values = values_of(&mut reader, rows).map_err(|fact| damaged(&fact))?;
                     Column::Bytes(name, values.into_iter().map(|value| value.data().to_vec()).collect())
                 }
                 _ => return Err(damaged("a column of another type")),
@@ -174,6 +158,19 @@ pub(crate) fn read(
         take(columns)?;
     }
     Ok(())
+}
+
+/// All values of a column of `rows` rows, or why there are none.
+fn values_of<T: DataType>(reader: &mut ColumnReaderImpl<T>, rows: usize) -> Result<Vec<T::T>, String> {
+    let mut values = Vec::new();
+    while values.len() < rows {
+        let (read, ..) =
+            reader.read_records(rows - values.len(), None, None, &mut values).map_err(|e| e.to_string())?;
+        if read == 0 {
+            return Err("it ends early".to_owned());
+        }
+    }
+    Ok(values)
 }
 
 fn of_table(error: ParquetError) -> io::Error {

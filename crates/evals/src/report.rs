@@ -1,6 +1,7 @@
 //! Tables, charts and samples as one page that needs nothing else.
 
 use crate::{Sample, Table, Task, TaskResult, Uncontaminated};
+use html_escape::encode_double_quoted_attribute as escaped;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -155,11 +156,6 @@ fn sample(task: &Task, one: &Sample) -> Value {
         "place": one.place, "context": question.contexts[question.gold], "choices": choices, "gold": question.gold,
         "chosen": chosen, "right": chosen == question.gold,
     })
-}
-
-/// A text as HTML shows it.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

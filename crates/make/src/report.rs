@@ -3,10 +3,11 @@
 use crate::card::{Facts, NOT_HELD_OUT, megabytes, thousands};
 use crate::stages::RunContext;
 use crate::{Error, Stage};
+use html_escape::encode_text as escape;
 use sai_documents::{Options, Reader};
 use sai_tokenizer::Tokenizer;
 use sai_tokenizer::eval::{SYLLABLES, judge, syllables};
-use sai_trainer::{Sample, curves, escape, page, read_samples};
+use sai_trainer::{Sample, curves, page, read_samples};
 use std::fmt::Write;
 use std::ops::ControlFlow;
 

@@ -64,7 +64,7 @@ pub use recipe::{
     BatchSize, ConversationFile, FinetuneRecipe, FromModel, Length, Loss, Model, OnBadLoss, Optimizer,
     Recipe, Replay, RowForm, Schedule, ScheduleKind, Shape, Source, Warmup, differences,
 };
-pub use report::{curves, escape, page, report};
+pub use report::{curves, page, report};
 pub use sai_documents::Place;
 pub use samples::{Sample, add_sample, read as read_samples};
 pub use schedule::learning_rate;

@@ -2,6 +2,7 @@
 
 use crate::folder::whole;
 use crate::{Error, Metrics, Rewards, Sample, Validation, samples};
+use html_escape::encode_text as escape;
 use plotters::prelude::*;
 use std::fmt::Write;
 use std::path::Path;
@@ -188,9 +189,4 @@ fn curve(title: &str, curves: &[Curve]) -> Result<String, String> {
     })();
     drawn.map_err(|e| e.to_string())?;
     Ok(format!("<h2>{}</h2>{svg}", escape(title)))
-}
-
-/// Text as it stands in HTML.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

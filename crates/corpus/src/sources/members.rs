@@ -22,6 +22,8 @@ const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 const BOMB_RATIO: u64 = 200;
 const BOMB_BYTES: u64 = 1 << 28;
 
+/// How much is read at a time.
+const PIECE: usize = 256 << 10;
 /// What a damaged member swallowed of those behind it is read again, up to so many bytes of a file.
 const AGAIN: u64 = 64 << 20;
 
@@ -89,6 +91,15 @@ pub(crate) struct Members {
 }
 
 impl Members {
+    /// Reads a piece more, behind what `buffer` has; how much, 0 at the end.
+    pub(crate) fn read_more(&mut self, buffer: &mut Vec<u8>) -> io::Result<Result<usize, Interrupted>> {
+        let had = buffer.len();
+        buffer.resize(had + PIECE, 0);
+        let read = self.read(&mut buffer[had..]);
+        buffer.truncate(had + read.as_ref().map_or(0, |read| read.unwrap_or(0)));
+        read
+    }
+
     pub(crate) fn open(path: &Path, done: Arc<AtomicU64>) -> io::Result<Members> {
         let counted = Counted { file: File::open(path)?, at: 0, done };
         let mut raw = BufReader::with_capacity(1 << 17, counted);

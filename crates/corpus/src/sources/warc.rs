@@ -15,8 +15,6 @@ use super::{Body, Faults, Record};
 
 /// The longest head of a record, or of an answer in it.
 const HEAD: usize = 64 << 10;
-/// So much is read at once.
-const PIECE: usize = 64 << 10;
 
 /// The records of a file.
 pub(crate) struct WarcReader {
@@ -97,11 +95,7 @@ impl WarcReader {
                 self.buffer.drain(..self.at);
                 self.at = 0;
             }
-            let had = self.buffer.len();
-            self.buffer.resize(had + PIECE, 0);
-            let read = self.bytes.read(&mut self.buffer[had..]);
-            self.buffer.truncate(had + read.as_ref().map_or(0, |read| read.unwrap_or(0)));
-            match read? {
+            match self.bytes.read_more(&mut self.buffer)? {
                 Ok(0) => self.ended = true,
                 Ok(_) => {}
                 Err(fault) => self.pending = Some(fault),

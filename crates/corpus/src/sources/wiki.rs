@@ -14,7 +14,6 @@ use quick_xml::events::Event;
 use super::members::{Interrupted, Members};
 use super::{Body, Faults, Record};
 
-const PIECE: usize = 256 << 10;
 const OPEN: &[u8] = b"<page>";
 const CLOSE: &[u8] = b"</page>";
 /// The longest description of a site before its first page.
@@ -62,11 +61,7 @@ impl WikiReader {
             self.at = 0;
         }
         while !self.ended {
-            let had = self.buffer.len();
-            self.buffer.resize(had + PIECE, 0);
-            let read = self.bytes.read(&mut self.buffer[had..]);
-            self.buffer.truncate(had + read.as_ref().map_or(0, |read| read.unwrap_or(0)));
-            match read? {
+            match self.bytes.read_more(&mut self.buffer)? {
                 Ok(0) => self.ended = true,
                 Ok(_) => return Ok(true),
                 // The page that was begun has no end, which is found out with the next one's beginning.

@@ -11,6 +11,7 @@ use crate::templates::Form;
 use crate::{Answer, Finish, Run, Seat};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use html_escape::encode_text;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -42,7 +43,8 @@ impl Report {
             hash(SCRIPT),
             hash(STYLE)
         );
-        let title = escape(&format!("{}: {} contestants", self.prompts, self.contestants.len()));
+        let title = format!("{}: {} contestants", self.prompts, self.contestants.len());
+        let title = encode_text(&title);
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
@@ -126,9 +128,4 @@ impl Report {
             "human": {"format": HUMAN_FORMAT, "criteria": criteria, "scale": scale},
         })
     }
-}
-
-/// A text between tags.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -10,7 +10,7 @@ use sai_judge::{
     Run, collect_answers, estimate_answers, import_answers,
 };
 
-use super::asking::{AskingArgs, gemini, named, temperature, watch};
+use super::asking::{AskingArgs, gemini, named, tell_spent, temperature, watch};
 use crate::cli::{MOST, whole};
 use crate::interrupt::Interrupt;
 use crate::terminal::clean::visible;
@@ -163,19 +163,8 @@ impl Answer {
         for (service, price) in &services {
             let options = AskOptions { parallel: self.asking.parallel, budget: &budget, price: *price };
             self.ask(&mut run, service, options, &interrupt, ui)?;
-            let left_out = service.left_out();
-            if !left_out.is_empty() {
-                ui.note(format_args!(
-                    "{}: the service does not take {}",
-                    service.name(),
-                    left_out.join(", ")
-                ));
-            }
         }
-        let spent = budget.spent();
-        if spent > 0.0 {
-            ui.note(format_args!("spent about ${spent:.4}"));
-        }
+        tell_spent(&services, &budget, ui);
         let of = run.facts.contestants.len();
         writeln!(
             std::io::stdout().lock(),

@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sai_generation::LoadOptions;
 use sai_judge::{
-    ApiModel, ApiOptions, Asked, Budget, Estimate, GEMINI_URL, Key, LocalModel, Price, Prices, Protocol,
-    RetryPolicy,
+    ApiModel, ApiOptions, Asked, Budget, ChatModel, Estimate, GEMINI_URL, Key, LocalModel, Price, Prices,
+    Protocol, RetryPolicy,
 };
 use ureq::tls::RootCerts;
 
@@ -209,4 +209,18 @@ pub(super) fn watch(
         ui.warn(format_args!("{name}: {count} requests failed: {fact}; the same command asks them again"));
     }
     Ok(())
+}
+
+/// What services did not take, and what they cost.
+pub(super) fn tell_spent(services: &[(ApiModel, Option<Price>)], budget: &Budget, ui: &Ui) {
+    for (service, _) in services {
+        let left_out = service.left_out();
+        if !left_out.is_empty() {
+            ui.note(format_args!("{}: the service does not take {}", service.name(), left_out.join(", ")));
+        }
+    }
+    let spent = budget.spent();
+    if spent > 0.0 {
+        ui.note(format_args!("spent about ${spent:.4}"));
+    }
 }

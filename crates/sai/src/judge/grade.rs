@@ -10,7 +10,7 @@ use sai_judge::{
     collect_grades, estimate_grades, items, kinship, message, take_human_grades,
 };
 
-use super::asking::{AskingArgs, gemini, named, temperature, watch};
+use super::asking::{AskingArgs, gemini, named, tell_spent, temperature, watch};
 use crate::cli::{MOST, whole};
 use crate::interrupt::Interrupt;
 use crate::terminal::clean::visible;
@@ -141,19 +141,8 @@ impl Grade {
             for (name, templates) in &templates {
                 self.ask(&mut run, service, name, templates, &budget, *price, (&interrupt, ui))?;
             }
-            let left_out = service.left_out();
-            if !left_out.is_empty() {
-                ui.note(format_args!(
-                    "{}: the service does not take {}",
-                    service.name(),
-                    left_out.join(", ")
-                ));
-            }
         }
-        let spent = budget.spent();
-        if spent > 0.0 {
-            ui.note(format_args!("spent about ${spent:.4}"));
-        }
+        tell_spent(&services, &budget, ui);
         ui.note(format_args!("sai judge report {}", self.run.display()));
         Ok(())
     }
