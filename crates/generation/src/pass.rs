@@ -4,7 +4,7 @@ use crate::answer::Chosen;
 use crate::pages::PrefixCache;
 use crate::sampling::{log_sum_exp, top};
 use crate::schedule::{Rows, Schedule, Task, Work};
-use crate::{Error, Event, FinishReason, Pooling, RequestId};
+use crate::{Error, Event, FinishReason, RequestId};
 use sai_decoder::{Batch, LogitRows, Pages, Runner};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -104,12 +104,9 @@ impl Task<'_> {
 
     /// Adds the hidden states of its rows, which are computed.
     fn embed_rows(&mut self, rows: &Rows, hidden: &mut dyn Iterator<Item = &[f32]>) {
-        let Work::Embed { pooling, sum } = &mut self.work else { return };
-        let (pooling, before) = (*pooling, self.computed - rows.tokens);
-        let first = match pooling {
-            Pooling::Mean => 0,
-            Pooling::Last => self.tokens.len() - 1,
-        };
+        let Work::Embed { pooling, .. } = self.work else { return };
+        let (first, before) = (self.first_hidden(pooling), self.computed - rows.tokens);
+        let Work::Embed { sum, .. } = &mut self.work else { return };
         for state in hidden.take(self.computed.saturating_sub(first.max(before))) {
             sum.resize(state.len(), 0.0);
             sum.iter_mut().zip(state).for_each(|(sum, &value)| *sum += f64::from(value));

@@ -398,6 +398,9 @@ impl<'m> Schedule<'m> {
         }
         task.computed = 0;
         task.guesses.clear();
+        if let Work::Embed { sum, .. } = &mut task.work {
+            sum.clear();
+        }
         self.preempted += 1;
         self.waiting.push_front(task);
     }

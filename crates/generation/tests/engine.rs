@@ -4,7 +4,7 @@ mod tiny;
 
 use sai_generation::{
     CacheType, Draft, Engine, EngineHandle, EngineOptions, Error, FinishReason, LoadOptions, Mix, Model,
-    Output, Request, RequestId, Sampling, Step, StreamEvent,
+    Output, Pooling, Request, RequestId, Sampling, Step, StreamEvent,
 };
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -266,4 +266,32 @@ fn tokens_that_may_follow_a_text_are_scored_as_the_texts_with_them_would_be() {
     let context = engine.context();
     assert!(matches!(engine.score_next(vec![1; context + 1], vec![1]), Err(Error::PromptTooLong { .. })));
     assert!(engine.score_next(vec![1; context], vec![1]).is_ok());
+}
+
+#[test]
+fn an_embedding_that_gives_its_pages_up_is_computed_as_alone() {
+    let model = tiny::open_quantized(5, Mix::Q8_0, &LoadOptions { threads: 1, ..LoadOptions::default() });
+    let text: Vec<u32> = (0..120).map(|i| (i * 7) % 61).collect();
+    let vector = |cache_tokens, beside: u32| {
+        let options =
+            EngineOptions { cache_tokens, prompt_rows_beside_decoding: 2, ..EngineOptions::default() };
+        let mut engine = Engine::new(&model, options).unwrap();
+        for n in 0..beside {
+            engine.generate((0..30).map(|i| (i * 5 + n * 11) % 61).collect(), &greedy(120)).unwrap();
+        }
+        let id = engine.embed(text.clone(), Pooling::Mean).unwrap();
+        let mut found = None;
+        while !engine.is_idle() {
+            for (done, output) in engine.step(&mut |_, _| ControlFlow::Continue(())).unwrap() {
+                if let (true, Output::Embedding(embedding)) = (done == id, output) {
+                    found = Some(embedding.vector);
+                }
+            }
+        }
+        (found.unwrap(), engine.stats().preempted)
+    };
+    let (alone, _) = vector(1024, 0);
+    let (pressed, preempted) = vector(256, 2);
+    assert!(preempted > 0, "there was room for all");
+    assert_eq!(alone, pressed);
 }
