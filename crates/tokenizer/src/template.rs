@@ -20,6 +20,10 @@ pub use special_tokens::SpecialTokens;
 use jiff::civil::DateTime;
 use serde_json::{Map, Value};
 
+/// What stands behind the last message while it is written, to find its end by; its own words may stand elsewhere too. The
+/// name is that of `transformers`.
+const CONTINUE_FINAL_MESSAGE_TAG: &str = "CONTINUE_FINAL_MESSAGE_TAG";
+
 /// Why a conversation could not be written. One line each: the template's file, the fact, the way out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -165,6 +169,16 @@ impl ChatTemplate {
         special_tokens: &SpecialTokens,
     ) -> Result<String, TemplateError> {
         let open = input.add_generation_prompt && !input.continue_final_message;
+        let mut marked = Vec::new();
+        let messages = if input.continue_final_message {
+            marked.extend_from_slice(messages);
+            if let Some(last) = marked.last_mut() {
+                last.content.push_str(CONTINUE_FINAL_MESSAGE_TAG);
+            }
+            &marked
+        } else {
+            messages
+        };
         let (text, origin) = match &self.form {
             Form::Jinja(jinja) => {
                 (jinja.render(messages, open, input, special_tokens, self.now)?, jinja.origin())
@@ -181,10 +195,7 @@ impl ChatTemplate {
         if !input.continue_final_message {
             return Ok(text);
         }
-        // A template may trim what it writes.
-        let last = messages.last().map(|message| message.content.as_str()).unwrap_or_default();
-        let end = [last, last.trim()].into_iter().find_map(|said| Some(text.rfind(said)? + said.len()));
-        match end.filter(|_| !last.trim().is_empty()) {
+        match text.rfind(CONTINUE_FINAL_MESSAGE_TAG) {
             Some(end) => Ok(text[..end].to_owned()),
             None => Err(TemplateError::Failed {
                 origin: origin.to_owned(),

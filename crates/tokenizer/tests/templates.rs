@@ -1,6 +1,6 @@
 //! Chat templates as `transformers` renders them, and templates that mean harm.
 
-use sai_tokenizer::{ChatTemplate, DateTime, Message, SpecialTokens, TemplateError};
+use sai_tokenizer::{ChatTemplate, DateTime, Message, SpecialTokens, TemplateError, TemplateInput};
 use serde_json::Value;
 
 fn message(role: &str, content: &str) -> Message {
@@ -105,6 +105,32 @@ fn errors_name_the_place() {
     assert!(matches!(template.render(&[], false, &tokens("", "")), Err(TemplateError::Failed { .. })));
     let deep = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
     assert!(ChatTemplate::jinja(&format!("{{{{ {deep} }}}}"), "t").is_err());
+}
+
+#[test]
+fn a_last_message_is_continued_behind_its_own_end() {
+    let continued = |source: &str, messages: &[Message]| {
+        let input = TemplateInput { continue_final_message: true, ..TemplateInput::default() };
+        let template = ChatTemplate::jinja(source, "t").expect("a template");
+        template.render_with(messages, &input, &tokens("", "")).expect("a text")
+    };
+    let chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+    // Words that the marks have too.
+    let asked = [message("user", "Name a letter."), message("assistant", "e")];
+    assert!(continued(chatml, &asked).ends_with("assistant\ne"), "{}", continued(chatml, &asked));
+    // Words that an earlier answer has, too, before a template that trims.
+    let trims = "{% for m in messages %}[{{ m.role }}] {{ m.content | trim }}\n{% endfor %}";
+    let turns = [
+        message("assistant", "네, 알겠습니다.\n"),
+        message("user", "그래요."),
+        message("assistant", "네, 알겠습니다.\n"),
+    ];
+    let text = continued(trims, &turns);
+    assert!(text.contains("그래요.") && text.ends_with("[assistant] 네, 알겠습니다.\n"), "{text}");
+    // A template that leaves the last message out cannot be continued.
+    let silent = ChatTemplate::jinja("{{ messages[0].content }}", "t").expect("a template");
+    let input = TemplateInput { continue_final_message: true, ..TemplateInput::default() };
+    assert!(matches!(silent.render_with(&turns, &input, &tokens("", "")), Err(TemplateError::Failed { .. })));
 }
 
 #[test]
