@@ -34,8 +34,6 @@ export async function request(path: string, body: object | null, signal: AbortSi
         throw new Gone(String(error));
     }
     if (response.ok) return response;
-    // A balancer in front of a server that is away or not ready yet.
-    if ([502, 503, 504].includes(response.status)) throw new Gone(`status ${response.status}`);
     const text = await response.text().catch(() => "");
     let error: { message?: string; code?: unknown } = {};
     try {
@@ -43,6 +41,8 @@ export async function request(path: string, body: object | null, signal: AbortSi
     } catch {
         // Whatever answered is no API: its status says enough.
     }
+    // A balancer in front of a server that is away or not ready yet; the server itself says why.
+    if ([502, 503, 504].includes(response.status) && !error.message) throw new Gone(`status ${response.status}`);
     const after = Number(response.headers.get("Retry-After"));
     throw new Refused(
         error.message ?? `HTTP ${response.status}`,

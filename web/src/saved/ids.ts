@@ -6,10 +6,18 @@ const hex = (n: number) => n.toString(16).padStart(4, "0");
 /** Sixteen bits that nobody chose. */
 const random16 = () => crypto.getRandomValues(new Uint16Array(1))[0]!;
 
+/** Ids of this second are 65,536, and a file may bring hundreds of conversations: none is given twice. */
+const given = new Set<string>();
+
 /** `20261130-234501-9f3c`. */
 export function newId(now = new Date()): string {
     const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
-    return `${day}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}-${hex(random16())}`;
+    for (;;) {
+        const id = `${day}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}-${hex(random16())}`;
+        if (given.has(id)) continue;
+        given.add(id);
+        return id;
+    }
 }
 
 /** `2026-11-30T23:45:01+09:00`. */

@@ -58,7 +58,8 @@ export class Answering {
     async run(): Promise<void> {
         let left = ATTEMPTS;
         for (;;) {
-            const before = this.message.content.length;
+            const length = () => this.message.content.length + (this.message.reasoning?.length ?? 0);
+            const before = length();
             try {
                 await this.once();
                 break;
@@ -67,7 +68,7 @@ export class Answering {
                     this.message.finish_reason = "interrupted";
                     break;
                 }
-                left = this.message.content.length > before ? ATTEMPTS : left - 1;
+                left = length() > before ? ATTEMPTS : left - 1;
                 if (!(await this.mayGoOn(error, left))) break;
             }
         }
@@ -77,6 +78,8 @@ export class Answering {
     private async once(): Promise<void> {
         const { message, conversation } = this;
         const goesOn = message.content !== "";
+        // Thoughts that broke off are thought again.
+        if (!goesOn) delete message.reasoning;
         const messages = chatMessages(conversation.system, goesOn ? [...this.path, message] : this.path);
         this.began = performance.now();
         this.pieces = this.firstAt = 0;

@@ -69,11 +69,11 @@ export class App {
         }
         this.takeDraft();
         if (this.channel) this.channel.onmessage = () => void this.reloadList();
-        const wanted = decodeURIComponent(location.hash.slice(1));
+        const wanted = wantedId();
         const found = this.state.conversations.find(({ id }) => id === wanted);
         await (found ? this.open(found.id) : this.openNew());
         addEventListener("hashchange", () => {
-            const id = decodeURIComponent(location.hash.slice(1));
+            const id = wantedId();
             if (id !== this.state.current.id && this.state.conversations.some((c) => c.id === id)) void this.open(id);
         });
         await this.reach();
@@ -373,4 +373,13 @@ export function useApp(): State {
     const [, again] = useReducer((n: number) => n + 1, 0);
     useEffect(() => app.subscribe(() => again(undefined)), []);
     return app.state;
+}
+
+/** The conversation that the address names; an address that is no text names none. */
+function wantedId(): string {
+    try {
+        return decodeURIComponent(location.hash.slice(1));
+    } catch {
+        return "";
+    }
 }

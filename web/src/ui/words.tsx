@@ -85,7 +85,7 @@ export function Words({ message, busy, onDone }: { message: Message; busy: boole
                     <ul>
                         {shown.candidates?.map(({ token, probability }) => (
                             <li key={token}>
-                                <button type="button" disabled={busy} title={t.likeliest.choose(token)} onClick={() => {
+                                <button type="button" disabled={busy || token.includes("\uFFFD")} title={t.likeliest.choose(token)} onClick={() => {
                                     onDone();
                                     app.answer(message.parent!, message.content.slice(0, words[shown.word]!.before) + token);
                                 }}>
