@@ -117,7 +117,7 @@ impl From<sai_generation::Error> for ApiError {
             Error::Decoder(inner @ sai_generation::DecoderError::TokenOutOfRange { .. }) => {
                 ApiError::bad_request(inner.to_string())
             }
-            Error::EngineStopped => ApiError::unavailable(error.to_string()),
+            Error::EngineStopped => ApiError::unavailable(error.to_string()).code(crate::job::ENGINE_STOPPED),
             _ => ApiError::internal(error.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::admission::Permit;
 use crate::error::ApiError;
-use crate::metrics::Metrics;
+use crate::handlers::App;
 use crate::registry::Loaded;
 use sai_generation::{
     Completion, Embedding, Output, Pooling, Request, ScoreRequest, Scores, Step, StreamEvent, Ticket,
@@ -11,6 +11,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// The code of an error after which a model has to be opened again.
+pub(crate) const ENGINE_STOPPED: &str = "engine_stopped";
 
 /// What is told of one of a job's texts, which is known by its number.
 pub(crate) enum Told {
@@ -27,7 +30,7 @@ pub(crate) enum Told {
 /// Texts that an engine works on. Dropping it takes back what is not finished, before the next pass.
 pub(crate) struct Job {
     loaded: Arc<Loaded>,
-    metrics: Arc<Metrics>,
+    app: Arc<App>,
     /// Gone once the job is waited for, so that an engine that has stopped is noticed.
     to: Option<UnboundedSender<(usize, StreamEvent)>>,
     events: UnboundedReceiver<(usize, StreamEvent)>,
@@ -39,11 +42,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(loaded: Arc<Loaded>, metrics: Arc<Metrics>, permit: Arc<Permit>) -> Job {
+    pub(crate) fn new(loaded: Arc<Loaded>, app: Arc<App>, permit: Arc<Permit>) -> Job {
         let (to, events) = unbounded_channel();
         Job {
             loaded,
-            metrics,
+            app,
             to: Some(to),
             events,
             tickets: Vec::new(),
@@ -88,17 +91,25 @@ impl Job {
     /// # Errors
     /// A text was refused, or the engine failed.
     pub(crate) async fn next(&mut self) -> Result<Option<Told>, ApiError> {
+        let next = self.told().await;
+        if next.as_ref().is_err_and(|error| error.error.code == Some(ENGINE_STOPPED)) {
+            self.app.registry.forget(&self.loaded);
+        }
+        next
+    }
+
+    async fn told(&mut self) -> Result<Option<Told>, ApiError> {
         self.to = None;
         while self.unfinished > 0 {
             let Some((number, told)) = self.events.recv().await else {
-                return Err(ApiError::internal("the engine has stopped").code("engine_stopped"));
+                return Err(ApiError::internal("the engine has stopped").code(ENGINE_STOPPED));
             };
             match told {
                 StreamEvent::Prefill { .. } => {}
                 StreamEvent::Step(step) => {
                     let now = Instant::now();
                     let (asked, latest) = &mut self.times[number];
-                    self.metrics.token(&self.loaded.name, *asked, *latest, now);
+                    self.app.metrics.token(&self.loaded.name, *asked, *latest, now);
                     *latest = Some(now);
                     return Ok(Some(Told::Step(number, step)));
                 }
@@ -116,7 +127,7 @@ impl Job {
                         Told::Embedding(_, Embedding { usage, .. }) => usage,
                         Told::Step(..) => return Ok(Some(told)),
                     };
-                    self.metrics.finished(&self.loaded.name, usage);
+                    self.app.metrics.finished(&self.loaded.name, usage);
                     return Ok(Some(told));
                 }
             }

@@ -156,7 +156,7 @@ impl Metrics {
             (
                 "sai_request_duration_seconds",
                 "route",
-                "From a request to its answer's end.",
+                "From a request to the head of its answer; a stream goes on behind it.",
                 REQUEST,
                 &inner.durations,
             ),

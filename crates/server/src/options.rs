@@ -65,6 +65,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// How long a request's body may take to arrive.
     pub body_time: Duration,
+    /// How long a reader may take nothing of an answer.
+    pub write_time: Duration,
     /// Connections that are open at once; others wait for one to close.
     pub connections: usize,
     /// How often an idle stream is sent a comment.
@@ -80,6 +82,7 @@ impl Default for Limits {
             body_bytes: 16 << 20,
             header_time: Duration::from_secs(30),
             body_time: Duration::from_secs(60),
+            write_time: Duration::from_secs(60),
             connections: 1024,
             keep_alive: Duration::from_secs(15),
         }

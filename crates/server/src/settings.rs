@@ -99,6 +99,13 @@ impl Settings {
     }
 
     fn biases(&self, vocab_size: usize) -> Result<Vec<(u32, f32)>, ApiError> {
+        let count = self.logit_bias.as_ref().map_or(0, |biases| biases.len());
+        if count > MOST_BIASES {
+            return Err(ApiError::field(
+                "logit_bias",
+                format!("has {count} tokens; give at most {MOST_BIASES}"),
+            ));
+        }
         let of = |(id, &bias): (&String, &f32)| {
             let field = format!("logit_bias.{id}");
             let token = id.parse::<u32>().ok().filter(|&token| (token as usize) < vocab_size);
@@ -110,6 +117,9 @@ impl Settings {
         self.logit_bias.iter().flatten().map(of).collect()
     }
 }
+
+/// Entries of `logit_bias` at most, as OpenAI has it.
+const MOST_BIASES: usize = 300;
 
 fn within(name: &str, said: Option<f32>, otherwise: f32, least: f32, most: f32) -> Result<f32, ApiError> {
     let value = said.unwrap_or(otherwise);

@@ -355,3 +355,31 @@ fn a_request_keeps_its_name_if_it_is_one() {
     assert!(named(&"x".repeat(500)).starts_with("req-"));
     assert_ne!(named(""), named(""));
 }
+
+#[test]
+fn a_reader_that_takes_nothing_gives_its_place_back() {
+    let limits =
+        Limits { write_time: Duration::from_millis(400), parallel: 4, queue: 0, ..Limits::default() };
+    let server = limited(limits);
+    // Some 40 MB of events, more than the system keeps for a reader.
+    let prompts: Vec<[u32; 1]> = (0..500).map(|i| [300 + i]).collect();
+    let body = json!({ "prompt": prompts, "max_tokens": 200, "stream": true, "logprobs": 5 });
+    let mut silent = server.connect();
+    let request = server.request("POST", "/v1/completions", JSON, body.to_string().as_bytes());
+    silent.write_all(&request).unwrap();
+    server.wait_for("sai_answers_open ", 500.0);
+    server.wait_for("sai_answers_open ", 0.0);
+    server.ok(CHAT, &hello());
+    drop(silent);
+}
+
+#[test]
+fn what_one_request_asks_for_is_bounded() {
+    let server = limited(Limits::default());
+    let many: Vec<&str> = vec!["a"; 2000];
+    let refused = server.post("/v1/completions", &json!({ "prompt": many, "n": 128 }));
+    assert_eq!((refused.status, refused.json()["error"]["param"].as_str()), (400, Some("n")));
+    let biases: serde_json::Map<String, Value> = (0..301).map(|id| (id.to_string(), json!(1))).collect();
+    let refused = server.post("/v1/completions", &json!({ "prompt": "a", "logit_bias": biases }));
+    assert_eq!((refused.status, refused.json()["error"]["param"].as_str()), (400, Some("logit_bias")));
+}

@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use sai_server::{ApiKeys, Limits, Server, ServerOptions};
 
 use crate::cli::{CacheKind, MOST, default_model, whole};
+use crate::interrupt::EXIT_INTERRUPTED;
 use crate::texts::texts;
 use crate::ui::Ui;
 
@@ -140,7 +141,7 @@ impl Serve {
             memory: self.bytes()?,
             keys,
             hosts: self.allow_host.clone(),
-            any_host: !self.host.is_loopback(),
+            any_host: !self.host.is_loopback() && self.allow_host.is_empty(),
             origins: self.allow_origin.clone(),
             pooling: match self.pooling {
                 PoolingKind::Mean => sai_generation::Pooling::Mean,
@@ -157,7 +158,11 @@ impl Serve {
             .context("no threads can be started for the server")?;
         runtime.block_on(async {
             let stop = signals::stop()?;
-            server.open().await.map_err(|fact| anyhow!(fact))?;
+            tokio::pin!(stop);
+            tokio::select! {
+                opened = server.open() => opened.map_err(|fact| anyhow!(fact))?,
+                () = &mut stop => std::process::exit(EXIT_INTERRUPTED),
+            }
             ui.note((texts().serving)(&self.names().join(", "), &address));
             ui.note(texts().serving_a_page);
             server.run(listener, stop).await.context("the server cannot listen")

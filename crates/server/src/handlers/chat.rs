@@ -44,7 +44,7 @@ pub(crate) async fn chat(
     let of = Arc::clone(&loaded);
     let ready = blocking(move || prepare(&of, &asked, &settings)).await?;
 
-    let mut job = Job::new(Arc::clone(&loaded), Arc::clone(&app.metrics), permit);
+    let mut job = Job::new(Arc::clone(&loaded), Arc::clone(&app), permit);
     for i in 0..answers {
         let mut request = ready.request.clone();
         request.sampling.seed = request.sampling.seed.wrapping_add(i as u64);
@@ -52,7 +52,6 @@ pub(crate) async fn chat(
     }
     let replies = (0..answers).map(|_| Answer::new(&ready)).collect();
     let chat = Chat {
-        app: Arc::clone(&app),
         loaded,
         job,
         replies,
@@ -62,7 +61,7 @@ pub(crate) async fn chat(
         echo: ready.echo,
     };
     if stream {
-        return Ok(sse::respond(app.limits.keep_alive, move |events| chat.stream(events, include_usage)));
+        return Ok(sse::respond(&app.limits, move |events| chat.stream(events, include_usage)));
     }
     Ok(body::json(&chat.whole().await?))
 }
@@ -168,7 +167,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn new(ready: &Ready) -> Answer {
-        let reply = Reply::new(&ready.prompt, ready.choice.format());
+        // What a grammar holds has no room for the end of thoughts that the prompt begins.
+        let prompt = if ready.request.constraint.is_some() { "" } else { &ready.prompt };
+        let reply = Reply::new(prompt, ready.choice.format());
         Answer { reply, length: 0, logprobs: ready.logprobs.then(ChatLogprobs::default), calls: 0 }
     }
 
@@ -209,7 +210,6 @@ pub(crate) fn called(call: Call, index: Option<usize>) -> CallBody {
 
 /// A conversation on its way.
 struct Chat {
-    app: Arc<App>,
     loaded: Arc<Loaded>,
     job: Job,
     replies: Vec<Answer>,
@@ -235,18 +235,10 @@ impl Chat {
         UsageBody::new(prompt_tokens, cached_tokens, completion_tokens)
     }
 
-    async fn next(&mut self) -> Result<Option<Told>, ApiError> {
-        let next = self.job.next().await;
-        if next.as_ref().is_err_and(|error| error.error.code == Some("engine_stopped")) {
-            self.app.registry.forget(&self.loaded);
-        }
-        next
-    }
-
     async fn whole(mut self) -> Result<ChatResponse, ApiError> {
         let mut choices: Vec<Option<ChatChoice>> = self.replies.iter().map(|_| None).collect();
         let mut parts: Vec<Vec<Part>> = self.replies.iter().map(|_| Vec::new()).collect();
-        while let Some(told) = self.next().await? {
+        while let Some(told) = self.job.next().await? {
             match told {
                 Told::Step(i, step) => parts[i].extend(self.replies[i].step(&self.loaded, &step)),
                 Told::Completion(i, done) => {
@@ -301,7 +293,7 @@ impl Chat {
             events.data(&one(i, delta, None, None)).await.map_err(left)?;
         }
         let mut calls = vec![0; self.replies.len()];
-        while let Some(told) = self.next().await.map_err(Some)? {
+        while let Some(told) = self.job.next().await.map_err(Some)? {
             let (i, parts, end) = match told {
                 Told::Step(i, step) => (i, self.replies[i].step(&self.loaded, &step), None),
                 Told::Completion(i, done) => {

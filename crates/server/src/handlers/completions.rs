@@ -45,6 +45,11 @@ pub(crate) async fn completions(
     let answers = settings.answers()?;
     let prompts = std::mem::take(&mut asked.prompt).into_list();
     check_count(prompts.len(), "prompt")?;
+    if prompts.len() * answers > MOST_PROMPTS {
+        let fact =
+            format!("times the prompts is {}; give at most {MOST_PROMPTS} answers", prompts.len() * answers);
+        return Err(ApiError::field("n", fact));
+    }
     let (loaded, permit) = app.begin(asked.model.as_deref(), prompts.len() * answers).await?;
     let of = Arc::clone(&loaded);
     let ready = blocking(move || prepare(&of, &asked, prompts, &settings)).await?;
@@ -59,7 +64,7 @@ pub(crate) async fn completions(
         usage: Usage::default(),
     };
     if stream {
-        return Ok(sse::respond(app.limits.keep_alive, move |events| texts.stream(events, include_usage)));
+        return Ok(sse::respond(&app.limits, move |events| texts.stream(events, include_usage)));
     }
     Ok(body::json(&texts.whole().await?))
 }
@@ -191,15 +196,7 @@ struct Texts {
 
 impl Texts {
     fn job(&self) -> Job {
-        Job::new(Arc::clone(&self.loaded), Arc::clone(&self.app.metrics), Arc::clone(&self.permit))
-    }
-
-    async fn next(&self, job: &mut Job) -> Result<Option<Told>, ApiError> {
-        let next = job.next().await;
-        if next.as_ref().is_err_and(|error| error.error.code == Some("engine_stopped")) {
-            self.app.registry.forget(&self.loaded);
-        }
-        next
+        Job::new(Arc::clone(&self.loaded), Arc::clone(&self.app), Arc::clone(&self.permit))
     }
 
     /// Log-probabilities of the prompts, where they are wanted.
@@ -211,7 +208,7 @@ impl Texts {
             job.score(tokens.clone(), ScoreRequest { first: 1, candidates, cache_salt });
         }
         let mut scores = vec![Scores::default(); self.ready.prompts.len()];
-        while let Some(told) = self.next(&mut job).await? {
+        while let Some(told) = job.next().await? {
             if let Told::Scores(i, of) = told {
                 scores[i] = of;
             }
@@ -305,7 +302,7 @@ impl Texts {
                 .map(|i| Tail::new(&loaded.model.tokenizer, &heads[i / self.answers], &self.ready))
                 .collect();
             let mut job = self.generate();
-            while let Some(told) = self.next(&mut job).await? {
+            while let Some(told) = job.next().await? {
                 match told {
                     Told::Step(i, step) => tails[i].step(&step),
                     Told::Completion(i, done) => {
@@ -352,7 +349,7 @@ impl Texts {
                 .map(|i| Tail::new(&loaded.model.tokenizer, &heads[i / self.answers], &self.ready))
                 .collect();
             let mut job = self.generate();
-            while let Some(told) = self.next(&mut job).await.map_err(Some)? {
+            while let Some(told) = job.next().await.map_err(Some)? {
                 let (i, text, end) = match told {
                     Told::Step(i, step) => {
                         tails[i].step(&step);

@@ -71,7 +71,7 @@ pub(crate) async fn embeddings(
     .await?;
     let prompt_tokens = lists.iter().map(Vec::len).sum();
     let mut vectors: Vec<Vec<f32>> = vec![Vec::new(); lists.len()];
-    let mut job = Job::new(Arc::clone(&loaded), Arc::clone(&app.metrics), permit);
+    let mut job = Job::new(Arc::clone(&loaded), Arc::clone(&app), permit);
     lists.into_iter().for_each(|tokens| job.embed(tokens, pooling));
     while let Some(told) = job.next().await? {
         if let Told::Embedding(i, embedding) = told {

@@ -64,12 +64,12 @@ pub(crate) async fn responses(
         ..Settings::default()
     };
     let ready = blocking(move || prepare(&of, &chat, &settings).map_err(renamed)).await?;
-    let mut job = Job::new(Arc::clone(&loaded), Arc::clone(&app.metrics), permit);
+    let mut job = Job::new(Arc::clone(&loaded), Arc::clone(&app), permit);
     job.generate(ready.tokens.clone(), ready.request.clone());
     let stream = asked.stream.unwrap_or(false);
     let answer = Answering::new(loaded, job, &ready, &asked);
     if stream {
-        return Ok(sse::respond(app.limits.keep_alive, move |events| answer.stream(events)));
+        return Ok(sse::respond(&app.limits, move |events| answer.stream(events)));
     }
     Ok(body::json(&answer.whole().await?))
 }

@@ -1,5 +1,6 @@
 //! Streams of events as browsers and OpenAI's clients read them.
 
+use crate::Limits;
 use crate::error::ApiError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
@@ -13,9 +14,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 const WAITING: usize = 64;
 
 /// Where the events of a stream are sent.
-pub(crate) struct Events(Sender<Bytes>);
+pub(crate) struct Events {
+    to: Sender<Bytes>,
+    /// How long the reader may take none.
+    patience: Duration,
+}
 
-/// The reader has left.
+/// The reader has left, or takes nothing any more.
 pub(crate) struct Left;
 
 impl Events {
@@ -40,7 +45,10 @@ impl Events {
     }
 
     async fn write(&self, text: String) -> Result<(), Left> {
-        self.0.send(text.into()).await.map_err(|_| Left)
+        match tokio::time::timeout(self.patience, self.to.send(text.into())).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Left),
+        }
     }
 }
 
@@ -49,13 +57,14 @@ fn line<T: Serialize>(value: &T) -> String {
 }
 
 /// A response whose events `work` sends, with a comment every so often where there are none.
-pub(crate) fn respond<W>(keep_alive: Duration, work: impl FnOnce(Events) -> W) -> Response
+pub(crate) fn respond<W>(limits: &Limits, work: impl FnOnce(Events) -> W) -> Response
 where
     W: Future<Output = ()> + Send + 'static,
 {
+    let keep_alive = limits.keep_alive;
     let (to, events) = channel(WAITING);
     // It is dropped with the response's body: a reader that leaves takes the work with it.
-    let task = tokio::spawn(work(Events(to)));
+    let task = tokio::spawn(work(Events { to, patience: limits.write_time }));
     let body = stream::unfold((events, Task(task)), move |(mut events, task)| async move {
         let next = next(&mut events, keep_alive).await?;
         Some((Ok::<Bytes, std::convert::Infallible>(next), (events, task)))
