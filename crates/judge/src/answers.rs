@@ -3,7 +3,7 @@
 use crate::ask::{AskOptions, Asked, Chain, Step, ask_all, estimate};
 use crate::budget::Estimate;
 use crate::chat::{ChatModel, ChatRequest, Finish, Reply};
-use crate::journal::{Entry, Journal, key};
+use crate::journal::{Entry, Journal};
 use crate::prompts::unpacked;
 use crate::{Error, Prompt, Run};
 use sai_generation::Message;
@@ -193,7 +193,7 @@ pub fn import_answers(run: &mut Run, name: &str, path: &Path) -> Result<(usize, 
         let chain = chain(contestant, prompt);
         let mut replies = Vec::new();
         while let Some(step) = (chain.next)(&replies) {
-            let key = key(&contestant.identity, &step.request, step.repeat, step.attempt);
+            let key = chain.key(&contestant.identity, &step);
             let reply = match of.get(prompt.id.as_str()).and_then(|texts| texts.get(step.turn)) {
                 Some(text) => Reply::plain(text.clone()),
                 None => {

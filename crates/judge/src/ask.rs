@@ -48,17 +48,16 @@ impl Chain<'_> {
         let mut replies = Vec::new();
         loop {
             let Some(step) = (self.next)(&replies) else { return Walked { replies, rest: None } };
-            match journal.get(&step.key(identity)) {
+            match journal.get(&self.key(identity, &step)) {
                 Some(reply) => replies.push(reply.clone()),
                 None => return Walked { replies, rest: Some(step) },
             }
         }
     }
-}
 
-impl Step {
-    fn key(&self, identity: &str) -> String {
-        key(identity, &self.request, self.repeat, self.attempt)
+    /// What a journal has the reply to a step under.
+    pub(crate) fn key(&self, identity: &str, step: &Step) -> String {
+        key(identity, self.prompt, &step.request, step.repeat, step.attempt)
     }
 }
 
@@ -194,7 +193,7 @@ fn follow(
 ) -> Result<(), ChatError> {
     let mut replies = Vec::new();
     while let Some(step) = (chain.next)(&replies) {
-        let key = step.key(identity);
+        let key = chain.key(identity, &step);
         // What did not fit into a model's context on this machine may fit now: another --context is another engine.
         let lasting = |reply: &Reply| model.is_paid() || reply.finish != Finish::Refused;
         let known = lock(journal).get(&key).filter(|reply| lasting(reply)).cloned();

@@ -93,15 +93,23 @@ fn wrong(path: &Path, error: JsonLinesError) -> Error {
     }
 }
 
-/// The hash of a request to the model that `identity` stands for. `repeat` tells apart askings that are to be independent, and
-/// `attempt` those after a reply that could not be read.
-pub(crate) fn key(identity: &str, request: &ChatRequest, repeat: usize, attempt: usize) -> String {
+/// The hash of a request to the model that `identity` stands for. `prompt` is the id of the prompt that it is of: two may have the
+/// same words, and answers from a file of their own. `repeat` tells apart askings that are to be independent, and `attempt` those
+/// after a reply that could not be read.
+pub(crate) fn key(
+    identity: &str,
+    prompt: &str,
+    request: &ChatRequest,
+    repeat: usize,
+    attempt: usize,
+) -> String {
     let mut sum = Sha256::new();
     let mut part = |bytes: &[u8]| {
         sum.update((bytes.len() as u64).to_le_bytes());
         sum.update(bytes);
     };
     part(identity.as_bytes());
+    part(prompt.as_bytes());
     for message in &request.messages {
         part(message.role.as_bytes());
         part(message.content.as_bytes());
@@ -136,17 +144,18 @@ mod tests {
 
     #[test]
     fn a_key_stands_for_all_that_was_asked_and_of_whom() {
-        let plain = key("m", &request("a"), 0, 0);
-        assert_eq!(plain, key("m", &request("a"), 0, 0));
+        let plain = key("m", "1", &request("a"), 0, 0);
+        assert_eq!(plain, key("m", "1", &request("a"), 0, 0));
         let others = [
-            key("n", &request("a"), 0, 0),
-            key("m", &request("b"), 0, 0),
-            key("m", &request("a"), 1, 0),
-            key("m", &request("a"), 0, 1),
-            key("m", &ChatRequest { max_tokens: 10, ..request("a") }, 0, 0),
-            key("m", &ChatRequest { temperature: 0.5, ..request("a") }, 0, 0),
-            key("m", &ChatRequest { seed: 1, ..request("a") }, 0, 0),
-            key("m", &ChatRequest { schema: Some(true.into()), ..request("a") }, 0, 0),
+            key("n", "1", &request("a"), 0, 0),
+            key("m", "2", &request("a"), 0, 0),
+            key("m", "1", &request("b"), 0, 0),
+            key("m", "1", &request("a"), 1, 0),
+            key("m", "1", &request("a"), 0, 1),
+            key("m", "1", &ChatRequest { max_tokens: 10, ..request("a") }, 0, 0),
+            key("m", "1", &ChatRequest { temperature: 0.5, ..request("a") }, 0, 0),
+            key("m", "1", &ChatRequest { seed: 1, ..request("a") }, 0, 0),
+            key("m", "1", &ChatRequest { schema: Some(true.into()), ..request("a") }, 0, 0),
         ];
         for (i, other) in others.iter().enumerate() {
             assert_ne!(&plain, other, "{i}");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-const FORMAT: &str = "sai-judge/1";
+const FORMAT: &str = "sai-judge/2";
 
 /// What a run was asked with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
