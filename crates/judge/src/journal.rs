@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// What every line begins with.
+const BEGINS: &str = "{\"key\":";
+
 /// A line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -39,20 +42,17 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or written, or has a line that is no reply.
     pub fn open(path: &Path) -> Result<Journal, Error> {
-        let (file, lines) = JsonLines::open::<Entry>(path, "{\"key\":").map_err(|e| wrong(path, e))?;
-        let known = lines.into_iter().map(|entry| (entry.key, entry.reply)).collect();
-        Ok(Journal { path: path.to_owned(), known, file: Some(file) })
+        let (file, entries) = JsonLines::open(path, BEGINS).map_err(|e| wrong(path, e))?;
+        Ok(Journal { path: path.to_owned(), known: replies(entries), file: Some(file) })
     }
 
-    /// Reads a journal; one that is not there is empty.
+    /// Reads a journal, and leaves it as it is, for another process may write in it; one that is not there is empty.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// The file cannot be read, or has a line that is no reply.
     pub fn read(path: &Path) -> Result<Journal, Error> {
-        match path.exists() {
-            true => Ok(Journal { file: None, ..Journal::open(path)? }),
-            false => Ok(Journal { path: path.to_owned(), known: HashMap::new(), file: None }),
-        }
+        let (_, entries) = JsonLines::read(path, BEGINS).map_err(|e| wrong(path, e))?;
+        Ok(Journal { path: path.to_owned(), known: replies(entries), file: None })
     }
 
     /// How many replies it has.
@@ -81,6 +81,10 @@ impl Journal {
         self.known.insert(entry.key, entry.reply);
         Ok(())
     }
+}
+
+fn replies(entries: Vec<Entry>) -> HashMap<String, Reply> {
+    entries.into_iter().map(|entry| (entry.key, entry.reply)).collect()
 }
 
 fn wrong(path: &Path, error: JsonLinesError) -> Error {
@@ -178,6 +182,11 @@ mod tests {
         journal.put(entry).expect("writes");
         // Not dropped: as if the program were killed now.
         assert_eq!(Journal::read(&path).expect("reads").get("k"), Some(&Reply::plain("안녕")));
+        // A report reads while another process is in the middle of a line.
+        let begun = std::fs::read_to_string(&path).expect("reads") + "{\"key\":\"l";
+        std::fs::write(&path, &begun).expect("writes");
+        assert_eq!(Journal::read(&path).expect("reads").len(), 1);
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), begun);
         std::mem::forget(journal);
         std::fs::write(&path, "{\"key\":\"k\"}\n").expect("writes");
         let wrong = Journal::open(&path).err().expect("is refused").to_string();
