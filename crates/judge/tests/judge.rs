@@ -149,6 +149,28 @@ fn a_wrong_key_ends_the_run_at_once_and_is_in_no_file_and_no_message() {
 }
 
 #[test]
+fn a_key_that_is_a_word_changes_no_answer_and_one_that_is_escaped_is_hidden() {
+    let mock = Mock::start(|_| Act::Say(format!("none {}", good([1; 6]))));
+    for word in ["1", "none", "\""] {
+        let api = ApiModel::new(ApiOptions { key: Key::new(Some(word.to_owned())), ..options_of(&mock) });
+        let reply = api.expect("is an address").ask(&request("q"), &AtomicBool::new(false)).expect("answers");
+        assert_eq!(reply.text, format!("none {}", good([1; 6])), "{word}");
+    }
+    let escaped = KEY.replace('s', "\\u0073");
+    let answer = format!("{{\"choices\":[{{\"message\":{{\"content\":\"{escaped} 서울\"}}}}]}}");
+    let parrot = Mock::start(move |_| Act::Status(200, "", answer.clone()));
+    let reply = api(&parrot).ask(&request("q"), &AtomicBool::new(false)).expect("answers");
+    assert_eq!(reply.text, "[key] 서울");
+    assert!(!reply.raw.expect("is kept").to_string().contains(KEY));
+    let refusal = format!("{{\"errors\":[\"{escaped}\"]}}");
+    let refuses = Mock::start(move |_| Act::Status(403, "", refusal.clone()));
+    match api(&refuses).ask(&request("q"), &AtomicBool::new(false)) {
+        Err(ChatError::Fatal(error)) => assert!(error.to_string().contains("[key]"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_service_without_schemas_is_asked_without() {
     let mock = Mock::start(|asked| {
         let refuse = |what: &str| {
