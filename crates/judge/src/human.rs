@@ -32,6 +32,13 @@ pub struct HumanFile {
     pub grades: Vec<HumanGrade>,
 }
 
+impl HumanFile {
+    fn form(&self) -> Form {
+        let [score, explanation] = ["Score", "Explanation"].map(str::to_owned);
+        Form::Scores { criteria: self.criteria.clone(), scale: self.scale, score, explanation }
+    }
+}
+
 /// A grade by hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,9 +114,7 @@ fn read(place: &str, bytes: &[u8]) -> Result<HumanFile, Error> {
     if name.trim().is_empty() || name.len() > 80 || name.starts_with('.') || !name.chars().all(plain) {
         return Err(wrong(format!("`grader` is {name:?}; a name is letters, digits, blanks, -, _ and .")));
     }
-    if file.criteria.is_empty() || file.scale.0 >= file.scale.1 {
-        return Err(wrong("it names no criteria, or no scale".to_owned()));
-    }
+    file.form().check().map_err(wrong)?;
     for grade in &file.grades {
         for name in &file.criteria {
             let score = grade.scores.get(name).copied();
@@ -174,11 +179,10 @@ pub(crate) fn human_grades(run: &Run, answers: &[Vec<Answer>]) -> Result<(Vec<Gr
                 file.grader
             ));
         }
-        let [score, explanation] = ["Score", "Explanation"].map(str::to_owned);
         graders.push(Graders {
             judge: file.grader.clone(),
             name: "by hand".to_owned(),
-            form: Form::Scores { criteria: file.criteria.clone(), scale: file.scale, score, explanation },
+            form: file.form(),
             repeats: 1,
             against: None,
             human: true,

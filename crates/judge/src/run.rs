@@ -122,6 +122,10 @@ impl Run {
             let fact = format!("it is of the format {}, and this sai reads {FORMAT}", facts.format);
             return Err(Error::data(path.display(), fact));
         }
+        let mut templates = facts.gradings.iter().flat_map(|grading| &grading.templates);
+        templates
+            .try_for_each(|template| template.form.check())
+            .map_err(|fact| Error::data(path.display(), fact))?;
         let path = folder.join("prompts.jsonl");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
         let mut prompts = Vec::new();
