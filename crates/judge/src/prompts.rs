@@ -248,8 +248,9 @@ const QUESTIONS: &[&str] = &["questions", "turns", "prompt", "instruction"];
 
 fn of_row(row: &Map<String, Value>, columns: &PromptColumns, number: usize) -> Result<Prompt, String> {
     let mut named: Vec<&str> = QUESTIONS.to_vec();
-    named.push(&columns.question);
-    named.dedup();
+    if !named.contains(&columns.question.as_str()) {
+        named.push(&columns.question);
+    }
     let found: Vec<&str> =
         named.into_iter().filter(|name| row.get(*name).is_some_and(|v| !v.is_null())).collect();
     let turns = match found[..] {

@@ -74,6 +74,16 @@ fn prompts_of_the_same_words_keep_the_answers_that_a_file_gives_each() {
 }
 
 #[test]
+fn a_column_that_is_called_as_a_known_one_is_no_second_question() {
+    for question in ["questions", "turns", "prompt", "instruction"] {
+        let columns = PromptColumns { question: question.to_owned(), ..PromptColumns::default() };
+        let row = format!("{{\"{question}\":\"안녕?\"}}\n");
+        let set = PromptSet::parse("a.jsonl", row.as_bytes(), &columns).expect(question);
+        assert_eq!(set.prompts[0].turns, ["안녕?"]);
+    }
+}
+
+#[test]
 fn sets_that_cannot_be_asked_are_refused_by_their_line() {
     let refused = |name: &str, text: &str| {
         PromptSet::parse(name, text.as_bytes(), &PromptColumns::default())
