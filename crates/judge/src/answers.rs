@@ -153,7 +153,7 @@ pub fn answers(run: &Run) -> Result<Vec<Vec<Answer>>, Error> {
 /// The file cannot be read, has no answer to any prompt, or answers what was not asked.
 pub fn import_answers(run: &mut Run, name: &str, path: &Path) -> Result<(usize, usize), Error> {
     let place = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    let bytes = crate::prompts::read(path)?;
     let rows = read_answers(&place, &unpacked(&place, &bytes)?)?;
     let mut of: HashMap<&str, &[String]> = HashMap::new();
     for (line, id, texts) in &rows {

@@ -64,7 +64,7 @@ pub(crate) fn answer_hash(text: &str) -> String {
 /// It is no such file, of other prompts or answers, or the grader has grades in the run already.
 pub fn take_human_grades(run: &Run, path: &Path, force: bool) -> Result<HumanFile, Error> {
     let place = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    let bytes = crate::prompts::read(path)?;
     let file = read(&place, &bytes)?;
     if file.prompts_sha256 != run.facts.prompts_sha256 {
         return Err(Error::data(place, "it grades answers to other prompts than the run has"));
@@ -159,7 +159,7 @@ pub(crate) fn human_grades(run: &Run, answers: &[Vec<Answer>]) -> Result<(Vec<Gr
     paths.sort();
     let (mut graders, mut stale) = (Vec::new(), Vec::new());
     for path in paths {
-        let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
+        let bytes = crate::prompts::read(&path)?;
         let file = read(&path.display().to_string(), &bytes)?;
         let mut grades = Vec::new();
         for grade in &file.grades {
