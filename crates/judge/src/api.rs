@@ -7,7 +7,7 @@ mod gemini;
 mod openai;
 
 use crate::Error;
-use crate::chat::{ChatError, ChatModel, ChatRequest, Finish, Reply};
+use crate::chat::{ChatError, ChatModel, ChatRequest, Finish, Reply, Usage};
 use crate::retry::{Gate, RetryPolicy, may_pass, retry_after};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -117,6 +117,8 @@ pub struct ApiModel {
     left_out: AtomicUsize,
     /// Requests that were answered.
     answered: AtomicUsize,
+    /// Of answers that could not be read, until they are booked.
+    unread: Mutex<Usage>,
 }
 
 /// What of a request a service may not know; it is told by its refusal, and left out from then on.
@@ -214,6 +216,7 @@ impl ApiModel {
             chance: Mutex::new(ChaCha8Rng::seed_from_u64(0)),
             left_out: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
+            unread: Mutex::default(),
             options: ApiOptions { url, ..options },
         })
     }
@@ -271,6 +274,10 @@ impl ApiModel {
             key.hide_in(raw);
         }
         if status == 200 {
+            let usage = raw.as_ref().map_or_else(Usage::default, |raw| match protocol {
+                Protocol::OpenAi => openai::usage(raw),
+                Protocol::Gemini => gemini::usage(raw),
+            });
             let read = match (raw, protocol) {
                 (None, _) => Err(format!("the answer is no JSON: {}", shown(&key.hide(&text)))),
                 (Some(raw), Protocol::OpenAi) => openai::reply(raw),
@@ -278,7 +285,13 @@ impl ApiModel {
             };
             return match read {
                 Ok(reply) => Outcome::Reply(Reply { seconds: began.elapsed().as_secs_f64(), ..reply }),
-                Err(fact) => Outcome::Again(wait, fact),
+                Err(fact) => {
+                    let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+                    unread.prompt_tokens = unread.prompt_tokens.saturating_add(usage.prompt_tokens);
+                    unread.completion_tokens =
+                        unread.completion_tokens.saturating_add(usage.completion_tokens);
+                    Outcome::Again(wait, fact)
+                }
             };
         }
         let fact = match &raw {
@@ -404,5 +417,9 @@ impl ChatModel for ApiModel {
 
     fn is_paid(&self) -> bool {
         true
+    }
+
+    fn take_unread(&self) -> Usage {
+        std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

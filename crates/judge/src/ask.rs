@@ -115,9 +115,7 @@ pub(crate) fn estimate(
     sum.seconds /= abreast as f64;
     sum.cost = match (model.is_paid(), price) {
         (false, _) => Some(0.0),
-        (true, price) => {
-            price.map(|p| (sum.prompt_tokens * p.input + sum.completion_tokens * p.output) / 1e6)
-        }
+        (true, price) => price.map(|price| price.of(sum.prompt_tokens, sum.completion_tokens)),
     };
     sum
 }
@@ -208,7 +206,7 @@ fn follow(
         let (budget, price) = (options.budget, options.price.filter(|_| model.is_paid()));
         let reserved = budget.reserve(price, &step.request).map_err(ChatError::Fatal)?;
         let reply = model.ask(&step.request, stop);
-        budget.book(reserved, price, &step.request, reply.as_ref().ok());
+        budget.book(reserved, price, &step.request, reply.as_ref().ok(), model.take_unread());
         let reply = reply?;
         let entry = Entry {
             key,

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Act, KEY, Mock, api, good, grade, grading, options_of, plainly, request, run, set, walk};
+use common::{
+    Act, KEY, Mock, api, good, grade, grading, long_run, options_of, plainly, request, run, set, walk,
+};
 use sai_judge::{
     ApiModel, ApiOptions, AskOptions, Budget, ChatError, ChatModel, ChatRequest, Finish, Grading, Key, Price,
     Protocol, Reply, Report, ReportOptions, RetryPolicy, Run, answers, collect_grades, import_answers,
@@ -219,6 +221,21 @@ fn money_that_could_run_out_ends_the_run_and_what_was_bought_is_kept() {
     assert_eq!(mock.count(), 2, "0.1, then 0.002 + 0.1, then 0.104 would be over");
     assert!(small.spent() <= 0.103);
     assert_eq!(grade(&mut run, &judge, &of, &Budget::new(None), price).expect("grades").known, 2);
+}
+
+#[test]
+fn answers_that_cannot_be_read_are_paid_for_too() {
+    let body = "{\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":500}}";
+    let mock = Mock::start(move |_| Act::Status(200, "", body.to_owned()));
+    let home = tempfile::tempdir().expect("a folder");
+    let mut run = long_run(home.path(), 1);
+    let judge = api(&mock);
+    let budget = Budget::new(None);
+    let price = Some(Price { input: 1000.0, output: 2000.0 });
+    let asked = grade(&mut run, &judge, &grading(&judge, "criteria"), &budget, price).expect("goes on");
+    assert_eq!((asked.replies, asked.failed.values().sum::<usize>()), (0, 2));
+    // Two answers are to be graded, each is asked for four times, and costs two dollars a time.
+    assert!((budget.spent() - 16.0).abs() < 1e-9, "{}", budget.spent());
 }
 
 #[test]
