@@ -64,8 +64,19 @@ impl Run {
             }
             return Ok(run);
         }
-        let mut there = folder.read_dir().into_iter().flatten().flatten();
-        if there.any(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+        let prompts = set.prompts[..count].to_vec();
+        let mut text = String::new();
+        for prompt in &prompts {
+            text += &json(prompt, folder)?;
+            text.push('\n');
+        }
+        // What a run that was killed before its run.json has left; of another set, it may be anybody's.
+        let left = |name: &str| {
+            name == "prompts.jsonl"
+                && std::fs::read(folder.join(name)).is_ok_and(|there| there == text.as_bytes())
+        };
+        let mut names = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+        if names.any(|name| !name.to_string_lossy().starts_with('.') && !left(&name.to_string_lossy())) {
             let fact = "it has files, and none is a run of `sai judge`; name another folder with -o";
             return Err(Error::data(folder.display(), fact));
         }
@@ -80,12 +91,6 @@ impl Run {
             contestants: Vec::new(),
             gradings: Vec::new(),
         };
-        let prompts = set.prompts[..count].to_vec();
-        let mut text = String::new();
-        for prompt in &prompts {
-            text += &json(prompt, folder)?;
-            text.push('\n');
-        }
         let run = Run { folder: folder.to_owned(), facts, prompts, _lock: Some(lock) };
         // run.json is last: a folder that has one has its prompts.
         write(&run.folder.join("prompts.jsonl"), text.as_bytes())?;

@@ -224,6 +224,20 @@ fn money_that_could_run_out_ends_the_run_and_what_was_bought_is_kept() {
 }
 
 #[test]
+fn a_run_that_was_killed_before_its_run_json_is_begun_again() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("run");
+    drop(Run::create(&folder, &set(), None).expect("begins"));
+    fs::remove_file(folder.join("run.json")).expect("is there");
+    drop(Run::create(&folder, &set(), None).expect("begins again"));
+    // Prompts of something else are not written over.
+    fs::remove_file(folder.join("run.json")).expect("is there");
+    fs::write(folder.join("prompts.jsonl"), "{\"prompt\":\"mine\"}\n").expect("writes");
+    let refused = Run::create(&folder, &set(), None).err().expect("is refused").to_string();
+    assert!(refused.contains("it has files"), "{refused}");
+}
+
+#[test]
 fn answers_that_cannot_be_read_are_paid_for_too() {
     let body = "{\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":500}}";
     let mock = Mock::start(move |_| Act::Status(200, "", body.to_owned()));
