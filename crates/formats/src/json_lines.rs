@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Result, Seek, SeekFrom, Write};
+use std::io::{BufWriter, ErrorKind, Result, Write};
 use std::path::Path;
 
 /// Why a file cannot be gone on with.
@@ -22,15 +22,30 @@ pub enum JsonLinesError {
 pub struct JsonLines(BufWriter<File>);
 
 impl JsonLines {
-    /// Opens a file, or begins one, and reads what it has. A last line without an end, which is what a killed program leaves,
-    /// is passed over and written over, where it begins with `begins` as every line does; else the file is another's.
+    /// Opens a file, or begins one, and reads what it has, as [`JsonLines::read`]. A last line without an end is cut off.
     ///
     /// # Errors
-    /// The file cannot be read or written, or a whole line is of another form; then it is left as it is.
+    /// Those of [`JsonLines::read`], or the file cannot be written; then it is left as it is.
     pub fn open<T: DeserializeOwned>(
         path: &Path,
         begins: &str,
     ) -> std::result::Result<(JsonLines, Vec<T>), JsonLinesError> {
+        let (whole, values) = JsonLines::read(path, begins)?;
+        let file = File::options().create(true).append(true).open(path)?;
+        file.set_len(whole)?;
+        Ok((JsonLines(BufWriter::new(file)), values))
+    }
+
+    /// Reads what a file has, and how many bytes its whole lines take; one that is not there is empty. Nothing is written, so
+    /// that a file that grows meanwhile is safe. A last line without an end, which is what a killed program leaves, is passed
+    /// over where it begins with `begins` as every line does; else the file is another's.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a whole line is of another form.
+    pub fn read<T: DeserializeOwned>(
+        path: &Path,
+        begins: &str,
+    ) -> std::result::Result<(u64, Vec<T>), JsonLinesError> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
@@ -46,10 +61,7 @@ impl JsonLines {
         if rest[..compared] != begins.as_bytes()[..compared] {
             return Err(JsonLinesError::Line(values.len() + 1));
         }
-        let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
-        file.set_len(whole as u64)?;
-        file.seek(SeekFrom::End(0))?;
-        Ok((JsonLines(BufWriter::new(file)), values))
+        Ok((whole as u64, values))
     }
 
     /// Writes a value behind the others. The system has it after [`JsonLines::flush`].
@@ -92,6 +104,20 @@ mod tests {
             assert_eq!(found, [["가"]], "{cut:?}");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\"가\"]\n");
+    }
+
+    #[test]
+    fn a_file_that_is_read_while_another_writes_keeps_its_half_line() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("numbers");
+        std::fs::write(&path, "[1]\n[2").unwrap();
+        let mut allowed = std::fs::metadata(&path).unwrap().permissions();
+        allowed.set_readonly(true);
+        std::fs::set_permissions(&path, allowed).unwrap();
+        let (whole, found) = JsonLines::read::<Vec<u32>>(&path, "[").unwrap();
+        assert_eq!((whole, found), (4, vec![vec![1]]));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1]\n[2");
+        assert_eq!(JsonLines::read::<Vec<u32>>(&home.path().join("none"), "[").unwrap().0, 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::ask::{AskOptions, Asked, Chain, Step, ask_all, estimate};
 use crate::budget::Estimate;
 use crate::chat::{ChatModel, ChatRequest, Finish, Reply};
-use crate::journal::{Entry, Journal, key};
+use crate::journal::{Entry, Journal};
 use crate::prompts::unpacked;
 use crate::{Error, Prompt, Run};
 use sai_generation::Message;
@@ -153,7 +153,7 @@ pub fn answers(run: &Run) -> Result<Vec<Vec<Answer>>, Error> {
 /// The file cannot be read, has no answer to any prompt, or answers what was not asked.
 pub fn import_answers(run: &mut Run, name: &str, path: &Path) -> Result<(usize, usize), Error> {
     let place = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    let bytes = crate::prompts::read(path)?;
     let rows = read_answers(&place, &unpacked(&place, &bytes)?)?;
     let mut of: HashMap<&str, &[String]> = HashMap::new();
     for (line, id, texts) in &rows {
@@ -193,7 +193,7 @@ pub fn import_answers(run: &mut Run, name: &str, path: &Path) -> Result<(usize, 
         let chain = chain(contestant, prompt);
         let mut replies = Vec::new();
         while let Some(step) = (chain.next)(&replies) {
-            let key = key(&contestant.identity, &step.request, step.repeat, step.attempt);
+            let key = chain.key(&contestant.identity, &step);
             let reply = match of.get(prompt.id.as_str()).and_then(|texts| texts.get(step.turn)) {
                 Some(text) => Reply::plain(text.clone()),
                 None => {

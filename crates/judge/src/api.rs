@@ -7,7 +7,7 @@ mod gemini;
 mod openai;
 
 use crate::Error;
-use crate::chat::{ChatError, ChatModel, ChatRequest, Finish, Reply};
+use crate::chat::{ChatError, ChatModel, ChatRequest, Finish, Reply, Usage};
 use crate::retry::{Gate, RetryPolicy, may_pass, retry_after};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -20,6 +20,9 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 /// Longest answer that is read.
 const LONGEST: u64 = 32 << 20;
+/// Bytes of the shortest key that is hidden in answers; what is shorter, such as the `none` that local servers take, may be a word
+/// of them.
+const SHORTEST_KEY: usize = 16;
 /// Longest explanation of a refusal that is shown.
 const SHOWN: usize = 300;
 /// What a hosted model is taken to do before it is known: seconds to the first token, tokens a second to read and to write.
@@ -55,6 +58,27 @@ impl Key {
             Some(key) => text.replace(key.as_str(), "[key]"),
             None => text.to_owned(),
         }
+    }
+
+    /// Hides the key in each text of a JSON value, however it was escaped.
+    fn hide_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.hide(text),
+            Value::Array(of) => of.iter_mut().for_each(|value| self.hide_in(value)),
+            Value::Object(of) => {
+                let hidden = |(name, mut value): (String, Value)| {
+                    self.hide_in(&mut value);
+                    (self.hide(&name), value)
+                };
+                *of = std::mem::take(of).into_iter().map(hidden).collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Whether it is long enough to be no word of an answer.
+    fn is_long(&self) -> bool {
+        self.0.as_ref().is_some_and(|key| key.len() >= SHORTEST_KEY)
     }
 }
 
@@ -93,6 +117,8 @@ pub struct ApiModel {
     left_out: AtomicUsize,
     /// Requests that were answered.
     answered: AtomicUsize,
+    /// Of answers that could not be read, until they are booked.
+    unread: Mutex<Usage>,
 }
 
 /// What of a request a service may not know; it is told by its refusal, and left out from then on.
@@ -190,6 +216,7 @@ impl ApiModel {
             chance: Mutex::new(ChaCha8Rng::seed_from_u64(0)),
             left_out: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
+            unread: Mutex::default(),
             options: ApiOptions { url, ..options },
         })
     }
@@ -234,25 +261,43 @@ impl ApiModel {
         let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let wait = wait.and_then(|value| retry_after(value, SystemTime::now()));
         let text = match response.body_mut().with_config().limit(LONGEST).read_to_vec() {
-            Ok(bytes) => key.hide(&String::from_utf8_lossy(&bytes)),
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if may_pass(status) || status == 200 => {
                 return Outcome::Again(wait, format!("the answer broke off ({e})"));
             }
             Err(e) => return Outcome::Refused(status, e.to_string()),
         };
-        let raw: Option<Value> = serde_json::from_str(&text).ok();
+        let mut raw: Option<Value> = serde_json::from_str(&text).ok();
+        if let Some(raw) = &mut raw
+            && (status != 200 || key.is_long())
+        {
+            key.hide_in(raw);
+        }
         if status == 200 {
+            let usage = raw.as_ref().map_or_else(Usage::default, |raw| match protocol {
+                Protocol::OpenAi => openai::usage(raw),
+                Protocol::Gemini => gemini::usage(raw),
+            });
             let read = match (raw, protocol) {
-                (None, _) => Err(format!("the answer is no JSON: {}", shown(&text))),
+                (None, _) => Err(format!("the answer is no JSON: {}", shown(&key.hide(&text)))),
                 (Some(raw), Protocol::OpenAi) => openai::reply(raw),
                 (Some(raw), Protocol::Gemini) => gemini::reply(raw),
             };
             return match read {
                 Ok(reply) => Outcome::Reply(Reply { seconds: began.elapsed().as_secs_f64(), ..reply }),
-                Err(fact) => Outcome::Again(wait, fact),
+                Err(fact) => {
+                    let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+                    unread.prompt_tokens = unread.prompt_tokens.saturating_add(usage.prompt_tokens);
+                    unread.completion_tokens =
+                        unread.completion_tokens.saturating_add(usage.completion_tokens);
+                    Outcome::Again(wait, fact)
+                }
             };
         }
-        let fact = raw.as_ref().and_then(said).map_or_else(|| shown(&text), |said| shown(&said));
+        let fact = match &raw {
+            Some(raw) => shown(&said(raw).unwrap_or_else(|| raw.to_string())),
+            None => shown(&key.hide(&text)),
+        };
         // A quota that is spent does not come back by waiting.
         let spent = raw.as_ref().is_some_and(|raw| raw["error"]["code"] == "insufficient_quota");
         match may_pass(status) && !spent {
@@ -372,5 +417,9 @@ impl ChatModel for ApiModel {
 
     fn is_paid(&self) -> bool {
         true
+    }
+
+    fn take_unread(&self) -> Usage {
+        std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

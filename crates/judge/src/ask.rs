@@ -48,17 +48,16 @@ impl Chain<'_> {
         let mut replies = Vec::new();
         loop {
             let Some(step) = (self.next)(&replies) else { return Walked { replies, rest: None } };
-            match journal.get(&step.key(identity)) {
+            match journal.get(&self.key(identity, &step)) {
                 Some(reply) => replies.push(reply.clone()),
                 None => return Walked { replies, rest: Some(step) },
             }
         }
     }
-}
 
-impl Step {
-    fn key(&self, identity: &str) -> String {
-        key(identity, &self.request, self.repeat, self.attempt)
+    /// What a journal has the reply to a step under.
+    pub(crate) fn key(&self, identity: &str, step: &Step) -> String {
+        key(identity, self.prompt, &step.request, step.repeat, step.attempt)
     }
 }
 
@@ -116,9 +115,7 @@ pub(crate) fn estimate(
     sum.seconds /= abreast as f64;
     sum.cost = match (model.is_paid(), price) {
         (false, _) => Some(0.0),
-        (true, price) => {
-            price.map(|p| (sum.prompt_tokens * p.input + sum.completion_tokens * p.output) / 1e6)
-        }
+        (true, price) => price.map(|price| price.of(sum.prompt_tokens, sum.completion_tokens)),
     };
     sum
 }
@@ -194,7 +191,7 @@ fn follow(
 ) -> Result<(), ChatError> {
     let mut replies = Vec::new();
     while let Some(step) = (chain.next)(&replies) {
-        let key = step.key(identity);
+        let key = chain.key(identity, &step);
         // What did not fit into a model's context on this machine may fit now: another --context is another engine.
         let lasting = |reply: &Reply| model.is_paid() || reply.finish != Finish::Refused;
         let known = lock(journal).get(&key).filter(|reply| lasting(reply)).cloned();
@@ -209,7 +206,7 @@ fn follow(
         let (budget, price) = (options.budget, options.price.filter(|_| model.is_paid()));
         let reserved = budget.reserve(price, &step.request).map_err(ChatError::Fatal)?;
         let reply = model.ask(&step.request, stop);
-        budget.book(reserved, price, &step.request, reply.as_ref().ok());
+        budget.book(reserved, price, &step.request, reply.as_ref().ok(), model.take_unread());
         let reply = reply?;
         let entry = Entry {
             key,

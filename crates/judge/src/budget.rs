@@ -1,7 +1,7 @@
 //! What a run will take, before its first request, and what it may cost.
 
 use crate::Error;
-use crate::chat::{ChatRequest, Reply};
+use crate::chat::{ChatRequest, Reply, Usage};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,8 @@ pub struct Price {
 }
 
 impl Price {
-    fn of(self, prompt_tokens: f64, completion_tokens: f64) -> f64 {
+    /// Dollars of so many tokens.
+    pub(crate) fn of(self, prompt_tokens: f64, completion_tokens: f64) -> f64 {
         (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
     }
 }
@@ -169,14 +170,18 @@ impl Budget {
         Ok(most)
     }
 
-    /// Takes the set-aside sum back and books what the reply cost; one that failed cost nothing.
+    /// Takes the set-aside sum back and books what the reply cost, and answers before it that were of no use; a request without
+    /// an answer cost nothing.
     pub(crate) fn book(
         &self,
         reserved: f64,
         price: Option<Price>,
         request: &ChatRequest,
         reply: Option<&Reply>,
+        unread: Usage,
     ) {
+        let wasted =
+            price.map_or(0.0, |price| price.of(unread.prompt_tokens as f64, unread.completion_tokens as f64));
         let cost = match (price, reply) {
             (Some(price), Some(reply)) => {
                 let read = reply.prompt_tokens.map_or_else(|| prompt_tokens(request), |n| n as f64);
@@ -187,7 +192,7 @@ impl Budget {
         };
         let mut now = self.lock();
         now.reserved -= reserved;
-        now.spent += cost;
+        now.spent += cost + wasted;
     }
 }
 
@@ -239,7 +244,7 @@ mod tests {
         budget.reserve(price, &request).expect("fits");
         assert!(matches!(budget.reserve(price, &request), Err(Error::MaxCost { .. })));
         let reply = Reply { prompt_tokens: Some(100), completion_tokens: Some(1), ..Reply::plain("") };
-        budget.book(first, price, &request, Some(&reply));
+        budget.book(first, price, &request, Some(&reply), Usage::default());
         assert!((budget.spent() - 1.01).abs() < 1e-9);
         assert!(budget.reserve(price, &request).is_err(), "1.01 + 2 + 2");
     }

@@ -21,6 +21,11 @@ pub struct ChatRequest {
     pub schema: Option<Value>,
 }
 
+/// How an answer ended that gave a reason which is not known: with a text it is one, without there is none.
+pub(crate) fn unknown_finish(text: &str) -> Finish {
+    if text.trim().is_empty() { Finish::Filtered } else { Finish::Stop }
+}
+
 /// Why an answer ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +75,15 @@ impl Reply {
     }
 }
 
+/// Tokens of one answer or several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Those that were read.
+    pub prompt_tokens: u64,
+    /// Those that were made.
+    pub completion_tokens: u64,
+}
+
 /// Why there is no reply.
 #[derive(Debug)]
 pub enum ChatError {
@@ -100,4 +114,9 @@ pub trait ChatModel: Sync {
 
     /// Whether a price is paid for its tokens.
     fn is_paid(&self) -> bool;
+
+    /// Tokens of answers that came and were of no use, since this was last asked for: they are paid for too.
+    fn take_unread(&self) -> Usage {
+        Usage::default()
+    }
 }

@@ -32,6 +32,13 @@ pub struct HumanFile {
     pub grades: Vec<HumanGrade>,
 }
 
+impl HumanFile {
+    fn form(&self) -> Form {
+        let [score, explanation] = ["Score", "Explanation"].map(str::to_owned);
+        Form::Scores { criteria: self.criteria.clone(), scale: self.scale, score, explanation }
+    }
+}
+
 /// A grade by hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +64,7 @@ pub(crate) fn answer_hash(text: &str) -> String {
 /// It is no such file, of other prompts or answers, or the grader has grades in the run already.
 pub fn take_human_grades(run: &Run, path: &Path, force: bool) -> Result<HumanFile, Error> {
     let place = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    let bytes = crate::prompts::read(path)?;
     let file = read(&place, &bytes)?;
     if file.prompts_sha256 != run.facts.prompts_sha256 {
         return Err(Error::data(place, "it grades answers to other prompts than the run has"));
@@ -107,9 +114,7 @@ fn read(place: &str, bytes: &[u8]) -> Result<HumanFile, Error> {
     if name.trim().is_empty() || name.len() > 80 || name.starts_with('.') || !name.chars().all(plain) {
         return Err(wrong(format!("`grader` is {name:?}; a name is letters, digits, blanks, -, _ and .")));
     }
-    if file.criteria.is_empty() || file.scale.0 >= file.scale.1 {
-        return Err(wrong("it names no criteria, or no scale".to_owned()));
-    }
+    file.form().check().map_err(wrong)?;
     for grade in &file.grades {
         for name in &file.criteria {
             let score = grade.scores.get(name).copied();
@@ -154,7 +159,7 @@ pub(crate) fn human_grades(run: &Run, answers: &[Vec<Answer>]) -> Result<(Vec<Gr
     paths.sort();
     let (mut graders, mut stale) = (Vec::new(), Vec::new());
     for path in paths {
-        let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
+        let bytes = crate::prompts::read(&path)?;
         let file = read(&path.display().to_string(), &bytes)?;
         let mut grades = Vec::new();
         for grade in &file.grades {
@@ -174,11 +179,10 @@ pub(crate) fn human_grades(run: &Run, answers: &[Vec<Answer>]) -> Result<(Vec<Gr
                 file.grader
             ));
         }
-        let [score, explanation] = ["Score", "Explanation"].map(str::to_owned);
         graders.push(Graders {
             judge: file.grader.clone(),
             name: "by hand".to_owned(),
-            form: Form::Scores { criteria: file.criteria.clone(), scale: file.scale, score, explanation },
+            form: file.form(),
             repeats: 1,
             against: None,
             human: true,

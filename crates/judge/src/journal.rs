@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// What every line begins with.
+const BEGINS: &str = "{\"key\":";
+
 /// A line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -39,20 +42,17 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or written, or has a line that is no reply.
     pub fn open(path: &Path) -> Result<Journal, Error> {
-        let (file, lines) = JsonLines::open::<Entry>(path, "{\"key\":").map_err(|e| wrong(path, e))?;
-        let known = lines.into_iter().map(|entry| (entry.key, entry.reply)).collect();
-        Ok(Journal { path: path.to_owned(), known, file: Some(file) })
+        let (file, entries) = JsonLines::open(path, BEGINS).map_err(|e| wrong(path, e))?;
+        Ok(Journal { path: path.to_owned(), known: replies(entries), file: Some(file) })
     }
 
-    /// Reads a journal; one that is not there is empty.
+    /// Reads a journal, and leaves it as it is, for another process may write in it; one that is not there is empty.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// The file cannot be read, or has a line that is no reply.
     pub fn read(path: &Path) -> Result<Journal, Error> {
-        match path.exists() {
-            true => Ok(Journal { file: None, ..Journal::open(path)? }),
-            false => Ok(Journal { path: path.to_owned(), known: HashMap::new(), file: None }),
-        }
+        let (_, entries) = JsonLines::read(path, BEGINS).map_err(|e| wrong(path, e))?;
+        Ok(Journal { path: path.to_owned(), known: replies(entries), file: None })
     }
 
     /// How many replies it has.
@@ -83,6 +83,10 @@ impl Journal {
     }
 }
 
+fn replies(entries: Vec<Entry>) -> HashMap<String, Reply> {
+    entries.into_iter().map(|entry| (entry.key, entry.reply)).collect()
+}
+
 fn wrong(path: &Path, error: JsonLinesError) -> Error {
     match error {
         JsonLinesError::Io(e) => Error::file(path, e),
@@ -93,15 +97,23 @@ fn wrong(path: &Path, error: JsonLinesError) -> Error {
     }
 }
 
-/// The hash of a request to the model that `identity` stands for. `repeat` tells apart askings that are to be independent, and
-/// `attempt` those after a reply that could not be read.
-pub(crate) fn key(identity: &str, request: &ChatRequest, repeat: usize, attempt: usize) -> String {
+/// The hash of a request to the model that `identity` stands for. `prompt` is the id of the prompt that it is of: two may have the
+/// same words, and answers from a file of their own. `repeat` tells apart askings that are to be independent, and `attempt` those
+/// after a reply that could not be read.
+pub(crate) fn key(
+    identity: &str,
+    prompt: &str,
+    request: &ChatRequest,
+    repeat: usize,
+    attempt: usize,
+) -> String {
     let mut sum = Sha256::new();
     let mut part = |bytes: &[u8]| {
         sum.update((bytes.len() as u64).to_le_bytes());
         sum.update(bytes);
     };
     part(identity.as_bytes());
+    part(prompt.as_bytes());
     for message in &request.messages {
         part(message.role.as_bytes());
         part(message.content.as_bytes());
@@ -136,17 +148,18 @@ mod tests {
 
     #[test]
     fn a_key_stands_for_all_that_was_asked_and_of_whom() {
-        let plain = key("m", &request("a"), 0, 0);
-        assert_eq!(plain, key("m", &request("a"), 0, 0));
+        let plain = key("m", "1", &request("a"), 0, 0);
+        assert_eq!(plain, key("m", "1", &request("a"), 0, 0));
         let others = [
-            key("n", &request("a"), 0, 0),
-            key("m", &request("b"), 0, 0),
-            key("m", &request("a"), 1, 0),
-            key("m", &request("a"), 0, 1),
-            key("m", &ChatRequest { max_tokens: 10, ..request("a") }, 0, 0),
-            key("m", &ChatRequest { temperature: 0.5, ..request("a") }, 0, 0),
-            key("m", &ChatRequest { seed: 1, ..request("a") }, 0, 0),
-            key("m", &ChatRequest { schema: Some(true.into()), ..request("a") }, 0, 0),
+            key("n", "1", &request("a"), 0, 0),
+            key("m", "2", &request("a"), 0, 0),
+            key("m", "1", &request("b"), 0, 0),
+            key("m", "1", &request("a"), 1, 0),
+            key("m", "1", &request("a"), 0, 1),
+            key("m", "1", &ChatRequest { max_tokens: 10, ..request("a") }, 0, 0),
+            key("m", "1", &ChatRequest { temperature: 0.5, ..request("a") }, 0, 0),
+            key("m", "1", &ChatRequest { seed: 1, ..request("a") }, 0, 0),
+            key("m", "1", &ChatRequest { schema: Some(true.into()), ..request("a") }, 0, 0),
         ];
         for (i, other) in others.iter().enumerate() {
             assert_ne!(&plain, other, "{i}");
@@ -169,6 +182,11 @@ mod tests {
         journal.put(entry).expect("writes");
         // Not dropped: as if the program were killed now.
         assert_eq!(Journal::read(&path).expect("reads").get("k"), Some(&Reply::plain("안녕")));
+        // A report reads while another process is in the middle of a line.
+        let begun = std::fs::read_to_string(&path).expect("reads") + "{\"key\":\"l";
+        std::fs::write(&path, &begun).expect("writes");
+        assert_eq!(Journal::read(&path).expect("reads").len(), 1);
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), begun);
         std::mem::forget(journal);
         std::fs::write(&path, "{\"key\":\"k\"}\n").expect("writes");
         let wrong = Journal::open(&path).err().expect("is refused").to_string();

@@ -44,7 +44,7 @@ pub use answers::{
 pub use api::{ApiModel, ApiOptions, GEMINI_URL, Key, Protocol};
 pub use ask::{AskOptions, Asked};
 pub use budget::{Budget, Estimate, PRICES, Price, Prices};
-pub use chat::{ChatError, ChatModel, ChatRequest, Finish, Reply};
+pub use chat::{ChatError, ChatModel, ChatRequest, Finish, Reply, Usage};
 pub use error::Error;
 pub use grading::{Graded, Grading, Item, collect_grades, estimate_grades, grades, items, message};
 pub use human::{HumanFile, HumanGrade, take_human_grades};

@@ -7,7 +7,10 @@
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// The project's own set: 60 prompts in ten categories, half of them Korean. Apache-2.0.
@@ -15,7 +18,7 @@ pub const OWN_PROMPTS: &str = include_str!("../../../data/judge/prompts.jsonl");
 /// What it is called where a file of prompts is asked for.
 pub const OWN_PROMPTS_NAME: &str = "sai-60";
 
-/// Longest file of prompts, unpacked.
+/// Longest file of prompts, answers or grades, and longest text of one, in bytes.
 const LONGEST: u64 = 256 << 20;
 
 /// A prompt: one question, or several turns with the contestant's answers between them.
@@ -106,7 +109,7 @@ impl PromptSet {
         if path == Path::new(OWN_PROMPTS_NAME) && !path.exists() {
             return PromptSet::parse(OWN_PROMPTS_NAME, OWN_PROMPTS.as_bytes(), columns);
         }
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        let bytes = read(path)?;
         PromptSet::parse(&path.display().to_string(), &bytes, columns)
     }
 
@@ -150,34 +153,57 @@ pub(crate) fn categories(prompts: &[Prompt]) -> Vec<String> {
     found
 }
 
+/// A file's bytes; of one that is too long, no more than shows it is read.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| Error::file(path, e))?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|e| Error::file(path, e))?;
+    hold(&path.display().to_string(), &bytes)?;
+    Ok(bytes)
+}
+
+fn hold(name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let fact = "it is larger than 256 MiB; this is no file of prompts, answers or grades";
+    if bytes.len() as u64 > LONGEST { Err(Error::data(name, fact)) } else { Ok(()) }
+}
+
 /// A file's text: unpacked, UTF-8, without a byte order mark.
-pub(crate) fn unpacked(name: &str, bytes: &[u8]) -> Result<String, Error> {
+pub(crate) fn unpacked<'b>(name: &str, bytes: &'b [u8]) -> Result<Cow<'b, str>, Error> {
     let plain = match bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         true => {
             let mut text = Vec::new();
-            let packed =
-                zstd::stream::read::Decoder::new(bytes).map_err(|e| Error::data(name, e.to_string()))?;
-            let mut rest = std::io::Read::take(packed, LONGEST + 1);
-            std::io::Read::read_to_end(&mut rest, &mut text).map_err(|e| Error::data(name, e.to_string()))?;
-            text
+            let wrong = |e: std::io::Error| Error::data(name, e.to_string());
+            let packed = zstd::stream::read::Decoder::new(bytes).map_err(wrong)?;
+            packed.take(LONGEST + 1).read_to_end(&mut text).map_err(wrong)?;
+            Cow::Owned(text)
         }
-        false => bytes.to_vec(),
+        false => Cow::Borrowed(bytes),
     };
-    if plain.len() as u64 > LONGEST {
-        return Err(Error::data(name, "it is larger than 256 MiB; this is no file of prompts or answers"));
-    }
+    hold(name, &plain)?;
     if let Some(encoding) = sai_documents::wide_encoding(&plain[..plain.len().min(4096)]) {
         let fact = format!("it is {encoding}, not UTF-8; convert it first, for example with iconv");
         return Err(Error::data(name, fact));
     }
-    let text = String::from_utf8(plain).map_err(|e| {
-        let at = e.utf8_error().valid_up_to() + 1;
+    let wrong = |e: std::str::Utf8Error| {
+        let at = e.valid_up_to() + 1;
         Error::data(
             name,
             format!("byte {at} is not UTF-8; convert it first, for example with iconv -f cp949 -t utf-8"),
         )
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+    };
+    Ok(match plain {
+        Cow::Borrowed(bytes) => {
+            let text = std::str::from_utf8(bytes).map_err(wrong)?;
+            text.strip_prefix('\u{feff}').unwrap_or(text).into()
+        }
+        Cow::Owned(bytes) => {
+            let mut text = String::from_utf8(bytes).map_err(|e| wrong(e.utf8_error()))?;
+            if text.starts_with('\u{feff}') {
+                text.drain(..'\u{feff}'.len_utf8());
+            }
+            text.into()
+        }
+    })
 }
 
 fn of_csv(name: &str, text: &str, columns: &PromptColumns) -> Result<Vec<Prompt>, Error> {
@@ -248,8 +274,9 @@ const QUESTIONS: &[&str] = &["questions", "turns", "prompt", "instruction"];
 
 fn of_row(row: &Map<String, Value>, columns: &PromptColumns, number: usize) -> Result<Prompt, String> {
     let mut named: Vec<&str> = QUESTIONS.to_vec();
-    named.push(&columns.question);
-    named.dedup();
+    if !named.contains(&columns.question.as_str()) {
+        named.push(&columns.question);
+    }
     let found: Vec<&str> =
         named.into_iter().filter(|name| row.get(*name).is_some_and(|v| !v.is_null())).collect();
     let turns = match found[..] {
@@ -306,5 +333,27 @@ fn texts(name: &str, value: &Value) -> Result<Vec<Option<String>>, String> {
     match value {
         Value::Array(values) => values.iter().map(one).collect(),
         value => Ok(vec![one(value)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_without_an_end_is_refused_at_the_longest_that_may_be() {
+        let error = read(Path::new("/dev/zero")).expect_err("is refused").to_string();
+        assert!(error.contains("256 MiB"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text_packed_or_not() {
+        let marked = "\u{feff}{\"prompt\":\"안녕\"}\n".as_bytes();
+        let packed = zstd::encode_all(marked, 1).expect("packs");
+        for bytes in [marked, &packed] {
+            let text = unpacked("a.jsonl", bytes).expect("reads");
+            assert_eq!(text, "{\"prompt\":\"안녕\"}\n");
+        }
     }
 }

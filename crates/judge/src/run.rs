@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-const FORMAT: &str = "sai-judge/1";
+const FORMAT: &str = "sai-judge/2";
 
 /// What a run was asked with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,8 +64,19 @@ impl Run {
             }
             return Ok(run);
         }
-        let mut there = folder.read_dir().into_iter().flatten().flatten();
-        if there.any(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+        let prompts = set.prompts[..count].to_vec();
+        let mut text = String::new();
+        for prompt in &prompts {
+            text += &json(prompt, folder)?;
+            text.push('\n');
+        }
+        // What a run that was killed before its run.json has left; of another set, it may be anybody's.
+        let left = |name: &str| {
+            name == "prompts.jsonl"
+                && std::fs::read(folder.join(name)).is_ok_and(|there| there == text.as_bytes())
+        };
+        let mut names = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+        if names.any(|name| !name.to_string_lossy().starts_with('.') && !left(&name.to_string_lossy())) {
             let fact = "it has files, and none is a run of `sai judge`; name another folder with -o";
             return Err(Error::data(folder.display(), fact));
         }
@@ -80,12 +91,6 @@ impl Run {
             contestants: Vec::new(),
             gradings: Vec::new(),
         };
-        let prompts = set.prompts[..count].to_vec();
-        let mut text = String::new();
-        for prompt in &prompts {
-            text += &json(prompt, folder)?;
-            text.push('\n');
-        }
         let run = Run { folder: folder.to_owned(), facts, prompts, _lock: Some(lock) };
         // run.json is last: a folder that has one has its prompts.
         write(&run.folder.join("prompts.jsonl"), text.as_bytes())?;
@@ -122,6 +127,10 @@ impl Run {
             let fact = format!("it is of the format {}, and this sai reads {FORMAT}", facts.format);
             return Err(Error::data(path.display(), fact));
         }
+        let mut templates = facts.gradings.iter().flat_map(|grading| &grading.templates);
+        templates
+            .try_for_each(|template| template.form.check())
+            .map_err(|fact| Error::data(path.display(), fact))?;
         let path = folder.join("prompts.jsonl");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
         let mut prompts = Vec::new();

@@ -42,7 +42,35 @@ pub enum Form {
     Preference,
 }
 
+/// Scores are at most so far from zero, and so many steps apart.
+const FARTHEST: i64 = 1000;
+const STEPS: i64 = 100;
+
 impl Form {
+    /// Whether verdicts can be asked for by it: named criteria that differ, and a scale of a few steps.
+    ///
+    /// # Errors
+    /// The first that is wrong, in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Form::Scores { criteria, scale: (low, high), .. } = self else { return Ok(()) };
+        if criteria.is_empty() || criteria.iter().any(|name| name.trim().is_empty()) {
+            return Err("`criteria` names none, or one without a name".to_owned());
+        }
+        let mut names: Vec<String> = criteria.iter().map(|name| name.to_lowercase()).collect();
+        names.sort();
+        names.dedup();
+        if names.len() < criteria.len() {
+            return Err("`criteria` names one twice".to_owned());
+        }
+        let within = |bound: &i64| (-FARTHEST..=FARTHEST).contains(bound);
+        match within(low) && within(high) && low < high && high - low <= STEPS {
+            true => Ok(()),
+            false => Err(format!(
+                "`scale` goes from {low} to {high}; it goes up, by {STEPS} steps at most and to {FARTHEST} at most, as in [1, 5]"
+            )),
+        }
+    }
+
     /// The form as a JSON schema, explanations first: a judge that has said why scores with more care.
     pub fn schema(&self) -> Value {
         let object = |properties: Map<String, Value>| {
@@ -184,22 +212,11 @@ impl Template {
 
     fn check(&self) -> Result<(), Error> {
         let wrong = |fact: String| Err(Error::Template { origin: self.name.clone(), fact });
+        if let Err(fact) = self.form.check() {
+            return wrong(fact);
+        }
         let needed: &[&str] = match &self.form {
-            Form::Scores { criteria, scale, .. } => {
-                if criteria.is_empty() || criteria.iter().any(|name| name.trim().is_empty()) {
-                    return wrong("`criteria` names none, or one without a name".to_owned());
-                }
-                let mut names: Vec<String> = criteria.iter().map(|name| name.to_lowercase()).collect();
-                names.sort();
-                names.dedup();
-                if names.len() < criteria.len() {
-                    return wrong("`criteria` names one twice".to_owned());
-                }
-                if scale.0 >= scale.1 || scale.1 - scale.0 > 100 {
-                    return wrong(format!("`scale` goes from {} to {}; as in [1, 5]", scale.0, scale.1));
-                }
-                &["question", "answer"]
-            }
+            Form::Scores { .. } => &["question", "answer"],
             Form::Preference => &["question", "answer_a", "answer_b"],
         };
         match needed.iter().find(|field| !self.has(field)) {
@@ -370,6 +387,13 @@ mod tests {
         );
         let twice = "form = \"scores\"\ncriteria = [\"A\", \"a\"]\ntext = \"{question} {answer}\"";
         assert!(of_toml("t.toml", twice).expect_err("is refused").to_string().contains("twice"));
+        for scale in ["[5, 1]", "[0, 101]", "[1, 1001]", "[-9223372036854775808, 9223372036854775807]"] {
+            let text = format!(
+                "form = \"scores\"\ncriteria = [\"A\"]\nscale = {scale}\ntext = \"{{question}} {{answer}}\""
+            );
+            let error = of_toml("t.toml", &text).expect_err("is refused").to_string();
+            assert!(error.contains("`scale` goes from"), "{error}");
+        }
         let unknown =
             of_toml("t.toml", "form = \"scores\"\ntexts = \"\"").expect_err("is refused").to_string();
         assert!(unknown.contains("line 2") && unknown.contains("texts"), "{unknown}");

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Act, KEY, Mock, api, good, grade, grading, options_of, plainly, request, run, set, walk};
+use common::{
+    Act, KEY, Mock, api, good, grade, grading, long_run, options_of, plainly, request, run, set, walk,
+};
 use sai_judge::{
     ApiModel, ApiOptions, AskOptions, Budget, ChatError, ChatModel, ChatRequest, Finish, Grading, Key, Price,
     Protocol, Reply, Report, ReportOptions, RetryPolicy, Run, answers, collect_grades, import_answers,
@@ -149,6 +151,28 @@ fn a_wrong_key_ends_the_run_at_once_and_is_in_no_file_and_no_message() {
 }
 
 #[test]
+fn a_key_that_is_a_word_changes_no_answer_and_one_that_is_escaped_is_hidden() {
+    let mock = Mock::start(|_| Act::Say(format!("none {}", good([1; 6]))));
+    for word in ["1", "none", "\""] {
+        let api = ApiModel::new(ApiOptions { key: Key::new(Some(word.to_owned())), ..options_of(&mock) });
+        let reply = api.expect("is an address").ask(&request("q"), &AtomicBool::new(false)).expect("answers");
+        assert_eq!(reply.text, format!("none {}", good([1; 6])), "{word}");
+    }
+    let escaped = KEY.replace('s', "\\u0073");
+    let answer = format!("{{\"choices\":[{{\"message\":{{\"content\":\"{escaped} 서울\"}}}}]}}");
+    let parrot = Mock::start(move |_| Act::Status(200, "", answer.clone()));
+    let reply = api(&parrot).ask(&request("q"), &AtomicBool::new(false)).expect("answers");
+    assert_eq!(reply.text, "[key] 서울");
+    assert!(!reply.raw.expect("is kept").to_string().contains(KEY));
+    let refusal = format!("{{\"errors\":[\"{escaped}\"]}}");
+    let refuses = Mock::start(move |_| Act::Status(403, "", refusal.clone()));
+    match api(&refuses).ask(&request("q"), &AtomicBool::new(false)) {
+        Err(ChatError::Fatal(error)) => assert!(error.to_string().contains("[key]"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_service_without_schemas_is_asked_without() {
     let mock = Mock::start(|asked| {
         let refuse = |what: &str| {
@@ -197,6 +221,35 @@ fn money_that_could_run_out_ends_the_run_and_what_was_bought_is_kept() {
     assert_eq!(mock.count(), 2, "0.1, then 0.002 + 0.1, then 0.104 would be over");
     assert!(small.spent() <= 0.103);
     assert_eq!(grade(&mut run, &judge, &of, &Budget::new(None), price).expect("grades").known, 2);
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_run_json_is_begun_again() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("run");
+    drop(Run::create(&folder, &set(), None).expect("begins"));
+    fs::remove_file(folder.join("run.json")).expect("is there");
+    drop(Run::create(&folder, &set(), None).expect("begins again"));
+    // Prompts of something else are not written over.
+    fs::remove_file(folder.join("run.json")).expect("is there");
+    fs::write(folder.join("prompts.jsonl"), "{\"prompt\":\"mine\"}\n").expect("writes");
+    let refused = Run::create(&folder, &set(), None).err().expect("is refused").to_string();
+    assert!(refused.contains("it has files"), "{refused}");
+}
+
+#[test]
+fn answers_that_cannot_be_read_are_paid_for_too() {
+    let body = "{\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":500}}";
+    let mock = Mock::start(move |_| Act::Status(200, "", body.to_owned()));
+    let home = tempfile::tempdir().expect("a folder");
+    let mut run = long_run(home.path(), 1);
+    let judge = api(&mock);
+    let budget = Budget::new(None);
+    let price = Some(Price { input: 1000.0, output: 2000.0 });
+    let asked = grade(&mut run, &judge, &grading(&judge, "criteria"), &budget, price).expect("goes on");
+    assert_eq!((asked.replies, asked.failed.values().sum::<usize>()), (0, 2));
+    // Two answers are to be graded, each is asked for four times, and costs two dollars a time.
+    assert!((budget.spent() - 16.0).abs() < 1e-9, "{}", budget.spent());
 }
 
 #[test]

@@ -58,6 +58,32 @@ fn answers_of_others_are_held_to_the_set() {
 }
 
 #[test]
+fn prompts_of_the_same_words_keep_the_answers_that_a_file_gives_each() {
+    let home = tempfile::tempdir().expect("a folder");
+    let rows = "{\"id\":\"a\",\"prompt\":\"인사해 줘\"}\n{\"id\":\"b\",\"prompt\":\"인사해 줘\"}\n";
+    let set = PromptSet::parse("twins.jsonl", rows.as_bytes(), &PromptColumns::default()).expect("reads");
+    let mut run = Run::create(&home.path().join("run"), &set, None).expect("begins");
+    let path = home.path().join("a.jsonl");
+    fs::write(&path, "{\"id\":\"a\",\"answer\":\"안녕\"}\n{\"id\":\"b\",\"answer\":\"반가워\"}\n")
+        .expect("writes");
+    import_answers(&mut run, "one", &path).expect("is taken");
+    let given = answers(&run).expect("reads");
+    let texts: Vec<_> =
+        given[0].iter().map(|answer| answer.replies().expect("is given")[0].text.as_str()).collect();
+    assert_eq!(texts, ["안녕", "반가워"]);
+}
+
+#[test]
+fn a_column_that_is_called_as_a_known_one_is_no_second_question() {
+    for question in ["questions", "turns", "prompt", "instruction"] {
+        let columns = PromptColumns { question: question.to_owned(), ..PromptColumns::default() };
+        let row = format!("{{\"{question}\":\"안녕?\"}}\n");
+        let set = PromptSet::parse("a.jsonl", row.as_bytes(), &columns).expect(question);
+        assert_eq!(set.prompts[0].turns, ["안녕?"]);
+    }
+}
+
+#[test]
 fn sets_that_cannot_be_asked_are_refused_by_their_line() {
     let refused = |name: &str, text: &str| {
         PromptSet::parse(name, text.as_bytes(), &PromptColumns::default())

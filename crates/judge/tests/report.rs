@@ -280,6 +280,9 @@ fn grades_by_hand_are_one_more_judges() {
     assert!(refused(file("../x", hash, 5)).contains("grader"));
     assert!(refused(file("지수", hash, 5).replace("\"one\"", "\"three\"")).contains("no such answer"));
     assert!(refused("[]".to_owned()).contains("no file of grades"));
+    let mut vast: serde_json::Value = serde_json::from_str(&file("지수", hash, 5)).expect("is JSON");
+    vast["scale"] = serde_json::json!([i64::MIN, i64::MAX]);
+    assert!(refused(vast.to_string()).contains("`scale` goes from"));
     assert_eq!(take(file("지수", hash, 5), false), Ok(1));
     assert_eq!(take(file("지수", hash, 5), false), Ok(1), "the same again");
     assert!(take(file("지수", hash, 4), false).expect_err("is refused").contains("--force"));

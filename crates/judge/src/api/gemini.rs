@@ -1,7 +1,7 @@
 //! Google's `generateContent`, as far as answers and grades need it.
 
 use super::Dialect;
-use crate::chat::{ChatRequest, Finish, Reply};
+use crate::chat::{ChatRequest, Finish, Reply, Usage, unknown_finish};
 use serde_json::{Map, Value, json};
 
 pub(super) fn body(asked: &ChatRequest, dialect: Dialect) -> Value {
@@ -76,22 +76,35 @@ pub(super) fn reply(raw: Value) -> Result<Reply, String> {
         (true, _) => {
             let parts = candidate["content"]["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
             let thought = |part: &&Value| part["thought"] != json!(true);
-            let text = parts.iter().filter(thought).filter_map(|part| part["text"].as_str()).collect();
+            let text: String =
+                parts.iter().filter(thought).filter_map(|part| part["text"].as_str()).collect();
             let finish = match candidate["finishReason"].as_str() {
                 Some("STOP") | None => Finish::Stop,
                 Some("MAX_TOKENS") => Finish::Length,
                 Some("SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "LANGUAGE") => {
                     Finish::Filtered
                 }
-                Some(other) => return Err(format!("the answer ended for `{other}`")),
+                Some(_) => unknown_finish(&text),
             };
             (text, finish)
         }
     };
-    let tokens = |name: &str| raw["usageMetadata"][name].as_u64();
-    let made = tokens("candidatesTokenCount").map(|made| made + tokens("thoughtsTokenCount").unwrap_or(0));
-    let prompt_tokens = tokens("promptTokenCount");
-    Ok(Reply { text, finish, prompt_tokens, completion_tokens: made, seconds: 0.0, raw: Some(raw) })
+    let (prompt_tokens, completion_tokens) = tokens(&raw);
+    Ok(Reply { text, finish, prompt_tokens, completion_tokens, seconds: 0.0, raw: Some(raw) })
+}
+
+/// Thoughts are paid for as what is answered.
+fn tokens(raw: &Value) -> (Option<u64>, Option<u64>) {
+    let of = |name: &str| raw["usageMetadata"][name].as_u64();
+    let thoughts = of("thoughtsTokenCount");
+    let made = of("candidatesTokenCount").map(|made| made.saturating_add(thoughts.unwrap_or(0))).or(thoughts);
+    (of("promptTokenCount"), made)
+}
+
+/// The tokens of an answer, whatever else it has.
+pub(super) fn usage(raw: &Value) -> Usage {
+    let (read, made) = tokens(raw);
+    Usage { prompt_tokens: read.unwrap_or(0), completion_tokens: made.unwrap_or(0) }
 }
 
 #[cfg(test)]
@@ -127,5 +140,11 @@ mod tests {
         let blocked = reply(json!({"promptFeedback": {"blockReason": "SAFETY"}})).expect("reads");
         assert_eq!(blocked.finish, Finish::Filtered);
         assert!(reply(json!({})).is_err());
+        let of = |parts: Value| {
+            reply(json!({"candidates": [{"content": {"parts": parts}, "finishReason": "NEW"}]}))
+                .expect("reads")
+        };
+        assert_eq!(of(json!([{"text": "서울"}])).finish, Finish::Stop);
+        assert_eq!(of(json!([])).finish, Finish::Filtered);
     }
 }

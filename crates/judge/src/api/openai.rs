@@ -1,7 +1,7 @@
 //! OpenAI's chat completions, as far as answers and grades need them.
 
 use super::Dialect;
-use crate::chat::{ChatRequest, Finish, Reply};
+use crate::chat::{ChatRequest, Finish, Reply, Usage, unknown_finish};
 use serde_json::{Value, json};
 
 pub(super) fn url(base: &str) -> String {
@@ -37,6 +37,17 @@ pub(super) fn body(model: &str, asked: &ChatRequest, dialect: Dialect) -> Value 
     body
 }
 
+fn tokens(raw: &Value) -> (Option<u64>, Option<u64>) {
+    let of = |name: &str| raw["usage"][name].as_u64();
+    (of("prompt_tokens"), of("completion_tokens"))
+}
+
+/// The tokens of an answer, whatever else it has.
+pub(super) fn usage(raw: &Value) -> Usage {
+    let (read, made) = tokens(raw);
+    Usage { prompt_tokens: read.unwrap_or(0), completion_tokens: made.unwrap_or(0) }
+}
+
 /// Reads an answer.
 ///
 /// # Errors
@@ -47,12 +58,6 @@ pub(super) fn reply(raw: Value) -> Result<Reply, String> {
     if !message.is_object() {
         return Err("the answer has no choices[0].message".to_owned());
     }
-    let finish = match choice["finish_reason"].as_str() {
-        Some("length") => Finish::Length,
-        Some("content_filter") => Finish::Filtered,
-        Some("stop") | None => Finish::Stop,
-        Some(other) => return Err(format!("the answer ended for `{other}`")),
-    };
     // What a reasoning model wrote before its answer is in a field of its own, and in `raw`.
     let text = match (&message["content"], &message["refusal"]) {
         (Value::String(text), _) => text.clone(),
@@ -60,8 +65,13 @@ pub(super) fn reply(raw: Value) -> Result<Reply, String> {
         (_, Value::String(refusal)) => refusal.clone(),
         _ => String::new(),
     };
-    let tokens = |name: &str| raw["usage"][name].as_u64();
-    let (prompt_tokens, completion_tokens) = (tokens("prompt_tokens"), tokens("completion_tokens"));
+    let finish = match choice["finish_reason"].as_str() {
+        Some("length") => Finish::Length,
+        Some("content_filter") => Finish::Filtered,
+        Some("stop") | None => Finish::Stop,
+        Some(_) => unknown_finish(&text),
+    };
+    let (prompt_tokens, completion_tokens) = tokens(&raw);
     Ok(Reply { text, finish, prompt_tokens, completion_tokens, seconds: 0.0, raw: Some(raw) })
 }
 
@@ -104,9 +114,19 @@ mod tests {
             of(json!({"message": {"content": null}, "finish_reason": "content_filter"})).expect("reads");
         assert_eq!((held.finish, held.text.as_str()), (Finish::Filtered, ""));
         assert!(reply(json!({"choices": []})).is_err());
-        assert!(
-            of(json!({"message": {"content": null, "tool_calls": []}, "finish_reason": "tool_calls"}))
-                .is_err()
+    }
+
+    #[test]
+    fn an_answer_that_ended_for_an_unknown_reason_is_taken_once() {
+        let of = |content: Value| {
+            let choice = json!({"message": {"content": content}, "finish_reason": "eos_token"});
+            reply(json!({"choices": [choice], "usage": {"completion_tokens": 2}})).expect("reads")
+        };
+        let read = of("서울".into());
+        assert_eq!(
+            (read.finish, read.text.as_str(), read.completion_tokens),
+            (Finish::Stop, "서울", Some(2))
         );
+        assert_eq!(of(Value::Null).finish, Finish::Filtered);
     }
 }

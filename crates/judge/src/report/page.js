@@ -64,11 +64,25 @@ data.answers.forEach(answers => answers.forEach((answer, prompt) => { if (answer
 }
 
 const state = { category: "", odds: "", search: "", at: 0, blind: false, grader: "", grades: {} };
+const keyOf = (prompt, turn, who) => [data.prompts[prompt].id, turn, data.contestants[who]].join("\u0000");
+// Grades of an answer that has changed since, and scores that this page does not ask for, would make its file a wrong one.
+function valid(grades) {
+  const [low, high] = data.human.scale;
+  const asked = score => Number.isInteger(score) && low <= score && score <= high;
+  const left = {};
+  data.answers.forEach((answers, who) => answers.forEach((answer, prompt) => (answer.hashes || []).forEach((hash, turn) => {
+    const key = keyOf(prompt, turn, who), grade = grades[key];
+    if (!grade || grade.answer !== hash) return;
+    const scores = Object.fromEntries(data.human.criteria.map(name => [name, (grade.scores || {})[name]]).filter(([, score]) => asked(score)));
+    left[key] = { prompt: data.prompts[prompt].id, turn, contestant: data.contestants[who], answer: hash, scores, comment: String(grade.comment || "") };
+  })));
+  return left;
+}
 const memory = "sai-judge " + data.sha256 + " " + data.contestants.join();
 try {
   const kept = JSON.parse(localStorage.getItem(memory) || "{}");
   state.grader = kept.grader || "";
-  state.grades = kept.grades || {};
+  state.grades = valid(kept.grades || {});
 } catch (_) { /* a page from a file may have no memory */ }
 function remember() {
   try { localStorage.setItem(memory, JSON.stringify({ grader: state.grader, grades: state.grades })); } catch (_) { /* as above */ }
@@ -127,7 +141,7 @@ function pairsOf(prompt) {
 }
 
 function handle(prompt, turn, who, letter) {
-  const key = [data.prompts[prompt].id, turn, data.contestants[who]].join("\u0000");
+  const key = keyOf(prompt, turn, who);
   const hash = data.answers[who][prompt].hashes[turn];
   const known = state.grades[key];
   const grade = known && known.answer === hash ? known
